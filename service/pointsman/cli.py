@@ -1,0 +1,122 @@
+"""The command line. People get tables, programs get `--json`.
+
+Exit code 0 is fine, 1 says that a check or a call failed, 2 that the command was called wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from pointsman import __version__
+from pointsman.commands import calls, rules, serve
+from pointsman.settings import BadSetting, Settings, described
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    try:
+        settings = Settings.read()
+    except BadSetting as error:
+        print(f"pointsman: {error}", file=sys.stderr)
+        return 2
+    options = parser(settings).parse_args(arguments)
+    command: Command = options.command
+    return command(options, settings)
+
+
+def parser(settings: Settings) -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="pointsman", description="Decides which language model serves each request, by rules, and can call it too.", allow_abbrev=False
+    )
+    top.add_argument("--version", action="version", version=f"pointsman {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    _serve(commands, settings)
+    _calls(commands, settings)
+    _rules(commands, settings)
+    return top
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse has no public name for it
+
+
+def _serve(commands: Commands, settings: Settings) -> None:
+    variables = "\n".join(f"  {name:28} {says} Default: {default or 'none'}." for name, _, default, says in described())
+    command = _command(
+        commands, "serve", serve.serve, "Serve gRPC until SIGTERM.", epilog=f"settings, as environment variables:\n{variables}"
+    )
+    command.add_argument("--listen", metavar="HOST:PORT", default=settings.listen, help="address to serve on; port 0 picks a free one")
+    command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
+
+
+def _calls(commands: Commands, settings: Settings) -> None:
+    route = _command(commands, "route", calls.route, "Ask which model would serve a text.")
+    complete = _command(commands, "complete", calls.complete, "Ask for the answer to a text.")
+    for command in (route, complete):
+        command.add_argument("text", metavar="TEXT", help="the prompt; - reads standard input")
+        command.add_argument("--explain", action="store_true", help="show every rule and condition")
+        _request_options(command)
+        _where(command, settings)
+    _where(_command(commands, "models", calls.models, "List the models of the catalog."), settings)
+
+
+def _request_options(command: argparse.ArgumentParser) -> None:
+    asked = command.add_argument_group("what the answer must satisfy")
+    asked.add_argument("--accuracy", type=float, metavar="P", help="least acceptable probability, 0..1, that the answer is right")
+    asked.add_argument("--max-tokens", type=int, metavar="N", help="most tokens, input and output together")
+    asked.add_argument("--max-output", type=int, metavar="N", help="most output tokens")
+    asked.add_argument("--max-cost", metavar="USD", help="most that the request may cost, as in 0.002")
+    asked.add_argument("--max-latency", type=float, metavar="MS", help="time to the whole answer")
+    asked.add_argument("--max-ttft", type=float, metavar="MS", help="time to the first token")
+    asked.add_argument("--model", default="", metavar="NAME", help="model id or alias")
+    asked.add_argument("--tag", action="append", default=[], metavar="TAG", help="tag that the model must have; may be repeated")
+    asked.add_argument("--capability", action="append", default=[], metavar="NAME", help="tools, json or vision; may be repeated")
+    asked.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="label for rules to look at; may be repeated")
+    asked.add_argument("--session", default="", metavar="ID", help="conversation")
+    asked.add_argument("--system", default="", metavar="TEXT", help="instructions before the prompt")
+
+
+def _where(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("--json", action="store_true", help="print the response as JSON")
+    command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to call")
+    where.add_argument("--local", action="store_true", help="decide and answer in this process, without a server")
+    command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory, for --local")
+
+
+def _rules(commands: Commands, settings: Settings) -> None:
+    group = commands.add_parser("rules", help="Check, test and explain rule files.", allow_abbrev=False).add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    check = _command(group, "check", rules.check, "Report every problem of a rule directory.")
+    test = _command(group, "test", rules.test, "Run the tests that stand beside the rules.")
+    for command in (check, test):
+        command.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=settings.rules, help="rule directory")
+    test.add_argument("-v", "--verbose", action="store_true", help="list the tests that passed, too")
+    explain = _command(group, "explain", rules.explain, "Show how the rules decide on a text, condition by condition.")
+    explain.add_argument("text", metavar="TEXT", help="the prompt; - reads standard input")
+    explain.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
+    explain.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    _request_options(explain)
+    schema = _command(group, "schema", rules.schema, "Print the JSON Schema of a kind of rule file, or write all of them.")
+    schema.add_argument("kind", choices=rules.KINDS, nargs="?", help="kind of file")
+    schema.add_argument("--write", metavar="DIR", type=Path, help="write all schemas into this directory")
+
+
+def _command(commands: Commands, name: str, run: Command, says: str, *, epilog: str = "") -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, help=says, description=says, epilog=epilog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.set_defaults(command=run)
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

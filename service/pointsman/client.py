@@ -1,0 +1,83 @@
+"""The Python client: requests and answers as values, deadlines in seconds, errors of the same classes that the server raises.
+
+async with Client("localhost:50051") as client:
+    decision, completion = await client.complete("What is 17 * 23?", timeout_s=5)
+    print(completion.message.text, decision.rule.id)
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision
+from pointsman.core.request import Request
+from pointsman.v1 import admin_service_pb2 as admin_pb
+from pointsman.v1 import router_service_pb2 as router_pb
+from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
+from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
+from pointsman.wire import codec
+from pointsman.wire.status import error_of
+
+M = TypeVar("M", bound=Message)
+
+LARGEST_MESSAGE = 8 * 1024 * 1024
+OPTIONS = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.max_send_message_length", 16 * 1024 * 1024)]
+"""The server decides what is too large, so that callers get its answer and not one of their own library."""
+
+
+class Client:
+    """Calls a server. Use it as an async context manager, or `close` it; one client serves any number of tasks."""
+
+    def __init__(self, target: str) -> None:
+        """`target` is HOST:PORT, or any name that gRPC resolves."""
+        self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+        self._router = RouterServiceStub(self._channel)
+        self._admin = AdminServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls under way are cancelled."""
+        await self._channel.close()
+
+    async def route(
+        self, request: Request | str, *, explain: bool = False, timeout_s: float | None = None, request_id: str = ""
+    ) -> Decision:
+        """Return which model is to serve the request, and why. Raises PointsmanError."""
+        message = router_pb.RouteRequest(request=_encoded(request), explain=explain)
+        response: router_pb.RouteResponse = await _called(self._router.Route, message, timeout_s, request_id)
+        return codec.decision_from_pb(response.decision)
+
+    async def complete(
+        self, request: Request | str, *, explain: bool = False, timeout_s: float | None = None, request_id: str = ""
+    ) -> tuple[Decision, Completion]:
+        """Return the decision and the answer of the model. Raises PointsmanError."""
+        message = router_pb.CompleteRequest(request=_encoded(request), explain=explain)
+        response: router_pb.CompleteResponse = await _called(self._router.Complete, message, timeout_s, request_id)
+        return codec.decision_from_pb(response.decision), codec.completion_from_pb(response.completion)
+
+    async def models(self, *, timeout_s: float | None = None) -> list[codec.ListedModel]:
+        """Return the models of the catalog with their state, ordered by id. Raises PointsmanError."""
+        response: admin_pb.ListModelsResponse = await _called(self._admin.ListModels, admin_pb.ListModelsRequest(), timeout_s, "")
+        return [codec.listed_model_from_pb(model) for model in response.models]
+
+
+def _encoded(request: Request | str) -> Any:
+    return codec.request_to_pb(Request.of(request) if isinstance(request, str) else request)
+
+
+async def _called(method: Any, message: Message, timeout_s: float | None, request_id: str) -> Any:
+    metadata = (("x-request-id", request_id),) if request_id else ()
+    try:
+        return await method(message, timeout=timeout_s, metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        raise error_of(error) from None

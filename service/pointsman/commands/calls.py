@@ -1,0 +1,103 @@
+"""`pointsman route|complete|models`: against a server, or in this process with --local. Both ways go through the same codec."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pointsman.client import Client
+from pointsman.commands import show
+from pointsman.commands.options import BadOption, request_from_options
+from pointsman.commands.rules import ruleset_or_complaint
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision
+from pointsman.core.errors import PointsmanError
+from pointsman.offline import build_router
+from pointsman.settings import Settings
+from pointsman.wire.codec.catalog import ListedModel
+from pointsman.wire.json import completion_to_json, decision_to_json, models_to_json
+from pointsman.wire.local import LocalClient
+
+T = TypeVar("T")
+Caller = Client | LocalClient
+
+
+def route(options: argparse.Namespace, settings: Settings) -> int:
+    """Show which model would serve a text, and why."""
+
+    async def ask(client: Caller) -> Decision:
+        return await client.route(request_from_options(options), explain=options.explain, timeout_s=options.timeout)
+
+    def shown(decision: Decision) -> None:
+        show.decision(decision)
+        show.explained(decision)
+
+    return _run(options, settings, ask, decision_to_json, shown)
+
+
+def complete(options: argparse.Namespace, settings: Settings) -> int:
+    """Show the answer to a text, and below it how it came about."""
+
+    async def ask(client: Caller) -> tuple[Decision, Completion]:
+        return await client.complete(request_from_options(options), explain=options.explain, timeout_s=options.timeout)
+
+    def shown(found: tuple[Decision, Completion]) -> None:
+        show.answer(*found)
+        show.explained(found[0])
+
+    return _run(options, settings, ask, lambda found: completion_to_json(*found), shown)
+
+
+def models(options: argparse.Namespace, settings: Settings) -> int:
+    """List the models of the catalog."""
+
+    async def ask(client: Caller) -> list[ListedModel]:
+        return await client.models(timeout_s=options.timeout)
+
+    return _run(options, settings, ask, models_to_json, show.models)
+
+
+def _run(
+    options: argparse.Namespace,
+    settings: Settings,
+    ask: Callable[[Caller], Awaitable[T]],
+    to_json: Callable[[T], str],
+    shown: Callable[[T], None],
+) -> int:
+    if not options.local:
+        return _answered(options, lambda: Client(options.server), ask, to_json, shown)
+    ruleset = ruleset_or_complaint(options.rules)
+    if ruleset is None:
+        return 1
+    router = build_router(ruleset, settings)
+    return _answered(options, lambda: LocalClient(router), ask, to_json, shown)
+
+
+def _answered(
+    options: argparse.Namespace,
+    client: Callable[[], Caller],
+    ask: Callable[[Caller], Awaitable[T]],
+    to_json: Callable[[T], str],
+    shown: Callable[[T], None],
+) -> int:
+    try:
+        found = asyncio.run(_asked(client, ask))
+    except BadOption as error:
+        print(f"pointsman: {error}", file=sys.stderr)
+        return 2
+    except PointsmanError as error:
+        show.failure(error, where="" if options.local else options.server)
+        return 1
+    if options.json:
+        print(to_json(found))
+    else:
+        shown(found)
+    return 0
+
+
+async def _asked(client: Callable[[], Caller], ask: Callable[[Caller], Awaitable[T]]) -> T:
+    async with client() as opened:
+        return await ask(opened)

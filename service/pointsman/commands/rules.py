@@ -1,0 +1,133 @@
+"""`pointsman rules check|test|explain|schema`: nothing here needs a server or a key."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pointsman.commands import show
+from pointsman.commands.options import BadOption, request_from_options
+from pointsman.core import ruletest
+from pointsman.core.diagnostics import Problem, errors, render
+from pointsman.core.errors import NoEligibleModel, PointsmanError
+from pointsman.core.rulefile import Loaded
+from pointsman.core.rulefile.documents import SCHEMAS, json_schema
+from pointsman.core.ruleset import Ruleset
+from pointsman.offline import build_router, load_rules
+from pointsman.router import Call
+from pointsman.settings import Settings
+from pointsman.wire.json import explanation_to_json
+
+KINDS = tuple(SCHEMAS)
+
+
+def check(options: argparse.Namespace, _settings: Settings) -> int:
+    """Print every problem of the directory, one per line with its source below; 0 if there is no error among them."""
+    found = _loaded(options.directory)
+    if found is None:
+        return 1
+    loaded, sources = found
+    problems = [*loaded.problems, *(ruletest.run(loaded.ruleset, loaded.cases)[1] if loaded.ruleset else ())]
+    _print_problems(problems, sources, options.directory, file=sys.stdout)
+    if errors(problems) or loaded.ruleset is None:
+        print(f"{_count(len(errors(problems)), 'error')} in {options.directory}")
+        return 1
+    print(show.rules_summary(loaded.ruleset, options.directory, warnings=len(problems)))
+    return 0
+
+
+def test(options: argparse.Namespace, _settings: Settings) -> int:
+    """Run the tests beside the rules; 0 if all passed and there was at least one."""
+    found = _loaded(options.directory)
+    if found is None:
+        return 1
+    loaded, sources = found
+    if loaded.ruleset is None:
+        _print_problems(loaded.problems, sources, options.directory, file=sys.stdout)
+        return 1
+    results, problems = ruletest.run(loaded.ruleset, loaded.cases)
+    _print_problems(problems, sources, options.directory, file=sys.stdout)
+    show.case_results(results, options.directory, verbose=options.verbose)
+    failed = sum(bool(result.failures) for result in results)
+    if not results and not problems:
+        print(f"there are no tests in {options.directory}: write a *_test.yaml file")
+    print(f"{len(results) - failed} passed, {failed} failed" + (f", {len(problems)} could not run" if problems else ""))
+    return 1 if failed or problems or not results else 0
+
+
+def explain(options: argparse.Namespace, settings: Settings) -> int:
+    """Show how the rules decide on a text; 1 if they refuse it."""
+    try:
+        request = request_from_options(options)
+    except BadOption as error:
+        print(f"pointsman: {error}", file=sys.stderr)
+        return 2
+    ruleset = ruleset_or_complaint(options.rules)
+    if ruleset is None:
+        return 1
+    router = build_router(ruleset, settings)
+    try:
+        decision = asyncio.run(router.route(request, Call(id="explain"), explained=True))
+        explanation, dropped, code = decision.explanation, decision.dropped, 0
+    except NoEligibleModel as refused:
+        explanation, dropped, code = refused.explanation, (), 1
+    except PointsmanError as error:
+        print(f"pointsman: {error}", file=sys.stderr)
+        return 1
+    assert explanation is not None  # it was asked for
+    if options.json:
+        print(explanation_to_json(explanation))
+    else:
+        show.explanation(explanation, dropped)
+    return code
+
+
+def schema(options: argparse.Namespace, _settings: Settings) -> int:
+    """Print a JSON Schema, or write all of them."""
+    if (options.kind is None) == (options.write is None):
+        print("pointsman: give a kind of file, or --write DIR", file=sys.stderr)
+        return 2
+    for kind in KINDS if options.write else (options.kind,):
+        text = json.dumps(json_schema(kind), indent=2) + "\n"
+        if options.write:
+            (options.write / f"{kind}.schema.json").write_text(text)
+        else:
+            print(text, end="")
+    return 0
+
+
+def ruleset_or_complaint(directory: Path) -> Ruleset | None:
+    """Return the ruleset of a directory; where there is none, say why on stderr."""
+    found = _loaded(directory)
+    if found is None:
+        return None
+    loaded, sources = found
+    if loaded.ruleset is None:
+        _print_problems(loaded.problems, sources, directory, file=sys.stderr)
+        print(f"pointsman: {_count(len(errors(loaded.problems)), 'error')} in {directory}; not started", file=sys.stderr)
+    return loaded.ruleset
+
+
+def _loaded(directory: Path) -> tuple[Loaded, dict[str, bytes]] | None:
+    try:
+        return load_rules(directory)
+    except OSError as error:
+        print(
+            f"pointsman: cannot read the rule directory {directory}: {error.strerror}; name one with --rules or POINTSMAN_RULES",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _print_problems(problems: Iterable[Problem], sources: dict[str, bytes], directory: Path, *, file: object) -> None:
+    texts = {name: text.decode(errors="replace") for name, text in sources.items()}
+    if text := render(problems, texts, prefix=f"{directory}/"):
+        print(text, file=file)  # type: ignore[call-overload]  # a text stream
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,173 @@
+"""What people see: tables, trees and answers on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision, Dropped, Explanation, RuleTrace
+from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamUnavailable
+from pointsman.core.money import dollars
+from pointsman.core.ruleset import Ruleset
+from pointsman.core.ruletest import CaseResult
+from pointsman.core.vocabulary import RuleOutcome
+from pointsman.wire.codec import ListedModel
+
+_MARKS = {
+    RuleOutcome.MATCH: "[bold green]MATCH[/]",
+    RuleOutcome.NO_MATCH: "[dim]no[/]   ",
+    RuleOutcome.SKIPPED: "[dim]-[/]    ",
+    RuleOutcome.SHADOW_MATCH: "[cyan]shadow[/]",
+    RuleOutcome.ROLLED_OUT_OF: "[yellow]out[/]  ",
+}
+
+
+def _console(*, stderr: bool = False) -> Console:
+    # A pipe has no width of its own: 100 columns keep tables whole in logs and files.
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 100)
+
+
+def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    right = set(numbers)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def decision(found: Decision) -> None:
+    """Show the plan, what was dropped, and the rule."""
+    console = _console()
+    features, baseline = found.features, found.baseline_cost
+    console.print(f"[bold green]{escape(found.chosen.model)}[/]  by rule [bold]{escape(found.rule.id)}[/]  ({found.reason.name})")
+    if found.rule.why:
+        console.print(f"[dim]{escape(found.rule.why)}  {found.rule.file}:{found.rule.line}[/]")
+    console.print(
+        f"task {features.task}, complexity {features.complexity:.2f} (confidence {features.confidence:.2f}), {found.tokens.input} tokens\n"
+    )
+    table = _table(
+        "", "model", "quality", "tokens", "cost", "first token", "whole", numbers=("quality", "tokens", "cost", "first token", "whole")
+    )
+    for index, candidate in enumerate(found.plan):
+        tokens = candidate.tokens
+        table.add_row(
+            "chosen" if index == 0 else f"then {index}",
+            escape(candidate.model),
+            f"{candidate.quality:.2f}",
+            f"{tokens.input} + {tokens.output}",
+            dollars(candidate.expected_cost),
+            f"{candidate.expected_ttft_ms:.0f} ms",
+            f"{candidate.expected_latency_ms:.0f} ms",
+        )
+    for drop in found.dropped:
+        table.add_row("[red]dropped[/]", escape(drop.model), f"[red]{drop.reason.name}[/]", "", "", "", "")
+    console.print(table)
+    for drop in found.dropped:
+        console.print(f"[dim]{escape(drop.model)}: {escape(drop.detail)}[/]")
+    console.print(f"\n[dim]baseline {dollars(baseline)}  revision {found.revision}  id {found.id}[/]")
+
+
+def answer(found: Decision, completion: Completion) -> None:
+    """Show the answer, and below it how it came about."""
+    console = _console()
+    message, usage = completion.message, completion.usage
+    console.print(message.text if message else "", markup=False, soft_wrap=True)
+    tried = " -> ".join(f"{attempt.model} ({attempt.error_type or f'{attempt.latency_ms:.0f} ms'})" for attempt in completion.attempts)
+    console.print(f"\n[dim]{escape(tried)}  by rule {escape(found.rule.id)}, ends with {completion.finish_reason.name}[/]")
+    saved = f", baseline {dollars(usage.baseline_cost)}" if usage.baseline_cost else ""
+    console.print(f"[dim]{usage.input_tokens} + {usage.output_tokens} tokens, {dollars(usage.cost)}{saved}  id {found.id}[/]")
+
+
+def explained(found: Decision) -> None:
+    """Show the explanation of a decision, if it has one."""
+    if found.explanation is not None:
+        _console().print()
+        explanation(found.explanation, found.dropped)
+
+
+def explanation(found: Explanation, dropped: Sequence[Dropped]) -> None:
+    """Show every rule with its conditions and the values of their facts."""
+    tree = Tree(f"[bold]{escape(found.summary)}[/]", guide_style="dim")
+    for trace in found.rules:
+        branch = tree.add(_rule_line(trace))
+        for condition in trace.conditions:
+            mark = "[green]✓[/]" if condition.result else "[red]✗[/]"
+            values = ", ".join(f"{name} = {_value(value)}" for name, value in condition.values.items())
+            branch.add(f"{mark} {escape(condition.text)}  [dim]{escape(values)}[/]")
+    if dropped:
+        lost = tree.add("dropped")
+        for drop in dropped:
+            lost.add(f"[red]✗[/] {escape(drop.model)}  [dim]{drop.reason.name}: {escape(drop.detail)}[/]")
+    _console().print(tree)
+
+
+def _rule_line(trace: RuleTrace) -> str:
+    rule = trace.rule
+    detail = f"  [yellow]{escape(trace.detail)}[/]" if trace.detail else ""
+    return f"{_MARKS[trace.outcome]} {escape(rule.id)}  [dim]{escape(rule.file)}:{rule.line}[/]{detail}"
+
+
+def _value(value: object) -> str:
+    return "absent" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def models(found: Sequence[ListedModel]) -> None:
+    """Show the catalog with its state."""
+    table = _table(
+        "model", "provider", "tier", "window", "$ in / M", "$ out / M", "can", "tags", "now", numbers=("window", "$ in / M", "$ out / M")
+    )
+    for model in found:
+        price, nominal = model.price, "*" if model.price.nominal else ""
+        table.add_row(
+            escape(model.id),
+            escape(model.provider),
+            model.tier,
+            f"{model.context_window:,}",
+            f"{dollars(price.input)}{nominal}",
+            f"{dollars(price.output)}{nominal}",
+            " ".join(model.capabilities),
+            escape(" ".join(model.tags)),
+            "[green]ready[/]" if model.unavailable is None else f"[red]{model.unavailable.name}[/]",
+        )
+    console = _console()
+    console.print(table)
+    if any(model.price.nominal for model in found):
+        console.print("[dim]* nominal: made up for a model that runs in process, so that costs can be compared[/]")
+
+
+def rules_summary(ruleset: Ruleset, directory: Path, *, warnings: int) -> str:
+    """Return one line about rules that are fine."""
+    told = f"{len(ruleset.catalog.models)} models, {len(ruleset.constraints)} constraints, {len(ruleset.routes)} routes"
+    return f"{directory}: ok, {told}, revision {ruleset.revision}" + (f", {warnings} warnings" if warnings else "")
+
+
+def case_results(results: Iterable[CaseResult], directory: Path, *, verbose: bool) -> None:
+    """Show failed tests with the trace of what happened instead; with `verbose` those that passed, too."""
+    console = _console()
+    for result in results:
+        if not result.failures and verbose:
+            console.print(f"[green]ok[/]  {escape(result.name)}")
+        for failure in result.failures:
+            print(f"{directory}/{result.file}:{result.line}:1: error: {result.name}: {failure}")
+        if result.explanation is not None:
+            explanation(result.explanation, ())
+
+
+def failure(error: PointsmanError, *, where: str) -> None:
+    """Show on stderr why a call failed, and what to do."""
+    console = _console(stderr=True)
+    console.print(
+        f"[bold red]{type(error).__name__}[/]: {escape(str(error)) if not isinstance(error, InvalidRequest) else ''}", soft_wrap=True
+    )
+    for violation in error.violations if isinstance(error, InvalidRequest) else ():
+        console.print(f"  {escape(violation.field)}: {escape(violation.message)}", soft_wrap=True)
+    if where and isinstance(error, UpstreamUnavailable) and not error.request_id:
+        console.print(f"  is a server running at {where}? start one with 'pointsman serve', or use --local")

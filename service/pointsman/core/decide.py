@@ -1,0 +1,186 @@
+"""The decision: constraints, the first route that matches, candidates dropped with reasons, the kept ones in order, a plan.
+
+    1 constraints   all that hold apply; each can only take models away
+    2 routes        the first that matches
+    3 drops         per candidate the first reason of DropReason that holds (`drops.py`)
+    4 order         by the route's strategy; ties by the other measures, then by the order in the file
+    5 plan          chosen, the other kept ones in order, then the route's fallbacks in file order; no model twice, at most 4
+
+Rules that this module keeps: it is pure, so (ruleset, facts, market) reproduce a decision bit for bit; a model in a plan has passed every
+drop, but for the best effort of a route that says so; nothing here sets aside a constraint, a tag, a capability, a window or a budget.
+Serving, explaining, rule tests and replay all call `decide`; there is no second way to choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from pointsman.core.decision import Candidate, Decision, Dropped
+from pointsman.core.drops import Terms, reasons_against
+from pointsman.core.errors import refusal
+from pointsman.core.estimate import estimate
+from pointsman.core.facts import Facts
+from pointsman.core.market import Market
+from pointsman.core.ruleset import Route, Ruleset
+from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
+
+LONGEST_PLAN = 4
+"""Models that one call may try: beyond that a caller has waited long enough."""
+
+_SET_ASIDE = frozenset({DropReason.QUALITY, DropReason.LATENCY})
+"""What a best effort may set aside, and nothing else."""
+
+_ORDER: dict[Strategy, Callable[[Candidate], tuple[float, ...]]] = {
+    Strategy.CHEAPEST: lambda candidate: (candidate.expected_cost, -candidate.quality),
+    Strategy.FASTEST: lambda candidate: (candidate.expected_latency_ms, candidate.expected_cost),
+    Strategy.BEST: lambda candidate: (-candidate.quality, candidate.expected_cost),
+}
+
+
+class _Offer(Struct, frozen=True):
+    """A candidate and the first reason against it, if there is one."""
+
+    candidate: Candidate
+    dropped: Dropped | None
+
+
+class _Trial(Struct, frozen=True, kw_only=True):
+    """One route with its offers judged."""
+
+    route: Route
+    terms: Terms
+    bar: float
+    """Least acceptable quality of a candidate."""
+    offers: list[_Offer]
+
+    def speaks_against(self, offer: _Offer) -> set[DropReason]:
+        """Return every reason against a candidate, not just the first."""
+        model = self.terms.ruleset.catalog.models[offer.candidate.model]
+        return {drop.reason for drop in reasons_against(model, offer.candidate, self.terms, self.bar)}
+
+
+class _Choice(Struct, frozen=True, kw_only=True):
+    """What a route comes to: the plan, and how it was arrived at."""
+
+    plan: tuple[Candidate, ...]
+    reason: DecisionReason
+
+
+def decide(ruleset: Ruleset, facts: Facts, market: Market) -> Decision:
+    """Return which model is to serve the request, and why. Raises NoEligibleModel, or the kind of it that says best why none may."""
+    fired, index = ruleset.match(facts)
+    terms = Terms.of(ruleset, facts, market, tuple(ruleset.constraints[i] for i in fired))
+    dropped: dict[str, Dropped] = {}
+    while True:
+        trial = _try(ruleset.routes[index], terms)
+        _note(trial.offers, dropped)
+        choice = _choose(trial, dropped)
+        if choice is not None:
+            return _decision(trial, choice, dropped)
+        behind = ruleset.next_match(facts, index) if trial.route.on_empty is OnEmpty.NEXT_RULE else None
+        if behind is None:
+            raise refusal(trial.route.ref.id, tuple(dropped.values()), tuple(constraint.ref.id for constraint in terms.constraints))
+        index = behind
+
+
+def _try(route: Route, terms: Terms) -> _Trial:
+    least = route.min_quality(terms.facts) if route.min_quality else 0.0
+    bar = max(terms.facts.request.accuracy, least)
+    return _Trial(route=route, terms=terms, bar=bar, offers=[_offer(terms, model, bar) for model in _on_offer(route, terms)])
+
+
+def _on_offer(route: Route, terms: Terms) -> tuple[str, ...]:
+    """Return the models to judge: what the caller asked for in place of the route's, whose others are then dropped as NOT_ASKED."""
+    if terms.asked is None:
+        return route.candidates
+    return (*terms.asked, *(model for model in route.candidates if model not in terms.asked))
+
+
+def _offer(terms: Terms, model_id: str, bar: float) -> _Offer:
+    model = terms.ruleset.catalog.models[model_id]
+    candidate = estimate(model, terms.facts, terms.market.state(model_id), terms.ruleset.defaults)
+    return _Offer(candidate, next(reasons_against(model, candidate, terms, bar), None))
+
+
+def _note(offers: Iterable[_Offer], dropped: dict[str, Dropped]) -> None:
+    """Bring `dropped` up to date: a later route may keep what an earlier one dropped, and the other way round."""
+    for offer in offers:
+        if offer.dropped is None:
+            dropped.pop(offer.candidate.model, None)
+        else:
+            dropped[offer.candidate.model] = offer.dropped
+
+
+def _choose(trial: _Trial, dropped: dict[str, Dropped]) -> _Choice | None:
+    route = trial.route
+    kept = sorted((offer.candidate for offer in trial.offers if offer.dropped is None), key=_ORDER[route.strategy])
+    if kept:
+        return _Choice(plan=_plan(kept, _fitting_fallbacks(trial, dropped)), reason=_reason(trial))
+    if route.on_empty is OnEmpty.FALLBACK and (fitting := _fitting_fallbacks(trial, dropped)):
+        return _Choice(plan=_plan(fitting), reason=DecisionReason.ON_EMPTY_FALLBACK)
+    if route.on_empty is OnEmpty.BEST_EFFORT and (best := _best_effort(trial)):
+        return _Choice(plan=_plan(best, _fitting_fallbacks(trial, dropped)), reason=DecisionReason.BEST_EFFORT)
+    return None
+
+
+def _fitting_fallbacks(trial: _Trial, dropped: dict[str, Dropped]) -> list[Candidate]:
+    """Return the fallbacks that pass every drop. The route's own `min_quality` is not asked of them, the caller's accuracy is."""
+    offers = [_offer(trial.terms, model, trial.terms.facts.request.accuracy) for model in trial.route.fallbacks]
+    _note(offers, dropped)
+    return [offer.candidate for offer in offers if offer.dropped is None]
+
+
+def _best_effort(trial: _Trial) -> list[Candidate]:
+    """Return, as a list of at most one, the best of the candidates that nothing but quality and latency speaks against."""
+    able = [offer.candidate for offer in trial.offers if trial.speaks_against(offer) <= _SET_ASIDE]
+    return sorted(able, key=_ORDER[Strategy.BEST])[:1]
+
+
+def _plan(first: Iterable[Candidate], then: Iterable[Candidate] = ()) -> tuple[Candidate, ...]:
+    by_model: dict[str, Candidate] = {}
+    for candidate in (*first, *then):
+        by_model.setdefault(candidate.model, candidate)
+    return tuple(by_model.values())[:LONGEST_PLAN]
+
+
+def _reason(trial: _Trial) -> DecisionReason:
+    if trial.terms.asked is not None:
+        return DecisionReason.CALLER_MODEL
+    return DecisionReason.DEFAULT if trial.route.is_default else DecisionReason.RULE_MATCH
+
+
+def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped]) -> Decision:
+    facts, chosen = trial.terms.facts, choice.plan[0]
+    baseline_cost, baseline_model = _baseline(chosen, trial)
+    planned = {candidate.model for candidate in choice.plan}
+    return Decision(
+        id=facts.request.id,
+        chosen=chosen,
+        fallbacks=choice.plan[1:],
+        rule=trial.route.ref,
+        revision=trial.terms.ruleset.revision,
+        reason=choice.reason,
+        features=facts.features,
+        tokens=facts.tokens,
+        dropped=tuple(drop for model, drop in dropped.items() if model not in planned),
+        baseline_cost=baseline_cost,
+        baseline_model=baseline_model,
+    )
+
+
+def _baseline(chosen: Candidate, trial: _Trial) -> tuple[int, str]:
+    """Return what the chosen model's tokens cost at the prices of the dearest candidate that could have served, and that candidate.
+
+    It could have served if it was kept, or if nothing but its cost speaks against it.
+    """
+    models, tokens = trial.terms.ruleset.catalog.models, chosen.tokens
+    able = {chosen.model} | {offer.candidate.model for offer in trial.offers if _could_serve(offer, trial)}
+    return max((models[model].price.cost(input_tokens=tokens.input, output_tokens=tokens.output), model) for model in able)
+
+
+def _could_serve(offer: _Offer, trial: _Trial) -> bool:
+    if offer.dropped is None:
+        return True
+    return offer.dropped.reason is DropReason.COST and trial.speaks_against(offer) == {DropReason.COST}

@@ -1,0 +1,82 @@
+"""Problems of rule files as values: where, how bad, what is wrong, what to do; and how a person sees them.
+
+A problem is found by whichever stage knows (YAML, structure, expressions, cross references) and shown in one place, here, so that all
+stages report alike, sorted, and all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+
+
+class Severity(Enum):
+    """How bad a problem is: an ERROR makes the directory unusable, a WARNING is legal but probably not meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+    def __lt__(self, other: Severity) -> bool:
+        return self is Severity.ERROR and other is Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One thing that is wrong at one place of one file. The order is that of a reader: file, line, column."""
+
+    file: str
+    """Name relative to the rule directory."""
+    line: int
+    """From 1."""
+    column: int
+    """From 1, in code points: where the offending token begins."""
+    severity: Severity
+    message: str
+    help: str = ""
+    """What to do about it, or empty."""
+    length: int = 1
+    """Characters to underline."""
+
+
+def errors(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems that make a directory unusable."""
+    return [problem for problem in problems if problem.severity is Severity.ERROR]
+
+
+def did_you_mean(word: str, known: Iterable[str], *, all_known: bool = True) -> str:
+    """Return the help for an unknown `word`: the nearest known one, else (with `all_known`) the first dozen of them, else nothing."""
+    names = sorted(known)
+    if near := get_close_matches(word, names, n=1, cutoff=0.6):
+        return f"did you mean '{near[0]}'?"
+    if not names or not all_known:
+        return ""
+    more = ", ..." if len(names) > 12 else ""
+    return f"known: {', '.join(names[:12])}{more}"
+
+
+def render(problems: Iterable[Problem], sources: Mapping[str, str], *, prefix: str = "") -> str:
+    """Return the problems as text for people, sorted: `file:line:col: error: message`, the source line, a caret, and the help.
+
+    `sources` holds the text of each file by name; `prefix` is put before each name (the directory as the reader typed it).
+    """
+    lines = {name: text.splitlines() for name, text in sources.items()}
+    return "\n".join(_render_one(problem, lines.get(problem.file, []), prefix) for problem in sorted(problems))
+
+
+def _render_one(problem: Problem, lines: Sequence[str], prefix: str) -> str:
+    shown = [f"{prefix}{problem.file}:{problem.line}:{problem.column}: {problem.severity.value}: {problem.message}"]
+    if 1 <= problem.line <= len(lines):
+        source = lines[problem.line - 1]
+        shown.append(f"{problem.line:6} | {_printable(source)}")
+        room = max(1, len(source) - problem.column + 1)
+        shown.append(f"       | {' ' * (problem.column - 1)}{'^' * max(1, min(problem.length, room))}")
+    if problem.help:
+        shown.append(f"       = help: {problem.help}")
+    return "\n".join(shown)
+
+
+def _printable(source: str) -> str:
+    """Return the line with anything that could move a terminal's cursor replaced, one character for one, so that carets stay in place."""
+    return "".join(char if char.isprintable() else " " if char == "\t" else "�" for char in source[:400])

@@ -1,0 +1,118 @@
+"""Why a model may not serve a request: one check per DropReason, in the order of that enum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import compress, product
+
+from msgspec import Struct
+
+from pointsman.core.catalog import Model
+from pointsman.core.decision import Candidate, Dropped
+from pointsman.core.facts import Facts
+from pointsman.core.market import Market
+from pointsman.core.money import dollars
+from pointsman.core.ruleset import Constraint, Ruleset
+from pointsman.core.vocabulary import CAPABILITIES, DropReason
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """All that candidates of one request are judged by, but for the quality bar, which differs between candidates and fallbacks."""
+
+    ruleset: Ruleset
+    facts: Facts
+    market: Market
+    constraints: tuple[Constraint, ...]
+    """Those that hold."""
+    asked: tuple[str, ...] | None
+    """The models that the caller asked for; None for any."""
+    capabilities: frozenset[str]
+
+    @classmethod
+    def of(cls, ruleset: Ruleset, facts: Facts, market: Market, constraints: tuple[Constraint, ...]) -> Terms:
+        """Return the terms of a request."""
+        request = facts.request
+        return cls(
+            ruleset=ruleset,
+            facts=facts,
+            market=market,
+            constraints=constraints,
+            asked=ruleset.catalog.named(request.model) if request.model else None,
+            capabilities=_NEEDS[request.needs_tools, request.needs_json, request.needs_vision],
+        )
+
+
+_NEEDS = {flags: frozenset(compress(CAPABILITIES, flags)) for flags in product((False, True), repeat=len(CAPABILITIES))}
+"""The capabilities behind the three `needs_*` facts, looked up rather than built for every call."""
+
+
+def reasons_against(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[Dropped]:
+    """Yield every reason why the model may not serve, in the order of DropReason; nothing if it may.
+
+    `bar` is the least acceptable quality, 0..1. The first reason is the one to report; asking for more costs more.
+    """
+    for reason, detail in _against(model, candidate, terms, bar):
+        yield Dropped(model=model.id, reason=reason, detail=detail)
+
+
+def _against(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[tuple[DropReason, str]]:
+    yield from _not_allowed(model, terms)
+    yield from _not_able(model, candidate, terms)
+    yield from _too_dear(candidate, terms)
+    if candidate.quality < bar:
+        yield DropReason.QUALITY, f"quality {candidate.quality:.2f} < {bar:.2f}"
+    yield from _too_slow(candidate, terms)
+    state = terms.market.state(model.id)
+    if not state.healthy:
+        yield DropReason.UNHEALTHY, "it fails at present"
+    if not state.has_room:
+        yield DropReason.CAPACITY, "it is full at present"
+
+
+def _not_allowed(model: Model, terms: Terms) -> Iterator[tuple[DropReason, str]]:
+    for constraint in terms.constraints:
+        if model.id not in constraint.permitted:
+            yield DropReason.CONSTRAINT, f"constraint {constraint.ref.id}"
+            break
+    if terms.asked is not None and model.id not in terms.asked:
+        yield DropReason.NOT_ASKED, f"the caller asked for {terms.facts.request.model}"
+    if missing := terms.facts.request.tags - model.tags:
+        yield DropReason.TAGS, f"lacks the tags {', '.join(sorted(missing))}"
+
+
+def _not_able(model: Model, candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
+    if missing := terms.capabilities - model.capabilities:
+        yield DropReason.CAPABILITY, f"cannot do {', '.join(sorted(missing))}"
+    if not terms.market.state(model.id).has_credential:
+        yield DropReason.NO_CREDENTIAL, f"the key of provider {model.provider} is not set"
+    tokens = candidate.tokens
+    # The answer needs room for its median, or for what was asked where that is less; `tokens.output` is already the smaller of the two.
+    needed = tokens.input_upper_bound + max(1, tokens.output)
+    if needed > model.context_window:
+        yield DropReason.CONTEXT_WINDOW, f"input {tokens.input_upper_bound} + answer {tokens.output} > window {model.context_window}"
+    budget = terms.facts.request.max_total_tokens
+    if budget is not None and needed > budget:
+        yield DropReason.TOKEN_BUDGET, f"input {tokens.input_upper_bound} + answer {tokens.output} > {budget} tokens"
+
+
+def _too_dear(candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
+    market, tokens = terms.market, candidate.tokens
+    expected = tokens.input_upper_bound + tokens.output
+    if market.tokens_left is not None and expected > market.tokens_left:
+        yield DropReason.BUDGET, f"{expected} tokens > {market.tokens_left} left"
+    elif market.cost_left is not None and candidate.expected_cost > market.cost_left:
+        yield DropReason.BUDGET, f"{dollars(candidate.expected_cost)} > {dollars(market.cost_left)} left"
+    limit = terms.facts.request.max_cost
+    if limit is not None and candidate.expected_cost > limit:
+        yield DropReason.COST, f"{dollars(candidate.expected_cost)} > {dollars(limit)}"
+
+
+def _too_slow(candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
+    request, latency, ttft = terms.facts.request, candidate.expected_latency_ms, candidate.expected_ttft_ms
+    left = terms.market.time_left_ms
+    if request.max_ttft_ms is not None and ttft > request.max_ttft_ms:
+        yield DropReason.LATENCY, f"first token {ttft:.0f} ms > {request.max_ttft_ms:.0f} ms"
+    elif request.max_latency_ms is not None and latency > request.max_latency_ms:
+        yield DropReason.LATENCY, f"{latency:.0f} ms > {request.max_latency_ms:.0f} ms"
+    elif left is not None and latency > left:
+        yield DropReason.LATENCY, f"{latency:.0f} ms > {left:.0f} ms until the deadline"

@@ -1,0 +1,149 @@
+"""The one tree of errors that Pointsman raises.
+
+`wire/status.py` says how each leaves, and the client turns a status back into the same class.
+
+    PointsmanError
+    ├─ InvalidRequest            a field is wrong; `violations` says which and why
+    │  ├─ UnknownModel           `requirements.model` names nothing in the catalog
+    │  └─ MalformedMessage       the bytes are no message at all
+    ├─ NoEligibleModel           the request's limits left nothing; `counts` by reason
+    │  ├─ ConstrainedOut         constraints left nothing; `constraints` names them
+    │  ├─ ContextTooLong         the input fits in no model's window
+    │  ├─ BudgetExhausted        the tenant has nothing left
+    │  └─ AllUnavailable         every model fails or is full at present
+    ├─ DeadlineTooShort          the caller left too little time to begin
+    ├─ DeadlinePassed            time was up before an answer came
+    ├─ UpstreamUnavailable       every attempt failed; `attempts` says how
+    ├─ NotYet                    a later version will do this
+    ├─ ServerError               the server failed in a way that it does not tell; only the client raises it
+    └─ RulesBroken               the rule directory cannot be used; `problems` says why
+
+A message is for the person at the other end: it names the thing, what was expected and what to do, and never holds text of a prompt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pointsman.core.vocabulary import DropReason
+
+if TYPE_CHECKING:
+    from pointsman.core.decision import Dropped, Explanation
+    from pointsman.core.diagnostics import Problem
+
+
+class PointsmanError(Exception):
+    """Anything that Pointsman refuses or fails to do."""
+
+    request_id: str = ""
+    """Set by the client: names the call in the server's log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """What is wrong with one field of a request: `field` is its path, as in "request.prompt.messages[0].role"."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(PointsmanError):
+    """The request cannot be understood as it is; every field at fault is in `violations`."""
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__("; ".join(f"{violation.field}: {violation.message}" for violation in violations))
+        self.violations = violations
+
+
+class UnknownModel(InvalidRequest):
+    """`requirements.model` is neither a model nor an alias of the catalog."""
+
+
+class MalformedMessage(InvalidRequest):
+    """The bytes are no valid message of the expected type."""
+
+
+class NoEligibleModel(PointsmanError):
+    """No model may serve the request; `counts` says how many were dropped for which reason, by its name."""
+
+    def __init__(self, message: str, *, rule: str = "", counts: Mapping[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.counts = dict(counts or {})
+        self.explanation: Explanation | None = None
+        """Why each rule came out as it did, if that was asked for."""
+
+
+class ConstrainedOut(NoEligibleModel):
+    """The constraints that hold leave no model; `constraints` are their ids."""
+
+    constraints: tuple[str, ...] = ()
+
+
+class ContextTooLong(NoEligibleModel):
+    """The input fits in the window of no model on offer."""
+
+
+class BudgetExhausted(NoEligibleModel):
+    """The tenant's budget leaves no model."""
+
+
+class AllUnavailable(NoEligibleModel):
+    """Every model on offer fails or is full at present."""
+
+
+class DeadlineTooShort(PointsmanError):
+    """The caller left less time than any call takes; no model was called."""
+
+
+class DeadlinePassed(PointsmanError):
+    """Time was up before an answer came."""
+
+
+class UpstreamUnavailable(PointsmanError):
+    """Every model of the plan was tried and failed."""
+
+
+class NotYet(PointsmanError):
+    """A part of the contract that this version does not have."""
+
+
+class ServerError(PointsmanError):
+    """The server failed and says no more than the id under which its log has the cause."""
+
+
+class RulesBroken(PointsmanError):
+    """The rule directory cannot be used."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(f"{len(problems)} problems in the rule directory")
+        self.problems = problems
+
+
+_KINDS: tuple[tuple[frozenset[DropReason], type[NoEligibleModel], str], ...] = (
+    (frozenset({DropReason.CONSTRAINT}), ConstrainedOut, "the constraints leave no model"),
+    (frozenset({DropReason.CONTEXT_WINDOW}), ContextTooLong, "the input is too long for every model on offer"),
+    (frozenset({DropReason.BUDGET}), BudgetExhausted, "the tenant's budget leaves no model"),
+    (frozenset({DropReason.UNHEALTHY, DropReason.CAPACITY}), AllUnavailable, "every model on offer fails or is full at present"),
+)
+
+
+def refusal(rule: str, dropped: tuple[Dropped, ...], constraints: tuple[str, ...]) -> NoEligibleModel:
+    """Return the error that says best why every candidate of the rule was dropped.
+
+    NOT_ASKED says only that the caller named others, so it does not count when kinds are told apart.
+    """
+    counts = Counter(drop.reason for drop in dropped)
+    reasons = {reason for reason in counts if reason is not DropReason.NOT_ASKED}
+    kind, sentence = next(
+        ((kind, sentence) for among, kind, sentence in _KINDS if reasons and reasons <= among),
+        (NoEligibleModel, "no model on offer satisfies the request"),
+    )
+    details = ", ".join(f"{drop.model}: {drop.reason.name} ({drop.detail})" for drop in dropped)
+    error = kind(f"{sentence}; rule {rule}: {details}", rule=rule, counts={reason.name: n for reason, n in counts.items()})
+    if isinstance(error, ConstrainedOut):
+        error.constraints = constraints
+    return error

@@ -1,0 +1,80 @@
+"""From a request to facts: the one place that fills in what the caller left out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
+from pointsman.core.features import answer_length, features
+from pointsman.core.money import usd
+from pointsman.core.request import Image, Request
+from pointsman.core.ruleset import Defaults
+from pointsman.core.vocabulary import TokenCountMethod
+
+ANONYMOUS = "default"
+"""The tenant where there are none."""
+
+
+def gather(
+    request: Request,
+    *,
+    input_tokens: int,
+    method: TokenCountMethod,
+    defaults: Defaults,
+    now: datetime,
+    request_id: str,
+    stream: bool = False,
+) -> Facts:
+    """Return the facts of a request; `now` is in UTC, `input_tokens` counts everything that will be sent."""
+    seen = features(request.prompt)
+    return Facts(
+        request=_request(request, defaults, request_id, stream=stream),
+        features=seen,
+        tokens=_tokens(request, seen, input_tokens, method),
+        time=time_facts(now),
+    )
+
+
+def time_facts(now: datetime) -> TimeFacts:
+    """Return what rules may know of a time in UTC."""
+    return TimeFacts(hour=now.hour, weekday=now.isoweekday(), date=now.date().isoformat())
+
+
+def _request(request: Request, defaults: Defaults, request_id: str, *, stream: bool) -> RequestFacts:
+    needs, prompt = request.requirements, request.prompt
+    return RequestFacts(
+        tenant=ANONYMOUS,
+        user=request.context.user_id or None,
+        session=request.context.session_id or None,
+        model=needs.model,
+        accuracy=defaults.accuracy if needs.accuracy is None else needs.accuracy,
+        max_total_tokens=needs.max_total_tokens,
+        max_cost_usd=None if needs.max_cost is None else usd(needs.max_cost),
+        max_latency_ms=needs.max_latency_ms,
+        max_ttft_ms=needs.max_ttft_ms,
+        stream=stream,
+        needs_tools=bool(prompt.tools) or "tools" in needs.capabilities,
+        needs_json=prompt.response_format is not None or "json" in needs.capabilities,
+        needs_vision="vision" in needs.capabilities or _shows_pictures(request),
+        labels=request.context.labels,
+        id=request_id,
+        max_cost=needs.max_cost,
+        tags=needs.tags,
+    )
+
+
+def _shows_pictures(request: Request) -> bool:
+    return any(isinstance(part, Image) for message in request.prompt.messages for part in message.parts)
+
+
+def _tokens(request: Request, seen: FeatureFacts, input_tokens: int, method: TokenCountMethod) -> TokenFacts:
+    median, p90 = answer_length(seen.task)
+    asked = request.generation.max_output_tokens
+    return TokenFacts(
+        input=input_tokens,
+        output=median,
+        output_p90=p90,
+        output_max=asked,
+        total=input_tokens + (p90 if asked is None else min(p90, asked)),
+        method=method,
+    )

@@ -1,0 +1,42 @@
+"""What selection needs beside facts and what changes while running: taken once per call, frozen, recorded with the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+
+class ModelState(Struct, frozen=True, kw_only=True):
+    """The state of one model now. None where the catalog's prior stands."""
+
+    has_credential: bool = True
+    healthy: bool = True
+    has_room: bool = True
+    """Takes one more call."""
+    ttft_ms: float | None = None
+    tokens_per_s: float | None = None
+    warm_prefix_tokens: int = 0
+    """Input tokens that the provider's prompt cache is expected to hold for this conversation."""
+    quality: float | None = None
+    """Fixes what the estimator would say; for rule tests, which must not break when the estimator learns."""
+
+
+AS_CATALOGED = ModelState()
+
+
+class Market(Struct, frozen=True, kw_only=True):
+    """The state of the world for one decision."""
+
+    models: Mapping[str, ModelState] = {}
+    """By id; a model that is not here is as the catalog says, and able."""
+    time_left_ms: float | None = None
+    """Until the deadline of the call; None where the decision is not for a call of now."""
+    tokens_left: int | None = None
+    """In the tightest token window of the tenant; None without one."""
+    cost_left: int | None = None
+    """Nano-USD in the tightest money window of the tenant; None without one."""
+
+    def state(self, model: str) -> ModelState:
+        """Return the state of a model."""
+        return self.models.get(model, AS_CATALOGED)

@@ -1,0 +1,57 @@
+"""How many tokens a prompt is: its texts, what frames them, its tools and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import assert_never
+
+from pointsman.core.request import Image, Message, Part, Prompt, ToolCall, ToolResult
+
+FRAME_MESSAGE = 3
+"""Tokens that frame one message; the chat formats of the reference family spend three on role and separators."""
+
+FRAME_ANSWER = 3
+"""Tokens that open the answer."""
+
+FRAME_TOOL = 8
+"""Tokens around one tool's definition."""
+
+IMAGE = 1_100
+"""Tokens of a picture of ordinary size; providers bill between 85 and 1,600, by size, which is not known here."""
+
+
+def count_prompt(prompt: Prompt, count: Callable[[str], int]) -> int:
+    """Return the tokens of everything that will be sent; `count` gives those of one text."""
+    texts = sum(count(text) for text in texts_of(prompt) if text)
+    images = sum(isinstance(part, Image) for message in prompt.messages for part in message.parts)
+    frames = FRAME_MESSAGE * len(prompt.messages) + FRAME_TOOL * len(prompt.tools) + FRAME_ANSWER
+    return texts + IMAGE * images + frames
+
+
+def texts_of(prompt: Prompt) -> Iterator[str]:
+    """Yield every text that will be sent, tools and schema included."""
+    for message in prompt.messages:
+        yield from _texts(message)
+    for tool in prompt.tools:
+        yield from (tool.name, tool.description, tool.parameters_json)
+    if prompt.response_format is not None:
+        yield prompt.response_format.json_schema
+
+
+def _texts(message: Message) -> Iterator[str]:
+    for part in message.parts:
+        yield from _texts_of_part(part)
+
+
+def _texts_of_part(part: Part) -> tuple[str, ...]:
+    match part:
+        case str():
+            return (part,)
+        case ToolCall(name=name, arguments_json=arguments):
+            return (name, arguments)
+        case ToolResult(text=text):
+            return (text,)
+        case Image():
+            return ()
+        case _:
+            assert_never(part)

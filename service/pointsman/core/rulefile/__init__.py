@@ -1,0 +1,192 @@
+"""Rule text to types: the one place where a rule directory becomes a Ruleset, or the list of all that is wrong with it.
+
+    bytes -> YAML nodes with places (`yamlnodes`)
+          -> structure (`structure`, `documents`)
+          -> catalog (`catalog`), lists, vars and rules (`routes`), expressions (`expressions`)
+          -> one compiled function for all conditions, and one for each, for explanations
+
+No stage stops at the first problem, and none hides those of the next: a part that cannot be read is left out, and what would only be a
+consequence of that is not reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from pointsman.core.catalog import Catalog
+from pointsman.core.diagnostics import Problem, Severity, errors
+from pointsman.core.expr.codegen import Code
+from pointsman.core.facts import Facts
+from pointsman.core.rulefile.catalog import CatalogReader
+from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc
+from pointsman.core.rulefile.expressions import Written, conjunction, facts_in
+from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader
+from pointsman.core.rulefile.structure import check, problem_at
+from pointsman.core.ruleset import Condition, Constraint, Route, Ruleset
+from pointsman.core.vocabulary import OnEmpty, Strategy
+from pointsman.core.yamlnodes import Node, Scalar, find, parse
+
+MODELS = "models.yaml"
+TENANTS = "tenants.yaml"
+TESTS = "_test.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a rule directory comes to."""
+
+    ruleset: Ruleset | None
+    """None where there is an error among the problems."""
+    problems: tuple[Problem, ...]
+    """Sorted by place."""
+    cases: Mapping[str, Node] = field(default_factory=dict)
+    """The test files that could be read, by name."""
+
+
+def load(sources: Mapping[str, bytes]) -> Loaded:
+    """Return the ruleset of a rule directory, given its files by name, with every problem in them."""
+    problems: list[Problem] = []
+    nodes = {name: node for name in sorted(sources) if (node := _node(name, sources[name], problems)) is not None}
+    if MODELS not in sources:
+        problems.append(_missing(MODELS, "the catalog is missing", f"write a {MODELS} with providers and models"))
+    drafts, catalog = _read(nodes, problems)
+    routing = [name for name in nodes if _document(name) is RoutingDoc]
+    if len(nodes) == len(sources):
+        _check_default(drafts, {name: nodes[name] for name in routing}, problems)
+    found = tuple(sorted(set(problems)))
+    cases = {name: node for name, node in nodes.items() if _document(name) is CasesDoc}
+    usable = catalog is not None and not errors(found)
+    ruleset = _compiled(drafts, catalog, _revision(sources)) if catalog is not None and usable else None
+    return Loaded(ruleset=ruleset, problems=found, cases=cases)
+
+
+def _document(name: str) -> type[Document]:
+    return ModelsDoc if name == MODELS else CasesDoc if name.endswith(TESTS) else RoutingDoc
+
+
+def _missing(file: str, message: str, help_: str) -> Problem:
+    return Problem(file=file, line=1, column=1, severity=Severity.ERROR, message=message, help=help_)
+
+
+def _node(name: str, text: bytes, problems: list[Problem]) -> Node | None:
+    if name == TENANTS:
+        # Reading past it would let its author believe that callers are told apart.
+        problems.append(_missing(name, "tenants are not supported by this version", "remove the file; the changelog says when they come"))
+        return None
+    node, found = parse(text, file=name)
+    problems += found
+    if node is not None:
+        problems += check(_document(name), node, name)
+    return node
+
+
+def _read(nodes: Mapping[str, Node], problems: list[Problem]) -> tuple[Drafts, Catalog | None]:
+    if MODELS not in nodes:
+        return Drafts(), None
+    catalog = CatalogReader(nodes[MODELS], MODELS, problems)
+    read = catalog.read()
+    routes = RoutesReader(catalog, problems)
+    for name, node in nodes.items():
+        if _document(name) is RoutingDoc:
+            routes.read(node, name)
+    return routes.drafts, read
+
+
+def _check_default(drafts: Drafts, routing: Mapping[str, Node], problems: list[Problem]) -> None:
+    """Note a missing default route, and routes behind one that takes every request."""
+    if not routing:
+        problems.append(_missing("routing.yaml", "there are no routes", "write a routing.yaml whose last route has no `when`"))
+        return
+    ordered = drafts.in_order()
+    open_routes = [route for route in ordered if route.unconditional]
+    if not open_routes and len(drafts.routes) == sum(len(getattr(find(node, ("routes",)), "items", ())) for node in routing.values()):
+        last, node = list(routing.items())[-1]
+        problems.append(problem_at(_key(node, "routes"), last, "the default route is missing", "the last route must have no `when`"))
+    problems += [_early_default(route) for route in open_routes if route is not ordered[-1]]
+
+
+def _early_default(route: RouteDraft) -> Problem:
+    message = f"route '{route.ref.id}' has no `when`, so the routes behind it are never reached"
+    return Problem(
+        file=route.ref.file,
+        line=route.ref.line,
+        column=1,
+        severity=Severity.ERROR,
+        message=message,
+        help="give it a condition, or the lowest priority",
+    )
+
+
+def _key(node: Node, name: str) -> Node:
+    entries = getattr(node, "entries", {})
+    return cast("Scalar", entries[name].key) if name in entries else node
+
+
+def _revision(sources: Mapping[str, bytes]) -> str:
+    """Return twelve hexadecimal digits over the catalog and the routes: names and contents, in order of name."""
+    digest = hashlib.blake2b(digest_size=6)
+    for name in sorted(sources):
+        if _document(name) is not CasesDoc:
+            digest.update(b"%d:%s%d:" % (len(name.encode()), name.encode(), len(sources[name])) + sources[name])
+    return digest.hexdigest()
+
+
+def _compiled(drafts: Drafts, catalog: Catalog, revision: str) -> Ruleset:
+    code = Code(vars=drafts.vars, lists=drafts.lists)
+    routes = drafts.in_order()
+    written_conditions = [written for draft in drafts.constraints for written in draft.conditions]
+    written_conditions += [written for draft in routes for written in draft.conditions]
+    conditions = {id(written): code.value(written.expression) for written in written_conditions}
+    bars = {route.ref.id: code.value(route.min_quality) for route in routes if route.min_quality}
+    match = code.match(
+        [conjunction(constraint.conditions) for constraint in drafts.constraints],
+        [conjunction(route.conditions) if route.conditions else None for route in routes],
+    )
+    function = code.compile()
+
+    def compiled(rule: Iterable[Written]) -> tuple[Condition, ...]:
+        return tuple(_condition(written, function(conditions[id(written)]), drafts.var_facts) for written in rule)
+
+    return Ruleset(
+        revision=revision,
+        catalog=catalog,
+        defaults=drafts.defaults,
+        constraints=tuple(
+            Constraint(ref=draft.ref, conditions=compiled(draft.conditions), permitted=draft.permitted) for draft in drafts.constraints
+        ),
+        routes=tuple(
+            _route(draft, compiled(draft.conditions), function(bars[draft.ref.id]) if draft.ref.id in bars else None) for draft in routes
+        ),
+        match=cast("Callable[[Facts], tuple[tuple[int, ...], int]]", function(match)),
+    )
+
+
+def _condition(written: Written, holds: Callable[[Facts], object], var_facts: dict[str, tuple[str, ...]]) -> Condition:
+    line, column = written.scalar.position(0)
+    return Condition(
+        text=" ".join(written.scalar.text.split()),
+        line=line,
+        column=column,
+        facts=facts_in(written.expression, var_facts),
+        holds=cast("Callable[[Facts], bool]", holds),
+    )
+
+
+def _route(draft: RouteDraft, conditions: tuple[Condition, ...], bar: Callable[[Facts], object] | None) -> Route:
+    use = draft.doc.use
+    return Route(
+        ref=draft.ref,
+        priority=draft.doc.priority,
+        conditions=conditions,
+        candidates=draft.candidates,
+        strategy=Strategy(use.strategy),
+        on_empty=OnEmpty(use.on_empty),
+        min_quality=cast("Callable[[Facts], float] | None", bar),
+        fallbacks=draft.fallbacks,
+    )
+
+
+__all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "load"]

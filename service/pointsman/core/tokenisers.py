@@ -1,0 +1,46 @@
+"""How other families of tokenisers count, relative to the reference tokeniser o200k.
+
+Measured ratios, by kind of text: `plain` is English prose and program text, `other` is everything else (other languages, long runs of
+digits, JSON). The middle serves cost and ranking; the bound serves whatever must not be exceeded: windows and budgets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pointsman.core.vocabulary import TokenCountMethod
+
+REFERENCE = "o200k"
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Tokens of a family per token of the reference: the usual value, and one that real text does not exceed."""
+
+    middle: float
+    bound: float
+
+
+_EXACT = Factor(1.0, 1.0)
+_OPEN = {"plain": Factor(1.05, 1.16), "other": Factor(1.15, 2.71)}
+_FACTORS = {
+    "o200k": {"plain": _EXACT, "other": _EXACT},
+    "claude": {"plain": Factor(1.40, 1.56), "other": Factor(1.60, 2.40)},
+    "llama3": _OPEN,
+    "mistral": _OPEN,
+    "qwen": _OPEN,
+    "gemini": _OPEN,
+    "deepseek": _OPEN,
+}
+
+TOKENISERS = tuple(_FACTORS)
+
+
+def factor(tokeniser: str, text_class: str) -> Factor:
+    """Return the factor of a known family for a kind of text."""
+    return _FACTORS[tokeniser][text_class]
+
+
+def method(tokeniser: str, counted: TokenCountMethod) -> TokenCountMethod:
+    """Return how a count for this family was made, where the reference count was made by `counted`."""
+    return counted if tokeniser == REFERENCE or counted is TokenCountMethod.HEURISTIC else TokenCountMethod.CALIBRATED

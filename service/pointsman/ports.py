@@ -1,0 +1,86 @@
+"""What the middle of the house asks of the outside, in its smallest shape. Adapters need not inherit from these; they need only fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from pointsman.core.catalog import Model
+from pointsman.core.completion import Usage
+from pointsman.core.market import ModelState
+from pointsman.core.request import Generation, Message, Prompt
+from pointsman.core.vocabulary import FinishReason, TokenCountMethod
+
+
+class ModelCall(Struct, frozen=True, kw_only=True):
+    """What one model is asked."""
+
+    model: Model
+    prompt: Prompt
+    generation: Generation
+    output_cap: int
+    """The most output tokens to ask for; at least 1."""
+    request_id: str
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What one model answered. Costs in `usage` are not set: they are known where the prices are."""
+
+    message: Message
+    finish_reason: FinishReason
+    usage: Usage
+    ttft_ms: float
+
+
+class AttemptFailed(Exception):
+    """A model gave no answer. `error_type` says how: "timeout", "429", "connection" and the like; it never holds a provider's text."""
+
+    def __init__(self, error_type: str) -> None:
+        super().__init__(error_type)
+        self.error_type = error_type
+
+
+class Provider(Protocol):
+    """Calls the models of one API."""
+
+    async def answer(self, call: ModelCall) -> Answer:
+        """Return the whole answer. Raises AttemptFailed, and nothing else; cancelling it ends the call upstream."""
+        ...
+
+
+class Count(Struct, frozen=True):
+    """Tokens by the reference tokeniser, and how they were counted."""
+
+    tokens: int
+    method: TokenCountMethod
+
+
+class TokenCounter(Protocol):
+    """Counts tokens by the reference tokeniser. Text that looks like a special token is text like any other."""
+
+    def count(self, text: str) -> Count:
+        """Return the count; it takes time in proportion to the text, may be called from any thread, and never fails."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests can set it."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        ...
+
+
+class ModelStates(Protocol):
+    """Knows the state of the models at present."""
+
+    def states(self) -> Mapping[str, ModelState]:
+        """Return the state of each model by id, as one value that does not change afterwards."""
+        ...

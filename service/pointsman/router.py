@@ -1,0 +1,122 @@
+"""The imperative shell: gathers facts, calls `decide`, carries out what it says.
+
+Each call takes the ruleset once, at its start, and keeps it to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct, structs
+
+from pointsman.core.catalog import Model
+from pointsman.core.completion import Completion
+from pointsman.core.decide import decide
+from pointsman.core.decision import Decision
+from pointsman.core.diagnostics import did_you_mean
+from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
+from pointsman.core.explain import explain
+from pointsman.core.facts import Facts
+from pointsman.core.gather import gather
+from pointsman.core.market import Market, ModelState
+from pointsman.core.prompt_tokens import count_prompt, texts_of
+from pointsman.core.request import Request
+from pointsman.core.ruleset import Ruleset
+from pointsman.core.vocabulary import TokenCountMethod
+from pointsman.execute import Executor
+from pointsman.ports import Clock, ModelStates, TokenCounter
+
+INLINE = 32_000
+"""Characters, some 8,000 tokens: counting more takes over a millisecond, so a thread does it."""
+
+SHORTEST_S = 0.002
+"""Less time than this is gone before a model can be called."""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """What the boundary knows of a call beside its message."""
+
+    id: str
+    """Of the request, and so of the decision."""
+    time_left_s: float | None = None
+    """Until the caller gives up; None if he does not say."""
+
+
+class ModelStatus(Struct, frozen=True, kw_only=True):
+    """A model of the catalog with its state."""
+
+    model: Model
+    state: ModelState
+    aliases: tuple[str, ...]
+
+
+class Router:
+    """Decides, and calls what it decided on."""
+
+    def __init__(
+        self, *, ruleset: Ruleset, counter: TokenCounter, executor: Executor, states: ModelStates, clock: Clock, longest_s: float
+    ) -> None:
+        """`longest_s` bounds calls whose caller sets no deadline."""
+        self.ruleset = ruleset
+        self._counter = counter
+        self._executor = executor
+        self._states = states
+        self._clock = clock
+        self._longest_s = longest_s
+
+    async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
+        """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
+        return await self._decide(self.ruleset, request, call, Market(models=self._states.states()), explained=explained)
+
+    async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
+        """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
+        left = self._longest_s if call.time_left_s is None else min(call.time_left_s, self._longest_s)
+        if left < SHORTEST_S:
+            raise DeadlineTooShort(f"{max(0.0, left) * 1000:.1f} ms are left, and no model answers in that; allow more time")
+        deadline = self._clock.monotonic() + left
+        ruleset = self.ruleset
+        market = Market(models=self._states.states(), time_left_ms=left * 1000)
+        decision = await self._decide(ruleset, request, call, market, explained=explained)
+        return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline)
+
+    def models(self) -> list[ModelStatus]:
+        """Return the catalog with its state, ordered by id."""
+        catalog, market = self.ruleset.catalog, Market(models=self._states.states())
+        return [
+            ModelStatus(
+                model=model, state=market.state(name), aliases=tuple(alias for alias, ids in catalog.aliases.items() if name in ids)
+            )
+            for name, model in sorted(catalog.models.items())
+        ]
+
+    async def _decide(self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool) -> Decision:
+        _check_model(ruleset, request.requirements.model)
+        facts = await self._facts(ruleset, request, call)
+        try:
+            decision = decide(ruleset, facts, market)
+        except NoEligibleModel as refused:
+            refused.explanation = explain(ruleset, facts, refused) if explained else None
+            raise
+        return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
+
+    async def _facts(self, ruleset: Ruleset, request: Request, call: Call) -> Facts:
+        long = sum(map(len, texts_of(request.prompt))) > INLINE
+        tokens, method = await asyncio.to_thread(self._count, request) if long else self._count(request)
+        return gather(request, input_tokens=tokens, method=method, defaults=ruleset.defaults, now=self._clock.now(), request_id=call.id)
+
+    def _count(self, request: Request) -> tuple[int, TokenCountMethod]:
+        methods = [TokenCountMethod.EXACT]
+
+        def count(text: str) -> int:
+            found = self._counter.count(text)
+            methods.append(found.method)
+            return found.tokens
+
+        return count_prompt(request.prompt, count), max(methods)
+
+
+def _check_model(ruleset: Ruleset, name: str) -> None:
+    catalog = ruleset.catalog
+    if name and not catalog.named(name):
+        help_ = did_you_mean(name, (*catalog.models, *catalog.aliases))
+        raise UnknownModel(Violation(field="request.requirements.model", message=f"there is no model or alias '{name[:80]}'; {help_}"))

@@ -1,0 +1,116 @@
+"""Composition root of serving: builds everything top to bottom, listens, and drains when asked to end.
+
+SIGTERM or SIGINT: readiness goes, new calls are refused, calls under way are given the grace period, then the process ends. A second one
+ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from pointsman.adapters.clock import SystemClock
+from pointsman.core.ruleset import Ruleset
+from pointsman.offline import build_router
+from pointsman.router import Router
+from pointsman.settings import Settings
+from pointsman.telemetry import LibraryLog, Log
+from pointsman.wire.boundary import Boundary
+from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers
+
+LARGEST_MESSAGE = 8 * 1024 * 1024
+LARGEST_METADATA = 16 * 1024
+
+OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+    ("grpc.max_metadata_size", LARGEST_METADATA),
+    ("grpc.so_reuseport", 0),  # else a second server on the same port starts, and swallows half of the connections
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # clients that ping each 30 s are welcome
+]
+
+SERVICES = (ROUTER_SERVICE, ADMIN_SERVICE)
+READINESS = ("", *SERVICES, "readiness")
+"""The names under which health is asked for that say: send calls here."""
+
+
+class CannotListen(Exception):
+    """The address is taken, or is none of this machine's."""
+
+
+async def serve(settings: Settings, ruleset: Ruleset, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises CannotListen."""
+    log = Log()
+    logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
+    router = build_router(ruleset, settings)
+    server, checks = _server(router, log, settings)
+    address = _bind(server, settings.listen)
+    stop = _on_signals(log)
+    await server.start()
+    for name in (*READINESS, "startup", "liveness"):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    log.note(f"ready on {address}, ruleset {ruleset.revision}")
+    ready(address)
+    await stop.wait()
+    await _drain(server, checks, stop, settings.grace_s)
+    log.note("ended")
+
+
+def _server(router: Router, log: Log, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    server = grpc.aio.server(options=OPTIONS)
+    boundary = Boundary(log=log, clock=SystemClock(), revision=lambda: router.ruleset.revision)
+    server.add_generic_rpc_handlers(handlers(router, boundary))
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    if settings.reflection:
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    return server, checks
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> str:
+    """Return HOST:PORT with the port that was given."""
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise CannotListen(f"cannot listen on {listen}: the address is in use, or not of this machine") from error
+    return f"{listen.rpartition(':')[0]}:{port}"
+
+
+class _Stop:
+    """Counts the signals that ask the process to end."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._first, self._second = asyncio.Event(), asyncio.Event()
+        self.wait, self.wait_again = self._first.wait, self._second.wait
+
+    def __call__(self) -> None:
+        self._log.note("asked to end at once" if self._first.is_set() else "asked to end: draining")
+        (self._second if self._first.is_set() else self._first).set()
+
+
+def _on_signals(log: Log) -> _Stop:
+    stop = _Stop(log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    return stop
+
+
+async def _drain(server: grpc.aio.Server, checks: health.aio.HealthServicer, stop: _Stop, grace_s: float) -> None:
+    for name in READINESS:
+        await checks.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+    stopping = asyncio.create_task(server.stop(grace_s))
+    at_once = asyncio.create_task(stop.wait_again())
+    await asyncio.wait((stopping, at_once), return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        await server.stop(None)
+    at_once.cancel()
+    await stopping

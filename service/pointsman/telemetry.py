@@ -1,0 +1,111 @@
+"""What is told of calls: one JSON line each, from values that say what happened. Nothing else writes to the log.
+
+A line holds the fields that are declared here and no others, none of which can hold text of a prompt, a credential or a user's id.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision
+
+
+class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="call"):
+    """What became of one call. It is filled in as the call goes on, by whoever knows."""
+
+    method: str
+    id: str
+    time: str = ""
+    code: str = ""
+    reason: str = ""
+    """Of an error: as in ErrorInfo."""
+    ms: float = 0.0
+    revision: str = ""
+    rule: str = ""
+    model: str = ""
+    """The model chosen."""
+    answered_by: str = ""
+    """The model that answered, where it is another."""
+    task: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+    attempts: int = 0
+
+    def decided(self, decision: Decision) -> None:
+        """Take down the decision."""
+        self.revision, self.rule, self.model = decision.revision, decision.rule.id, decision.chosen.model
+        self.task = decision.features.task
+        self.input_tokens = decision.chosen.tokens.input
+
+    def completed(self, completion: Completion) -> None:
+        """Take down the answer."""
+        usage = completion.usage
+        self.input_tokens, self.output_tokens, self.cost_nano_usd = usage.input_tokens, usage.output_tokens, usage.cost
+        self.attempts = len(completion.attempts)
+        if completion.model != self.model:
+            self.answered_by = completion.model
+
+
+class Note(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="note"):
+    """Something about the process rather than about a call."""
+
+    time: str
+    level: str
+    message: str
+
+
+class Log:
+    """Writes lines to stderr, or wherever it is told."""
+
+    def __init__(self, out: BinaryIO | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._out = sys.stderr.buffer if out is None else out
+        self._now = now
+        self._encoder = msgspec.json.Encoder()
+
+    def call(self, record: CallRecord) -> None:
+        """Write the line of a call that has ended."""
+        record.time = self._time()
+        self._write(record)
+
+    def note(self, message: str, *, level: str = "info") -> None:
+        """Write a line about the process."""
+        self._write(Note(time=self._time(), level=level, message=message))
+
+    def unexpected(self, record: CallRecord, error: BaseException) -> None:
+        """Write where an error that nobody foresaw was raised. Its message is left out: it may quote the prompt."""
+        frames = traceback.extract_tb(error.__traceback__)
+        at = " < ".join(f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in reversed(frames[-6:]))
+        self.note(f"{record.method} {record.id}: {type(error).__name__} raised in {at}", level="error")
+
+    def _time(self) -> str:
+        return self._now().isoformat(timespec="milliseconds")
+
+    def _write(self, line: Struct) -> None:
+        self._out.write(self._encoder.encode(line) + b"\n")
+        self._out.flush()
+
+
+class LibraryLog(logging.Handler):
+    """Passes warnings of libraries on as notes.
+
+    grpc reports every cancelled call as an error of its own; a call record already says that.
+    """
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record: who logs and its message pattern, without arguments, which may quote a request."""
+        if record.name != "grpc._cython.cygrpc":
+            self._log.note(f"{record.name}: {record.msg}", level=record.levelname.lower())

@@ -1,0 +1,23 @@
+"""Wire types to domain values and back; nothing else in the house knows protobuf messages.
+
+`x_from_pb` and `x_to_pb` exist for both directions of every message, since the server and the Python client share them.
+Requests are checked here, field by field, and nowhere else: a value that exists is valid.
+"""
+
+from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_pb, listed_model_to_pb
+from pointsman.wire.codec.completion import completion_from_pb, completion_to_pb
+from pointsman.wire.codec.decision import decision_from_pb, decision_to_pb
+from pointsman.wire.codec.request import request_from_pb, request_to_pb
+
+__all__ = [
+    "ListedModel",
+    "completion_from_pb",
+    "completion_to_pb",
+    "decision_from_pb",
+    "decision_to_pb",
+    "listed",
+    "listed_model_from_pb",
+    "listed_model_to_pb",
+    "request_from_pb",
+    "request_to_pb",
+]

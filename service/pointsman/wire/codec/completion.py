@@ -1,0 +1,86 @@
+"""The answer: completion, usage, attempts."""
+
+from __future__ import annotations
+
+from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
+from pointsman.v1 import routing_pb2 as pb
+from pointsman.wire.codec.request import message_from_pb, message_to_pb
+from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
+
+# Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
+# mypy: disable-error-code="arg-type"
+
+
+def completion_to_pb(completion: Completion) -> pb.Completion:
+    """Return the completion as a message."""
+    return pb.Completion(
+        message=None if completion.message is None else message_to_pb(completion.message),
+        finish_reason=completion.finish_reason,
+        usage=_usage_to_pb(completion.usage),
+        attempts=[_attempt_to_pb(attempt) for attempt in completion.attempts],
+        cache_status=completion.cache_status,
+        model=completion.model,
+    )
+
+
+def completion_from_pb(message: pb.Completion) -> Completion:
+    """Return the completion that a server sent."""
+    return Completion(
+        message=message_from_pb(message.message) if message.HasField("message") else None,
+        finish_reason=FinishReason(message.finish_reason),
+        usage=_usage_from_pb(message.usage),
+        attempts=tuple(map(_attempt_from_pb, message.attempts)),
+        cache_status=CacheStatus(message.cache_status),
+        model=message.model,
+    )
+
+
+def _usage_to_pb(usage: Usage) -> pb.Usage:
+    return pb.Usage(
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
+        cost=money_to_pb(usage.cost),
+        baseline_cost=money_to_pb(usage.baseline_cost),
+    )
+
+
+def _usage_from_pb(message: pb.Usage) -> Usage:
+    return Usage(
+        input_tokens=message.input_tokens,
+        cached_input_tokens=message.cached_input_tokens,
+        cache_write_tokens=message.cache_write_tokens,
+        output_tokens=message.output_tokens,
+        reasoning_tokens=message.reasoning_tokens,
+        estimated=message.estimated,
+        cost=message.cost.nano_usd,
+        baseline_cost=message.baseline_cost.nano_usd,
+    )
+
+
+def _attempt_to_pb(attempt: Attempt) -> pb.Attempt:
+    return pb.Attempt(
+        model=attempt.model,
+        provider=attempt.provider,
+        error_type=attempt.error_type,
+        latency=ms_to_pb(attempt.latency_ms),
+        time_to_first_token=None if attempt.ttft_ms is None else ms_to_pb(attempt.ttft_ms),
+        usage=None if attempt.usage is None else _usage_to_pb(attempt.usage),
+        reason=attempt.reason,
+    )
+
+
+def _attempt_from_pb(message: pb.Attempt) -> Attempt:
+    return Attempt(
+        model=message.model,
+        provider=message.provider,
+        reason=AttemptReason(message.reason),
+        error_type=message.error_type,
+        latency_ms=ms_from_pb(message.latency),
+        ttft_ms=ms_from_pb(message.time_to_first_token) if message.HasField("time_to_first_token") else None,
+        usage=_usage_from_pb(message.usage) if message.HasField("usage") else None,
+    )

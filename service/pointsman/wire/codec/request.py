@@ -1,0 +1,290 @@
+"""The request: decoded and checked in one pass, so that all fields at fault are named at once; and encoded, for the client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from math import isfinite
+from typing import TypeVar
+
+import msgspec
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message as Pb
+
+from pointsman.core.errors import InvalidRequest, Violation
+from pointsman.core.request import (
+    Context,
+    Generation,
+    Image,
+    Message,
+    Part,
+    Prompt,
+    Request,
+    Requirements,
+    ResponseFormat,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from pointsman.core.vocabulary import CAPABILITIES, Role
+from pointsman.v1 import routing_pb2 as pb
+from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
+
+MOST_LABELS = 64
+
+T = TypeVar("T")
+
+_LABEL_KEY = re.compile(r"[A-Za-z0-9._/-]{1,63}")
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def request_from_pb(message: pb.Request) -> Request:
+    """Return the request. Raises InvalidRequest with every field that is wrong."""
+    wrong = _Wrong()
+    request = Request(
+        prompt=_prompt(message.prompt, wrong),
+        generation=_generation(message.generation, wrong) if message.HasField("generation") else Generation(),
+        requirements=_requirements(message.requirements, wrong) if message.HasField("requirements") else Requirements(),
+        context=_context(message.context, wrong) if message.HasField("context") else Context(),
+    )
+    if wrong.violations:
+        raise InvalidRequest(*wrong.violations)
+    return request
+
+
+class _Wrong:
+    """Collects what is wrong, by path."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def add(self, path: str, message: str) -> None:
+        self.violations.append(Violation(field=f"request.{path}", message=message))
+
+    def unless(self, fits: bool, path: str, message: str) -> None:
+        if not fits:
+            self.add(path, message)
+
+
+def _optional(message: Pb, field: str, read: Callable[[], T]) -> T | None:
+    return read() if message.HasField(field) else None
+
+
+def _prompt(message: pb.Prompt, wrong: _Wrong) -> Prompt:
+    messages = [_message(item, f"prompt.messages[{index}]", wrong) for index, item in enumerate(message.messages)]
+    if message.text:
+        messages.append(Message(role=Role.USER, parts=(message.text,)))
+    if not messages:
+        wrong.add("prompt", "is empty: set text, or at least one message")
+    return Prompt(
+        messages=tuple(messages),
+        tools=tuple(_tool(tool, f"prompt.tools[{index}]", wrong) for index, tool in enumerate(message.tools)),
+        response_format=_response_format(message.response_format, wrong) if message.HasField("response_format") else None,
+    )
+
+
+def _message(message: pb.Message, path: str, wrong: _Wrong) -> Message:
+    known = int(message.role) in _ROLES
+    if not known:
+        wrong.add(f"{path}.role", "must be ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT or ROLE_TOOL")
+    parts = tuple(part for index, item in enumerate(message.parts) if (part := _part(item, f"{path}.parts[{index}]", wrong)) is not None)
+    if message.text:
+        parts = (message.text, *parts)
+    if not parts and not message.parts:
+        wrong.add(path, "is empty: set text or parts")
+    return Message(role=Role(message.role) if known else Role.USER, parts=parts)
+
+
+_ROLES = frozenset(map(int, Role))
+
+
+def _part(message: pb.Part, path: str, wrong: _Wrong) -> Part | None:
+    match message.WhichOneof("content"):
+        case "text":
+            wrong.unless(bool(message.text), f"{path}.text", "is empty")
+            return message.text
+        case "image":
+            return _image(message.image, f"{path}.image", wrong)
+        case "tool_call":
+            call = message.tool_call
+            wrong.unless(bool(_TOOL_NAME.fullmatch(call.name)), f"{path}.tool_call.name", f"must match {_TOOL_NAME.pattern}")
+            return ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
+        case "tool_result":
+            result = message.tool_result
+            wrong.unless(bool(result.tool_call_id), f"{path}.tool_result.tool_call_id", "is empty: it names the call that this answers")
+            return ToolResult(tool_call_id=result.tool_call_id, text=result.text, failed=result.failed)
+        case _:
+            wrong.add(path, "has no content")
+            return None
+
+
+def _image(message: pb.Image, path: str, wrong: _Wrong) -> Image:
+    if message.WhichOneof("source") == "url":
+        wrong.unless(message.url.startswith("https://"), f"{path}.url", "must begin with https://")
+    else:
+        wrong.unless(bool(message.data), path, "has neither data nor url")
+        wrong.unless(message.media_type.startswith("image/"), f"{path}.media_type", "must be given with data, as in image/png")
+    return Image(data=message.data, url=message.url, media_type=message.media_type)
+
+
+def _tool(message: pb.Tool, path: str, wrong: _Wrong) -> Tool:
+    wrong.unless(bool(_TOOL_NAME.fullmatch(message.name)), f"{path}.name", f"must match {_TOOL_NAME.pattern}")
+    if message.parameters_json:
+        _check_schema(message.parameters_json, f"{path}.parameters_json", wrong)
+    return Tool(name=message.name, description=message.description, parameters_json=message.parameters_json)
+
+
+def _response_format(message: pb.ResponseFormat, wrong: _Wrong) -> ResponseFormat | None:
+    if message.WhichOneof("format") == "json_schema":
+        _check_schema(message.json_schema, "prompt.response_format.json_schema", wrong)
+        return ResponseFormat(json_schema=message.json_schema)
+    return ResponseFormat() if message.json else None
+
+
+def _check_schema(text: str, path: str, wrong: _Wrong) -> None:
+    try:
+        fits = isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError):
+        fits = False
+    wrong.unless(fits, path, "must be the text of a JSON object")
+
+
+def _generation(message: pb.Generation, wrong: _Wrong) -> Generation:
+    length = _optional(message, "max_output_tokens", lambda: message.max_output_tokens)
+    temperature = _optional(message, "temperature", lambda: message.temperature)
+    top_p = _optional(message, "top_p", lambda: message.top_p)
+    wrong.unless(length is None or length >= 1, "generation.max_output_tokens", f"must be at least 1, found {length}")
+    wrong.unless(temperature is None or 0 <= temperature <= 2, "generation.temperature", f"must be between 0 and 2, found {temperature}")
+    wrong.unless(top_p is None or 0 <= top_p <= 1, "generation.top_p", f"must be between 0 and 1, found {top_p}")
+    for index, stop in enumerate(message.stop):
+        wrong.unless(bool(stop), f"generation.stop[{index}]", "is empty")
+    return Generation(
+        max_output_tokens=length,
+        temperature=temperature,
+        top_p=top_p,
+        seed=_optional(message, "seed", lambda: message.seed),
+        stop=tuple(message.stop),
+    )
+
+
+def _requirements(message: pb.Requirements, wrong: _Wrong) -> Requirements:
+    accuracy = _optional(message, "accuracy", lambda: message.accuracy)
+    tokens = _optional(message, "max_total_tokens", lambda: message.max_total_tokens)
+    cost = _optional(message, "max_cost", lambda: message.max_cost.nano_usd)
+    wrong.unless(accuracy is None or 0 <= accuracy <= 1, "requirements.accuracy", f"must be between 0 and 1, found {accuracy}")
+    wrong.unless(tokens is None or tokens >= 1, "requirements.max_total_tokens", f"must be at least 1, found {tokens}")
+    wrong.unless(cost is None or cost >= 0, "requirements.max_cost.nano_usd", f"must not be negative, found {cost}")
+    for index, capability in enumerate(message.capabilities):
+        wrong.unless(
+            capability in CAPABILITIES,
+            f"requirements.capabilities[{index}]",
+            f"must be one of {', '.join(CAPABILITIES)}, found {capability[:40]!r}",
+        )
+    for index, tag in enumerate(message.tags):
+        wrong.unless(bool(tag), f"requirements.tags[{index}]", "is empty")
+    return Requirements(
+        accuracy=accuracy,
+        max_total_tokens=tokens,
+        max_cost=cost,
+        max_latency_ms=_limit(message, "max_latency", wrong),
+        max_ttft_ms=_limit(message, "max_time_to_first_token", wrong),
+        capabilities=frozenset(message.capabilities),
+        tags=frozenset(message.tags),
+        model=message.model,
+    )
+
+
+def _limit(message: pb.Requirements, field: str, wrong: _Wrong) -> float | None:
+    if not message.HasField(field):
+        return None
+    duration: Duration = getattr(message, field)
+    milliseconds = ms_from_pb(duration)
+    wrong.unless(isfinite(milliseconds) and milliseconds > 0, f"requirements.{field}", f"must be more than 0, found {milliseconds:g} ms")
+    return milliseconds
+
+
+def _context(message: pb.Context, wrong: _Wrong) -> Context:
+    labels = dict(message.labels)
+    wrong.unless(len(labels) <= MOST_LABELS, "context.labels", f"must be at most {MOST_LABELS}, found {len(labels)}")
+    if not all(map(_LABEL_KEY.fullmatch, labels)):
+        wrong.add("context.labels", f"keys must match {_LABEL_KEY.pattern}")
+    return Context(session_id=message.session_id, user_id=message.user_id, labels=labels)
+
+
+def request_to_pb(request: Request) -> pb.Request:
+    """Return the request as a message."""
+    return pb.Request(
+        prompt=_prompt_to_pb(request.prompt),
+        generation=_generation_to_pb(request.generation),
+        requirements=_requirements_to_pb(request.requirements),
+        context=pb.Context(session_id=request.context.session_id, user_id=request.context.user_id, labels=request.context.labels),
+    )
+
+
+def _prompt_to_pb(prompt: Prompt) -> pb.Prompt:
+    form = prompt.response_format
+    return pb.Prompt(
+        messages=[message_to_pb(message) for message in prompt.messages],
+        tools=[pb.Tool(name=tool.name, description=tool.description, parameters_json=tool.parameters_json) for tool in prompt.tools],
+        response_format=None
+        if form is None
+        else pb.ResponseFormat(json_schema=form.json_schema)
+        if form.json_schema
+        else pb.ResponseFormat(json=True),
+    )
+
+
+def message_to_pb(message: Message) -> pb.Message:
+    """Return one turn of a conversation as a message, its leading text as `text`."""
+    leading = message.parts[0] if message.parts and isinstance(message.parts[0], str) else ""
+    return pb.Message(
+        role=message.role.value,  # type: ignore[arg-type]  # the numbers are those of the wire
+        text=leading,
+        parts=[_part_to_pb(part) for part in message.parts[1 if leading else 0 :]],
+    )
+
+
+def message_from_pb(message: pb.Message) -> Message:
+    """Return one turn of a conversation that came from the server, which is right by construction."""
+    return _message(message, "", _Wrong())
+
+
+def _part_to_pb(part: Part) -> pb.Part:
+    match part:
+        case str():
+            return pb.Part(text=part)
+        case Image():
+            source = pb.Image(url=part.url) if part.url else pb.Image(data=part.data)
+            source.media_type = part.media_type
+            return pb.Part(image=source)
+        case ToolCall():
+            return pb.Part(tool_call=pb.ToolCall(id=part.id, name=part.name, arguments_json=part.arguments_json))
+        case ToolResult():
+            return pb.Part(tool_result=pb.ToolResult(tool_call_id=part.tool_call_id, text=part.text, failed=part.failed))
+
+
+def _generation_to_pb(generation: Generation) -> pb.Generation:
+    return pb.Generation(
+        max_output_tokens=generation.max_output_tokens,
+        temperature=generation.temperature,
+        top_p=generation.top_p,
+        seed=generation.seed,
+        stop=generation.stop,
+    )
+
+
+def _requirements_to_pb(needs: Requirements) -> pb.Requirements:
+    return pb.Requirements(
+        accuracy=needs.accuracy,
+        max_total_tokens=needs.max_total_tokens,
+        max_cost=None if needs.max_cost is None else money_to_pb(needs.max_cost),
+        max_latency=None if needs.max_latency_ms is None else ms_to_pb(needs.max_latency_ms),
+        max_time_to_first_token=None if needs.max_ttft_ms is None else ms_to_pb(needs.max_ttft_ms),
+        capabilities=_sorted(needs.capabilities),
+        tags=_sorted(needs.tags),
+        model=needs.model,
+    )
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    return sorted(names)

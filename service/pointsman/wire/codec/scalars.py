@@ -1,0 +1,25 @@
+"""Durations and money: milliseconds as float, nano-USD as int."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+
+from pointsman.v1 import routing_pb2 as pb
+
+_NANOS_PER_MS = 1_000_000
+
+
+def ms_to_pb(milliseconds: float) -> Duration:
+    """Return milliseconds as a Duration, to the nanosecond."""
+    seconds, nanos = divmod(round(milliseconds * _NANOS_PER_MS), 1_000_000_000)
+    return Duration(seconds=seconds, nanos=nanos)
+
+
+def ms_from_pb(duration: Duration) -> float:
+    """Return a Duration in milliseconds."""
+    return duration.seconds * 1000.0 + duration.nanos / _NANOS_PER_MS
+
+
+def money_to_pb(nano_usd: int) -> pb.Money:
+    """Return an amount of nano-USD as a message."""
+    return pb.Money(nano_usd=nano_usd)

@@ -1,0 +1,32 @@
+"""Responses as JSON in the form that protobuf defines, for `--json`."""
+
+from __future__ import annotations
+
+from google.protobuf.json_format import MessageToJson
+
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision, Explanation
+from pointsman.v1 import admin_service_pb2 as admin_pb
+from pointsman.v1 import router_service_pb2 as router_pb
+from pointsman.wire import codec
+from pointsman.wire.codec.decision import explanation_to_pb
+
+
+def decision_to_json(decision: Decision) -> str:
+    """Return a RouteResponse."""
+    return MessageToJson(router_pb.RouteResponse(decision=codec.decision_to_pb(decision)))
+
+
+def completion_to_json(decision: Decision, completion: Completion) -> str:
+    """Return a CompleteResponse."""
+    return MessageToJson(router_pb.CompleteResponse(decision=codec.decision_to_pb(decision), completion=codec.completion_to_pb(completion)))
+
+
+def models_to_json(models: list[codec.ListedModel]) -> str:
+    """Return a ListModelsResponse."""
+    return MessageToJson(admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(model) for model in models]))
+
+
+def explanation_to_json(explanation: Explanation) -> str:
+    """Return an Explanation."""
+    return MessageToJson(explanation_to_pb(explanation))

@@ -1,0 +1,85 @@
+"""The RPCs: message to value, one call of the router, value to message. Those of later versions say so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from pointsman.core.errors import NotYet
+from pointsman.router import Call, Router
+from pointsman.telemetry import CallRecord
+from pointsman.v1 import admin_service_pb2 as admin_pb
+from pointsman.v1 import router_service_pb2 as router_pb
+from pointsman.wire import codec
+from pointsman.wire.boundary import Boundary
+
+R = TypeVar("R", bound=Message)
+
+Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"
+
+ROUTER_SERVICE = router_pb.DESCRIPTOR.services_by_name["RouterService"].full_name
+ADMIN_SERVICE = admin_pb.DESCRIPTOR.services_by_name["AdminService"].full_name
+
+
+def handlers(router: Router, boundary: Boundary) -> tuple[grpc.GenericRpcHandler, ...]:
+    """Return the handlers of both services."""
+    rpcs = _Rpcs(router)
+    routing: Methods = {
+        "Route": boundary.unary("Route", router_pb.RouteRequest, rpcs.route),
+        "Complete": boundary.unary("Complete", router_pb.CompleteRequest, rpcs.complete),
+        "StreamComplete": boundary.stream("StreamComplete", router_pb.StreamCompleteRequest, rpcs.stream_complete),
+        "RecordFeedback": boundary.unary(
+            "RecordFeedback", router_pb.RecordFeedbackRequest, _not_yet("RecordFeedback", "log decisions by their id")
+        ),
+    }
+    admin: Methods = {
+        "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models),
+        "GetRules": boundary.unary(
+            "GetRules", admin_pb.GetRulesRequest, _not_yet("GetRules", "every response names the ruleset's revision")
+        ),
+        "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, _not_yet("CheckRules", "run 'pointsman rules check'")),
+        "GetUsage": boundary.unary(
+            "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost")
+        ),
+    }
+    return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
+
+
+class _Rpcs:
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def route(self, message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
+        decision = await self._router.route(codec.request_from_pb(message.request), call, explained=message.explain)
+        record.decided(decision)
+        return router_pb.RouteResponse(decision=codec.decision_to_pb(decision))
+
+    async def complete(self, message: router_pb.CompleteRequest, call: Call, record: CallRecord) -> router_pb.CompleteResponse:
+        request = codec.request_from_pb(message.request)
+        decision, completion = await self._router.complete(request, call, explained=message.explain)
+        record.decided(decision)
+        record.completed(completion)
+        return router_pb.CompleteResponse(decision=codec.decision_to_pb(decision), completion=codec.completion_to_pb(completion))
+
+    async def stream_complete(
+        self, _message: router_pb.StreamCompleteRequest, _call: Call, _record: CallRecord
+    ) -> AsyncIterator[router_pb.StreamCompleteResponse]:
+        _refuse("StreamComplete", "call Complete, which returns the same answer whole")
+        yield router_pb.StreamCompleteResponse()  # makes this a generator; not reached
+
+    async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
+        return admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()])
+
+
+def _not_yet(method: str, instead: str) -> Callable[[Message, Call, CallRecord], Awaitable[R]]:
+    async def handle(_message: Message, _call: Call, _record: CallRecord) -> R:
+        _refuse(method, instead)
+
+    return handle
+
+
+def _refuse(method: str, instead: str) -> NoReturn:
+    raise NotYet(f"{method} comes with a later version; until then, {instead}")

@@ -1,0 +1,150 @@
+"""Errors to statuses and back: the one table that says with which code and reason each error leaves.
+
+Every status carries one ErrorInfo (domain "pointsman") and, where they help, BadRequest, PreconditionFailure, QuotaFailure or RetryInfo
+(AIP-193). What is not in the tree of `core.errors` leaves as INTERNAL with a constant sentence: its own text may quote a prompt.
+"""
+
+from __future__ import annotations
+
+import re
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyPb
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from pointsman.core import errors
+from pointsman.core.errors import PointsmanError, Violation
+
+DOMAIN = "pointsman"
+RETRY_AFTER_S = 1
+
+STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
+    errors.InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+    errors.UnknownModel: (grpc.StatusCode.INVALID_ARGUMENT, "MODEL_UNKNOWN"),
+    errors.MalformedMessage: (grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
+    errors.NoEligibleModel: (grpc.StatusCode.FAILED_PRECONDITION, "NO_ELIGIBLE_MODEL"),
+    errors.ConstrainedOut: (grpc.StatusCode.FAILED_PRECONDITION, "CONSTRAINED_OUT"),
+    errors.ContextTooLong: (grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_TOO_LONG"),
+    errors.BudgetExhausted: (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXHAUSTED"),
+    errors.AllUnavailable: (grpc.StatusCode.UNAVAILABLE, "MODELS_UNAVAILABLE"),
+    errors.DeadlineTooShort: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT"),
+    errors.DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
+    errors.UpstreamUnavailable: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
+    errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),
+    errors.ServerError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
+}
+
+INTERNAL = errors.ServerError("an error that nobody foresaw; the server's log has it under this request's id")
+
+_BY_REASON = {reason: kind for kind, (_, reason) in STATUSES.items()}
+_LONGEST_MESSAGE = 2_000
+"""Characters: statuses travel as metadata, which has a limit of 16 KB."""
+
+
+def status_of(error: PointsmanError, request_id: str) -> Status:
+    """Return the status with which an error leaves."""
+    code, reason = STATUSES[type(error)]
+    info = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=_metadata(error))
+    packed = [info, *_details(error), details.RequestInfo(request_id=request_id)]
+    return Status(code=code.value[0], message=str(error)[:_LONGEST_MESSAGE], details=[_packed(detail) for detail in packed])
+
+
+def reason_of(error: PointsmanError) -> tuple[str, str]:
+    """Return the code's name and the reason, for the log."""
+    code, reason = STATUSES[type(error)]
+    return code.name, reason
+
+
+def _packed(detail: Message) -> AnyPb:
+    packed = AnyPb()
+    packed.Pack(detail)
+    return packed
+
+
+def _metadata(error: PointsmanError) -> dict[str, str]:
+    """Return what a program may want to know: for a refusal the rule, the counts by reason, and the constraints."""
+    if not isinstance(error, errors.NoEligibleModel):
+        return {}
+    found = {"rule": error.rule} | {_camel(reason): str(count) for reason, count in error.counts.items()}
+    if isinstance(error, errors.ConstrainedOut):
+        found["constraints"] = ",".join(error.constraints)
+    return found
+
+
+def _camel(reason: str) -> str:
+    """Return NO_CREDENTIAL as noCredential: keys of ErrorInfo are written so."""
+    first, *rest = reason.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _snake(key: str) -> str:
+    return re.sub(r"(?=[A-Z])", "_", key).upper()
+
+
+def _details(error: PointsmanError) -> list[Message]:
+    match error:
+        case errors.InvalidRequest(violations=violations):
+            fields = [details.BadRequest.FieldViolation(field=wrong.field, description=wrong.message) for wrong in violations[:20]]
+            return [details.BadRequest(field_violations=fields)]
+        case errors.ConstrainedOut(constraints=constraints):
+            violations_of = [details.PreconditionFailure.Violation(type="CONSTRAINT", subject=name) for name in constraints]
+            return [details.PreconditionFailure(violations=violations_of)]
+        case errors.BudgetExhausted():
+            return [details.QuotaFailure(violations=[details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])])]
+        case errors.AllUnavailable() | errors.UpstreamUnavailable():
+            return [details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))]
+        case _:
+            return []
+
+
+def error_of(rpc_error: grpc.aio.AioRpcError) -> PointsmanError:
+    """Return the error that a failed call stands for: of the class that the server raised where it said so, else by the code."""
+    status = rpc_status.from_call(rpc_error)
+    found = {detail.DESCRIPTOR.name: detail for detail in _unpacked(status)} if status else {}
+    info = found.get("ErrorInfo")
+    kind = _BY_REASON.get(info.reason) if isinstance(info, details.ErrorInfo) and info.domain == DOMAIN else None
+    message = rpc_error.details() or rpc_error.code().name
+    error = _rebuilt(kind or _by_code(rpc_error.code()), message, found)
+    request = found.get("RequestInfo")
+    error.request_id = request.request_id if isinstance(request, details.RequestInfo) else ""
+    return error
+
+
+def _unpacked(status: Status) -> list[Message]:
+    kinds: tuple[type[Message], ...] = (details.ErrorInfo, details.BadRequest, details.RequestInfo)
+    unpacked = []
+    for packed in status.details:
+        for kind in kinds:
+            message = kind()
+            if packed.Unpack(message):
+                unpacked.append(message)
+    return unpacked
+
+
+def _rebuilt(kind: type[PointsmanError], message: str, found: dict[str, Message]) -> PointsmanError:
+    if issubclass(kind, errors.InvalidRequest):
+        bad = found.get("BadRequest")
+        fields = bad.field_violations if isinstance(bad, details.BadRequest) else []
+        return kind(*(Violation(field=wrong.field, message=wrong.description) for wrong in fields))
+    if not issubclass(kind, errors.NoEligibleModel):
+        return kind(message)
+    info = found.get("ErrorInfo")
+    metadata = dict(info.metadata) if isinstance(info, details.ErrorInfo) else {}
+    error = kind(message, rule=metadata.pop("rule", ""))
+    if isinstance(error, errors.ConstrainedOut):
+        error.constraints = tuple(filter(None, metadata.pop("constraints", "").split(",")))
+    error.counts = {_snake(key): int(count) for key, count in metadata.items() if count.isdecimal()}
+    return error
+
+
+def _by_code(code: grpc.StatusCode) -> type[PointsmanError]:
+    """Return the error for a status that gRPC itself made, which says no reason."""
+    return {
+        grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlinePassed,
+        grpc.StatusCode.UNAVAILABLE: errors.UpstreamUnavailable,
+        grpc.StatusCode.UNIMPLEMENTED: errors.NotYet,
+    }.get(code, errors.ServerError)
