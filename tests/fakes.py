@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from msgspec import structs
+
 from pointsman.core.completion import Usage
 from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
 from pointsman.core.request import Message
@@ -38,7 +39,8 @@ class WordCounter:
         return Count(len(text.split()), TokenCountMethod.EXACT)
 
     def shorten(self, text: str, tokens: int) -> str:
-        return " ".join(text.split()[:tokens])
+        words = text.split()
+        return text if len(words) <= tokens else " ".join(words[:tokens])
 
 
 class ScriptedProvider:
@@ -67,7 +69,7 @@ def failed(error_type: str = "connection") -> AttemptFailed:
     return AttemptFailed(error_type)
 
 
-MODEL = """{provider: p, upstream: u, tier: %(tier)s, ability: {default: %(ability)s}, 
+MODEL = """{provider: p, upstream: u, tier: %(tier)s, ability: {default: %(ability)s},
     price: {input: %(price)s, output: %(price)s, nominal: true},
     context_window: %(window)s, max_output: %(max_output)s, capabilities: [%(capabilities)s], tags: [%(tags)s],
     latency: {ttft_ms: %(ttft_ms)s, tokens_per_s: %(tokens_per_s)s}}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from decimal import Decimal
@@ -10,25 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from pointsman.core.diagnostics import Problem
-from pointsman.core.yamlnodes import (
-    COLON_HELP,
-    INDICATOR_HELP,
-    MAX_BYTES,
-    QUOTE_HELP,
-    TAG,
-    TAG_HELP,
-    Mapping,
-    Node,
-    Scalar,
-    Sequence,
-    find,
-    key_of,
-    parse,
-    plain,
-)
+from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of, parse, plain
+from pointsman.core.yamlnodes.misreadings import COLON_HELP, INDICATOR_HELP, QUOTE_HELP, TAG, TAG_HELP
+from pointsman.core.yamlnodes.reader import MAX_BYTES
 
 MARKER = "§"
+EXAMPLES = 300 if "POINTSMAN_TEST_SOAK" in os.environ else 100
 
 
 def read(text: str) -> Node:
@@ -285,7 +275,7 @@ def block(draw: st.DrawFn, style: str, raw: str, indent: str) -> str:
 
 
 @given(written())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_however_a_value_is_written_its_characters_are_found_where_they_stand(file: str) -> None:
     node = scalar(file, "a")
 
@@ -495,7 +485,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 @given(mutated() | st.text(max_size=60) | st.lists(fragments, max_size=30).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @example(SAMPLE)
 @example("\udcff")
 def test_whatever_the_text_there_is_a_node_or_a_problem_and_problems_lie_inside_the_file(text: str) -> None:

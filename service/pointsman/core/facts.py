@@ -75,7 +75,7 @@ class FeatureFacts(Struct, frozen=True, kw_only=True):
 class TokenFacts(Struct, frozen=True, kw_only=True):
     """How long everything that will be sent is, and how long the answer may be, by the reference tokeniser."""
 
-    input: Annotated[int, About("input", 0, None, "tokens")]
+    input: Annotated[int, About("length of everything that will be sent", 0, None, "tokens")]
     output: Annotated[int, About("predicted median of the answer", 0, None, "tokens")]
     output_p90: Annotated[int, About("predicted 90th percentile of the answer", 0, None, "tokens")]
     output_max: Annotated[int | None, About("most output that the caller asked for", 1, None, "tokens")] = None

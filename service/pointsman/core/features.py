@@ -84,6 +84,7 @@ _HARD = frozenset(
 """Words of hard work; each raises complexity."""
 
 _TO_WORDS = str.maketrans(dict.fromkeys(".,;:!?()[]{}<>\"'`*#=/+", " "))
+_WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 _OPERATION = re.compile(r"\d ?[-+*/^\u00d7\u00f7=] ?\d")
 _BARE_SUM = re.compile(r"(?:what(?: i|')s |calculate |compute )?[\s\d.,+*/\u00d7\u00f7=()?-]{1,60}")
 
@@ -101,7 +102,7 @@ def features(prompt: Prompt) -> FeatureFacts:
         task=task,
         turns=sum(message.role in (Role.USER, Role.ASSISTANT) for message in prompt.messages),
         has_code="```" in text or task == "code",
-        text_class="plain" if text.isascii() and sum(map(text.count, "0123456789")) * 5 <= len(text) else "other",
+        text_class="plain" if text.isascii() and _digits(text) * 5 <= len(text) else "other",
     )
 
 
@@ -116,6 +117,10 @@ def _asked(prompt: Prompt) -> list[str]:
     system = [message.text for message in prompt.messages if message.role is Role.SYSTEM]
     last = next((message.text for message in reversed(prompt.messages) if message.role is Role.USER), "")
     return [*system, last]
+
+
+def _digits(text: str) -> int:
+    return len(text) - len(text.translate(_WITHOUT_DIGITS))
 
 
 def _ends(text: str) -> str:

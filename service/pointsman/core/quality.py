@@ -11,6 +11,7 @@ construction. `complexity` is already pulled towards the base rate where confide
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, log
 
 BASE_RATE = 0.42
@@ -24,6 +25,7 @@ def quality(ability: float, complexity: float, discrimination: float = 1.0) -> f
     return 1.0 / (1.0 + exp(discrimination * (_logit(complexity) - _AVERAGE) - _logit(ability)))
 
 
+@lru_cache(maxsize=1024)
 def _logit(probability: float) -> float:
     bounded = min(max(probability, _EDGE), 1.0 - _EDGE)
     return log(bounded / (1.0 - bounded))

@@ -174,7 +174,7 @@ def _misfit(spec: FactSpec, value: object) -> str:
     """Return what a value ought to be, or an empty string where it is that."""
     fits = {"bool": (bool,), "int": (int,), "double": (int, Decimal), "string": (str,)}[spec.type.name]
     if not isinstance(value, fits) or (isinstance(value, bool) and spec.type.name != "bool"):
-        return f"a {spec.type}"
+        return spec.type.described
     if spec.choices and value not in spec.choices:
         return f"one of {', '.join(spec.choices)}"
     low, high = spec.about.low, spec.about.high

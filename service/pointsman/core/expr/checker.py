@@ -10,15 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pointsman.core.diagnostics import did_you_mean
+from pointsman.core.expr.guards import NOTHING, Present, proves
 from pointsman.core.expr.patterns import flaw_of_pattern
 from pointsman.core.expr.syntax import Binary, Call, Conditional, Flaw, ListOf, Literal, Logical, Name, Node, Unary
 from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, NULL, STRING, Type, agree, list_of
 from pointsman.core.facts import FACTS, LABELS, FactSpec
-
-Present = frozenset[str]
-"""Optional facts that are known to be there."""
-
-NOTHING: Present = frozenset()
 
 _STRING_METHODS = ("startsWith", "endsWith", "contains", "matches")
 _FUNCTIONS = ("has", "size", *_STRING_METHODS)
@@ -53,8 +49,8 @@ def check(node: Node, scope: Scope, *, expected: Type | None, present: Present =
     checker = _Checker(scope)
     found = checker.visit(node, present)
     if expected is not None and not agree(found, expected):
-        checker.flaw(node, f"this is a {found}, but a {expected} is expected", _expected_help(found, expected))
-    return Checked(checker.flaws, checker.types, checker.proves(node)[0])
+        checker.flaw(node, f"this is {found.described}, but {expected.described} is expected", _expected_help(found, expected))
+    return Checked(checker.flaws, checker.types, proves(node)[0])
 
 
 def _expected_help(found: Type, expected: Type) -> str:
@@ -92,23 +88,6 @@ class _Checker:
                 found = self._call(node, present)
         self.types[node] = found
         return found
-
-    # What is known to be there
-
-    def proves(self, node: Node) -> tuple[Present, Present]:
-        """Return the optional facts that are there if `node` is true, and those that are there if it is false."""
-        match node:
-            case Call(function="has", arguments=(Name() as name,)):
-                return frozenset({name.dotted}), NOTHING
-            case Unary(operator="!", operand=operand):
-                return self.proves(operand)[::-1]
-            case Logical(operator=operator, operands=operands):
-                sides = [self.proves(operand) for operand in operands]
-                either = (frozenset.union, frozenset.intersection)
-                on_true, on_false = either if operator == "&&" else either[::-1]
-                return on_true(*(yes for yes, _ in sides)), on_false(*(no for _, no in sides))
-            case _:
-                return NOTHING, NOTHING
 
     # Names
 
@@ -170,23 +149,23 @@ class _Checker:
         fits = found == BOOL if node.operator == "!" else found.is_number
         if found != ANY and not fits:
             wanted = "a bool" if node.operator == "!" else "a number"
-            return self.flaw(node.operand, f"'{node.operator}' needs {wanted}, this is a {found}")
+            return self.flaw(node.operand, f"'{node.operator}' needs {wanted}, this is {found.described}")
         return found
 
     def _logical(self, node: Logical, present: Present) -> Type:
         for operand in node.operands:
             found = self.visit(operand, present)
             if found not in (BOOL, ANY):
-                self.flaw(operand, f"'{node.operator}' joins conditions, this is a {found}", _expected_help(found, BOOL))
-            if_true, if_false = self.proves(operand)
+                self.flaw(operand, f"'{node.operator}' joins conditions, this is {found.described}", _expected_help(found, BOOL))
+            if_true, if_false = proves(operand)
             present |= if_true if node.operator == "&&" else if_false
         return BOOL
 
     def _conditional(self, node: Conditional, present: Present) -> Type:
         test = self.visit(node.test, present)
         if test not in (BOOL, ANY):
-            self.flaw(node.test, f"'?' needs a condition before it, this is a {test}")
-        if_true, if_false = self.proves(node.test)
+            self.flaw(node.test, f"'?' needs a condition before it, this is {test.described}")
+        if_true, if_false = proves(node.test)
         then, otherwise = self.visit(node.then, present | if_true), self.visit(node.otherwise, present | if_false)
         if ANY in (then, otherwise):
             return otherwise if then == ANY else then
@@ -204,9 +183,9 @@ class _Checker:
 
     def _in(self, node: Binary, left: Type, right: Type) -> Type:
         if right != ANY and right.name != "list":
-            self.flaw(node.right, f"'in' needs a list, this is a {right}", 'as in ["a", "b"] or lists.NAME')
+            self.flaw(node.right, f"'in' needs a list, this is {right.described}", 'as in ["a", "b"] or lists.NAME')
         elif right.item is not None and not agree(left, right.item):
-            self.flaw(node, f"a {left} is never in a {right}")
+            self.flaw(node, f"{left.described} is never in {right.described}")
         elif isinstance(node.right, ListOf):
             for item in node.right.items:
                 self._against_range(node.left, "==", item)
@@ -226,13 +205,13 @@ class _Checker:
 
     def _clash(self, node: Binary, left: Type, right: Type) -> Type:
         help_ = "facts are never null; ask has(...)" if NULL in (left, right) else ""
-        return self.flaw(node, f"'{node.operator}' compares a {left} with a {right}", help_)
+        return self.flaw(node, f"'{node.operator}' compares {left.described} with {right.described}", help_)
 
     def _arithmetic(self, node: Binary, left: Type, right: Type) -> Type:
         if ANY in (left, right):
             return right if left == ANY else left
         if left != right or not (left.is_number or (left == STRING and node.operator == "+")):
-            return self.flaw(node, f"'{node.operator}' does not join a {left} and a {right}", _arithmetic_help(left, right))
+            return self.flaw(node, f"'{node.operator}' does not join {left.described} and {right.described}", _arithmetic_help(left, right))
         if node.operator in "/%":
             return self._division(node, left)
         return left

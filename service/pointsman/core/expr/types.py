@@ -16,6 +16,11 @@ class Type:
         return self.name if self.item is None else f"{self.name} of {self.item}"
 
     @property
+    def described(self) -> str:
+        """The type in a sentence: "an int", "a list of string"."""
+        return f"an {self}" if self.name in ("int", "any") else f"a {self}"
+
+    @property
     def is_number(self) -> bool:
         return self.name in ("int", "double")
 

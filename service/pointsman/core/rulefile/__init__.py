@@ -110,14 +110,7 @@ def _check_default(drafts: Drafts, routing: Mapping[str, Node], problems: list[P
 
 def _early_default(route: RouteDraft) -> Problem:
     message = f"route '{route.ref.id}' has no `when`, so the routes behind it are never reached"
-    return Problem(
-        file=route.ref.file,
-        line=route.ref.line,
-        column=1,
-        severity=Severity.ERROR,
-        message=message,
-        help="give it a condition, or the lowest priority",
-    )
+    return problem_at(route.place, route.ref.file, message, "give it a condition, or the lowest priority")
 
 
 def _key(node: Node, name: str) -> Node:

@@ -232,7 +232,7 @@ class GivenDoc(Document):
 class CaseDefaultsDoc(GivenDoc):
     """The facts that every case starts from."""
 
-    now: Annotated[Text, Field(description="The time, as 2026-12-01T10:00:00Z.")] = "2026-01-01T00:00:00Z"
+    now: Annotated[Text, Field(description="The time, as 2026-12-01T10:00:00Z.")] = "2026-01-01T12:00:00Z"
 
 
 class CaseDoc(Document):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pointsman.core.diagnostics import Problem, Severity
-from pointsman.core.expr.checker import Checked, Present, Scope, check
+from pointsman.core.expr.checker import Checked, Scope, check
 from pointsman.core.expr.codegen import Expression
+from pointsman.core.expr.guards import Present
 from pointsman.core.expr.parser import parse
 from pointsman.core.expr.syntax import Flaw, Logical, SyntaxFlaw, names
 from pointsman.core.expr.types import BOOL, Type

@@ -43,6 +43,8 @@ class RouteDraft:
     candidates: tuple[str, ...]
     fallbacks: tuple[str, ...]
     min_quality: Expression | None
+    place: Node
+    """Where it is reported."""
     unconditional: bool
     """It has no `when` at all; one whose conditions could not be read is not unconditional."""
 
@@ -171,6 +173,7 @@ class RoutesReader:
             candidates=self._models(item, "use", "candidates"),
             fallbacks=self._models(item, "fallbacks"),
             min_quality=self._min_quality(item),
+            place=find(item, ("id",)),
             unconditional=isinstance(item, Mapping) and "when" not in item.entries,
         )
         self.drafts.routes.append(draft)

@@ -40,9 +40,10 @@ def check(document: type[Document], node: Node, file: str) -> list[Problem]:
     try:
         document.model_validate(plain(node))
     except ValidationError as error:
-        problems = [problem for details in error.errors(include_url=False) for problem in _problem(document, node, details, file)]
-        # A union reports once for each of its members: one problem a place is enough.
-        return list({(problem.line, problem.column): problem for problem in reversed(problems)}.values())
+        # A union reports once for each of its members. One problem a place is enough, and best the one of the member whose type fits.
+        found = sorted(error.errors(include_url=False), key=lambda details: details["type"] not in _EXPECTED)
+        problems = [problem for details in found for problem in _problem(document, node, details, file)]
+        return list({(problem.line, problem.column): problem for problem in problems}.values())
     return []
 
 

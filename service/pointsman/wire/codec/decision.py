@@ -8,7 +8,7 @@ from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped
 from pointsman.core.facts import FeatureFacts, TokenFacts
 from pointsman.core.vocabulary import DecisionReason, DropReason, RuleOutcome, TokenCountMethod
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
+from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_fields
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
@@ -48,24 +48,25 @@ def decision_from_pb(message: pb.Decision) -> Decision:
 
 
 def _candidate_to_pb(candidate: Candidate) -> pb.Candidate:
+    # Nested messages as dicts: protobuf fills them in place, where it would copy messages that were made first. A decision has up to four.
     tokens = candidate.tokens
     return pb.Candidate(
         model=candidate.model,
         provider=candidate.provider,
         upstream_model=candidate.upstream,
         quality=candidate.quality,
-        tokens=pb.TokenEstimate(
-            input=tokens.input,
-            input_upper_bound=tokens.input_upper_bound,
-            method=tokens.method,
-            output=tokens.output,
-            output_p90=tokens.output_p90,
-            output_cap=tokens.output_cap,
-        ),
-        expected_cost=money_to_pb(candidate.expected_cost),
-        max_cost=money_to_pb(candidate.max_cost),
-        expected_latency=ms_to_pb(candidate.expected_latency_ms),
-        expected_time_to_first_token=ms_to_pb(candidate.expected_ttft_ms),
+        tokens={
+            "input": tokens.input,
+            "input_upper_bound": tokens.input_upper_bound,
+            "method": tokens.method,
+            "output": tokens.output,
+            "output_p90": tokens.output_p90,
+            "output_cap": tokens.output_cap,
+        },
+        expected_cost={"nano_usd": candidate.expected_cost},
+        max_cost={"nano_usd": candidate.max_cost},
+        expected_latency=ms_to_fields(candidate.expected_latency_ms),
+        expected_time_to_first_token=ms_to_fields(candidate.expected_ttft_ms),
         affinity=_affinity_to_pb(candidate),
     )
 

@@ -11,8 +11,13 @@ _NANOS_PER_MS = 1_000_000
 
 def ms_to_pb(milliseconds: float) -> Duration:
     """Return milliseconds as a Duration, to the nanosecond."""
+    return Duration(**ms_to_fields(milliseconds))
+
+
+def ms_to_fields(milliseconds: float) -> dict[str, int]:
+    """Return the fields of a Duration of so many milliseconds, to the nanosecond."""
     seconds, nanos = divmod(round(milliseconds * _NANOS_PER_MS), 1_000_000_000)
-    return Duration(seconds=seconds, nanos=nanos)
+    return {"seconds": seconds, "nanos": nanos}
 
 
 def ms_from_pb(duration: Duration) -> float:

@@ -1,8 +1,4 @@
-"""The provider `builtin`: deterministic answers in process, with real token counts and a pace that the catalog sets.
-
-It is no language model. It proves the path where there is no network and no key, stands in for slow, fast and failing models in tests, and
-is what is left where no other model can run.
-"""
+"""Answers calls at the pace of their model: waits, fails the share that shall fail, counts and cuts by tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from pointsman.adapters import builtin_answers
+from pointsman.adapters.builtin.answers import answer
 from pointsman.core.completion import Usage
 from pointsman.core.prompt_tokens import count_prompt
 from pointsman.core.request import Message, Prompt
@@ -58,10 +54,9 @@ class BuiltinProvider:
         return self._tokeniser.count(text).tokens
 
     async def _text(self, call: ModelCall) -> tuple[str, FinishReason]:
-        ask, system = _asked(call.prompt)
-        long = len(ask) > INLINE
+        ask = next((message.text for message in reversed(call.prompt.messages) if message.role is Role.USER), "")
         try:
-            text = await asyncio.to_thread(_answered, call.prompt, ask, system) if long else _answered(call.prompt, ask, system)
+            text = await asyncio.to_thread(_answered, call.prompt, ask) if len(ask) > INLINE else _answered(call.prompt, ask)
         except ValueError:
             raise AttemptFailed("bad_schema") from None
         text, stopped = _until_stop(text, call.generation.stop)
@@ -69,15 +64,9 @@ class BuiltinProvider:
         return cut, FinishReason.STOP if stopped or cut == text else FinishReason.LENGTH
 
 
-def _asked(prompt: Prompt) -> tuple[str, str]:
-    """Return the last turn of the user and the system text."""
-    system = "\n".join(message.text for message in prompt.messages if message.role is Role.SYSTEM)
-    return next((message.text for message in reversed(prompt.messages) if message.role is Role.USER), ""), system
-
-
-def _answered(prompt: Prompt, ask: str, system: str) -> str:
+def _answered(prompt: Prompt, ask: str) -> str:
     form = prompt.response_format
-    return builtin_answers.answer(ask, system=system, json=form is not None, json_schema=form.json_schema if form else "")
+    return answer(ask, json=form is not None, json_schema=form.json_schema if form else "")
 
 
 def _until_stop(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:

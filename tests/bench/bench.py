@@ -1,0 +1,157 @@
+"""`make bench`: what the hot path costs, as ratios and medians of one run, since machines differ and are shared.
+
+Servers are compared A B A B with the same driver on the same machine; in-process pieces by the median of many short rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+import timeit
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from load import Target, cpu_per_call, driver, rss_mb, running
+from rich.console import Console
+from rich.table import Table
+
+from pointsman.adapters.o200k import O200kCounter, load_encoding
+from pointsman.core.decide import decide
+from pointsman.core.facts import Facts
+from pointsman.core.features import features
+from pointsman.core.market import Market
+from pointsman.core.request import Request
+from pointsman.core.rulefile import load
+from pointsman.core.ruleset import Ruleset
+from pointsman.v1 import router_service_pb2 as router_pb
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from fakes import catalog_yaml, facts_of, model_yaml
+
+PAIRS = 5
+PROMPT = "Please summarize the following notes about the quarterly planning meeting. " * 14
+"""About 1 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured thing; `target` is an upper bound, or a lower one where `at_least`. None: printed, not judged."""
+
+    what: str
+    value: float
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def main() -> int:
+    """Measure, print, and write JSON where BENCH_JSON names a file; 1 if a target is missed."""
+    figures = [*pure(), *served()]
+    _show(figures)
+    missed = [figure for figure in figures if figure.met is False]
+    return 1 if missed else 0
+
+
+def rules_of(routes: int) -> tuple[str, str]:
+    """Return models.yaml and routing.yaml with that many routes, each of which compares four facts before it gives way."""
+    models = catalog_yaml({f"m{i}": model_yaml(price=i + 1, ability=0.6 + i / 20) for i in range(4)})
+    conditions = 'features.complexity < 0.99 && request.tenant != "t{0}" && tokens.total < 100000 && features.task in ["code", "math"]'
+    rules = "".join(
+        f"  - {{id: r{i}, why: w, when: '{conditions.format(i)}', use: {{candidates: [m0, m1, m2, m3]}}}}\n" for i in range(routes - 1)
+    )
+    constraints = "".join(
+        f"  - {{id: c{i}, why: w, when: 'has(request.labels.data) && request.labels.data == \"p{i}\"', allow: {{models: [m0]}}}}\n"
+        for i in range(2)
+    )
+    default = "  - {id: default, why: w, use: {candidates: [m0, m1, m2, m3], on_empty: best_effort}}\n"
+    return models, f"version: 1\nconstraints:\n{constraints}routes:\n{rules}{default}"
+
+
+def pure() -> list[Figure]:
+    """Return what the pieces cost in this process."""
+    facts, market = facts_of(features_task="chat"), Market()
+    thirty, many = _ruleset(30), _ruleset(300)
+    counter, prompt = O200kCounter(load_encoding()), Request.of(PROMPT).prompt
+    long = PROMPT * 40
+    return [
+        Figure("rule match, 30 routes", _micros(lambda: thirty.match(facts)), "us", 5),
+        Figure("rule match, 300 routes", _micros(lambda: many.match(facts)), "us", 30),
+        Figure("decide, 30 routes, 4 candidates", _micros(lambda: _decided(thirty, facts, market)), "us", 40),
+        Figure("features of 1 KB", _micros(lambda: features(prompt)), "us"),
+        Figure("tokens of 1 KB", _micros(lambda: counter.count(PROMPT)), "us"),
+        Figure("tokens of 40 KB", _micros(lambda: counter.count(long), rounds=5), "us"),
+    ]
+
+
+def served() -> list[Figure]:
+    """Return what a Route costs a server, against a bare echo of the same bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        models, routing = rules_of(30)
+        Path(folder, "models.yaml").write_text(models)
+        Path(folder, "routing.yaml").write_text(routing)
+        request = router_pb.RouteRequest()
+        request.request.prompt.text = PROMPT
+        payload = request.SerializeToString()
+        began = time.monotonic()
+        serve = ["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder]
+        echo = [str(Path(__file__).parent / "echo.py")]
+        with running(serve) as (pid, address), running(echo) as (echo_pid, echo_address):
+            ready_s = time.monotonic() - began
+            route = Target(pid, address, "/pointsman.v1.RouterService/Route", payload)
+            bare = Target(echo_pid, echo_address, "/bench.Echo/Echo", payload)
+            for target in (route, bare):
+                cpu_per_call(target, 1_000)
+            pairs = [(cpu_per_call(bare), cpu_per_call(route)) for _ in range(PAIRS)]
+            memory = rss_mb(pid)
+    return [
+        Figure("echo, CPU per call", statistics.median(a for a, _ in pairs), "us"),
+        Figure("Route, CPU per call", statistics.median(b for _, b in pairs), "us"),
+        Figure("echo CPU / Route CPU", statistics.median(a / b for a, b in pairs), "", 0.70, at_least=True),
+        Figure("start to ready", ready_s, "s", 1.5),
+        Figure("memory after load", memory, "MB", 200),
+    ]
+
+
+def _ruleset(routes: int) -> Ruleset:
+    models, routing = rules_of(routes)
+    ruleset = load({"models.yaml": models.encode(), "routing.yaml": routing.encode()}).ruleset
+    assert ruleset is not None
+    return ruleset
+
+
+def _decided(ruleset: Ruleset, facts: Facts, market: Market) -> object:
+    return decide(ruleset, facts, market)
+
+
+def _micros(piece: Callable[[], object], *, rounds: int = 21) -> float:
+    """Return the median time of one call over rounds of some ten milliseconds."""
+    timer = timeit.Timer(piece)
+    number, _ = timer.autorange()
+    number = max(1, number // 20)
+    return statistics.median(timer.repeat(rounds, number)) / number * 1e6
+
+
+def _show(figures: list[Figure]) -> None:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), title=f"driven by {driver()}", title_justify="left")
+    for column in ("what", "measured", "target", ""):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for figure in figures:
+        bound = "" if figure.target is None else f"{'>=' if figure.at_least else '<='} {figure.target:g} {figure.unit}"
+        mark = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[figure.met]
+        table.add_row(figure.what, f"{figure.value:.2f} {figure.unit}", bound, mark)
+    Console(highlight=False).print(table)
+    print(json.dumps([asdict(figure) | {"met": figure.met} for figure in figures]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

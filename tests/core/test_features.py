@@ -1,0 +1,94 @@
+"""What is guessed of a prompt: the task by its words, complexity near the base rate, and never with much confidence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.core.features import CERTAIN_AT_MOST, LOOKED_AT, answer_length, features
+from pointsman.core.quality import BASE_RATE
+from pointsman.core.request import Message, Prompt, Request
+from pointsman.core.vocabulary import TASKS, Role
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("Hello there!", "chat"),
+        ("Summarize the following notes.", "summarize"),
+        ("TL;DR please: it rained.", "summarize"),
+        ("Translate to German: good morning", "translate"),
+        ("Extract all names from this text.", "extract"),
+        ("Is the sentiment of this review positive?", "classify"),
+        ("Write a Python function that sorts a list.", "code"),
+        ("```\nx = 1\n```", "code"),
+        ("What is 17*23?", "math"),
+        ("How many apples are left?", "math"),
+        ("Prove that there is no largest prime.", "reason"),
+        ("Write a poem about the sea.", "write"),
+        ("Who wrote Hamlet?", "knowledge"),
+        ("zzz qqq", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_task_is_known_by_its_words(text: str, task: str) -> None:
+    assert features(Request.of(text).prompt).task == task
+
+
+def test_no_evidence_is_the_base_rate_without_confidence() -> None:
+    seen = features(Request.of("zzz qqq").prompt)
+
+    assert (seen.complexity, seen.confidence) == (BASE_RATE, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("easier", "harder"),
+    [
+        ("What is 2 + 2?", "Solve the integral of x^2 sin x."),
+        ("Hello!", "Prove the theorem rigorously."),
+        ("Summarize: it rained.", "Write a lock-free concurrent queue in Rust."),
+    ],
+)
+def test_harder_asks_are_scored_higher(easier: str, harder: str) -> None:
+    assert features(Request.of(easier).prompt).complexity < features(Request.of(harder).prompt).complexity
+
+
+@given(st.text(max_size=200))
+def test_every_text_gives_facts_within_their_ranges(text: str) -> None:
+    seen = features(Request.of(text).prompt)
+
+    assert 0 <= seen.complexity <= 1
+    assert 0 <= seen.gain <= 1
+    assert 0 <= seen.confidence <= CERTAIN_AT_MOST
+
+
+def test_only_system_text_and_the_last_turn_of_the_user_are_looked_at() -> None:
+    turns = [(Role.USER, "Prove the theorem."), (Role.ASSISTANT, "def f(): pass"), (Role.USER, "Hello")]
+    prompt = Prompt(messages=tuple(Message(role=role, parts=(text,)) for role, text in turns))
+
+    seen = features(prompt)
+
+    assert (seen.task, seen.turns, seen.has_code) == ("chat", 3, False)
+
+
+def test_the_ask_at_either_end_of_a_long_text_is_seen() -> None:
+    filler = "lorem ipsum " * LOOKED_AT
+
+    assert features(Request.of(f"Summarize: {filler}").prompt).task == "summarize"
+    assert features(Request.of(f"{filler}\nTranslate this.").prompt).task == "translate"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("Plain English.", "plain"), ("Größe und Maß", "other"), ("1234567890 4567", "other"), ("def f(x): return x", "plain")],
+)
+def test_text_class_picks_the_factors_of_other_tokenisers(text: str, kind: str) -> None:
+    assert features(Request.of(text).prompt).text_class == kind
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_an_answer_length(task: str) -> None:
+    median, p90 = answer_length(task)  # type: ignore[arg-type]  # one of TASKS
+
+    assert 0 < median < p90

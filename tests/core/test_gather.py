@@ -1,0 +1,69 @@
+"""From a request to facts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pointsman.core.facts import Facts
+from pointsman.core.gather import gather
+from pointsman.core.request import Context, Generation, Image, Message, Prompt, Request, Requirements, ResponseFormat, Tool
+from pointsman.core.ruleset import Defaults
+from pointsman.core.vocabulary import Role, TokenCountMethod
+
+SUNDAY = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+
+
+def gathered(request: Request, **defaults: float) -> Facts:
+    """Return the facts of a request of 50 tokens on a Sunday evening."""
+    return gather(
+        request,
+        input_tokens=50,
+        method=TokenCountMethod.EXACT,
+        defaults=Defaults(**defaults),
+        now=SUNDAY,
+        request_id="id-7",  # type: ignore[arg-type]
+    )
+
+
+def test_what_the_caller_leaves_out_the_rules_fill_in() -> None:
+    facts = gathered(Request.of("Hello"), accuracy=0.7)
+
+    assert facts.request.accuracy == 0.7
+    assert (facts.request.tenant, facts.request.id, facts.request.model) == ("default", "id-7", "")
+    assert (facts.request.session, facts.request.max_cost_usd, facts.tokens.output_max) == (None, None, None)
+
+
+def test_what_the_caller_says_stands() -> None:
+    request = Request(
+        prompt=Request.of("Hello").prompt,
+        generation=Generation(max_output_tokens=30),
+        requirements=Requirements(
+            accuracy=0.0, max_cost=2_500_000, max_total_tokens=90, max_ttft_ms=5.5, tags=frozenset({"eu"}), model="fast"
+        ),
+        context=Context(session_id="s", user_id="u", labels={"a": "b"}),
+    )
+
+    facts = gathered(request, accuracy=0.7)
+
+    assert facts.request.accuracy == 0.0
+    assert (facts.request.max_cost_usd, facts.request.max_cost) == (0.0025, 2_500_000)
+    assert (facts.request.session, facts.request.user, facts.request.labels) == ("s", "u", {"a": "b"})
+    assert (facts.request.model, facts.request.tags, facts.request.max_ttft_ms) == ("fast", {"eu"}, 5.5)
+    assert (facts.tokens.output_max, facts.tokens.total) == (30, 80)
+
+
+def test_capabilities_follow_from_the_prompt_and_from_the_requirements() -> None:
+    picture = Message(role=Role.USER, parts=("What is this?", Image(url="https://example.org/a.png")))
+    shown = gathered(Request(prompt=Prompt(messages=(picture,), tools=(Tool(name="t"),), response_format=ResponseFormat())))
+    asked = gathered(Request.of("Hi", capabilities=frozenset({"vision"})))
+    plain = gathered(Request.of("Hi"))
+
+    assert (shown.request.needs_vision, shown.request.needs_tools, shown.request.needs_json) == (True, True, True)
+    assert (asked.request.needs_vision, asked.request.needs_tools, asked.request.needs_json) == (True, False, False)
+    assert (plain.request.needs_vision, plain.request.needs_tools, plain.request.needs_json) == (False, False, False)
+
+
+def test_the_clock_is_read_in_utc() -> None:
+    time = gathered(Request.of("Hi")).time
+
+    assert (time.hour, time.weekday, time.date) == (23, 7, "2026-11-22")

@@ -1,0 +1,200 @@
+"""The decision once more, as slow and obvious as section 4 of the design, and written without a look at `decide`: its judge.
+
+Nothing is remembered, compiled or skipped: every reason against every model is found each time, money is a fraction until it is rounded
+up, and routes are put in order here again. Only conditions, bars, the quality curve and the tokenisers' table are the core's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+from pointsman.core.catalog import Model
+from pointsman.core.facts import Facts
+from pointsman.core.market import Market
+from pointsman.core.quality import quality
+from pointsman.core.ruleset import Condition, Route, Ruleset
+from pointsman.core.tokenisers import factor
+from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What a decision must say."""
+
+    rule: str
+    reason: DecisionReason
+    plan: tuple[str, ...]
+    dropped: dict[str, DropReason]
+    costs: tuple[int, ...]
+    """Expected of each model of the plan."""
+    baseline_cost: int
+    baseline_models: frozenset[str]
+    """All that are dearest: the design does not say which of equals gives its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What a refusal must say: its class, the last rule that was tried, and how many models were dropped for which reason."""
+
+    kind: str
+    rule: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oracle:
+    """One request in one state of the world under one set of rules."""
+
+    ruleset: Ruleset
+    facts: Facts
+    market: Market
+
+    def answer(self) -> Served | Refused:
+        """Return what must come out."""
+        tried = ""
+        last_word: dict[str, DropReason | None] = {}  # by model: the first reason against it when it was last judged
+        for route in sorted(self.ruleset.routes, key=lambda route: (-route.priority, route.ref.file, route.ref.line)):
+            if self.all_hold(route.conditions):
+                tried, served = route.ref.id, self.served_by(route, last_word)
+                if served is not None:
+                    return served
+                if route.on_empty is not OnEmpty.NEXT_RULE:
+                    break
+        return refused(tried, [reason for reason in last_word.values() if reason is not None])
+
+    def served_by(self, route: Route, last_word: dict[str, DropReason | None]) -> Served | None:
+        """Return what the route comes to, or None if it cannot serve."""
+        least = route.min_quality(self.facts) if route.min_quality is not None else 0.0
+        offered = [*self.asked(), *(model for model in route.candidates if model not in self.asked())]
+        against = {model: self.against(model, max(least, self.facts.request.accuracy)) for model in offered}
+        last_word |= {model: reasons[0] if reasons else None for model, reasons in against.items()}
+        kept = self.in_order([model for model in offered if not against[model]], route.strategy)
+        first, reason = kept, DecisionReason.RULE_MATCH if route.conditions else DecisionReason.DEFAULT
+        if self.facts.request.model:
+            reason = DecisionReason.CALLER_MODEL
+        if not kept and route.on_empty is OnEmpty.BEST_EFFORT:
+            nearly = [model for model in offered if all(why in {DropReason.QUALITY, DropReason.LATENCY} for why in against[model])]
+            first, reason = self.in_order(nearly, Strategy.BEST)[:1], DecisionReason.BEST_EFFORT
+        if not kept and route.on_empty is OnEmpty.FALLBACK:
+            reason = DecisionReason.ON_EMPTY_FALLBACK
+        elif not first:
+            return None
+        plan = (first + self.fitting(route.fallbacks, last_word, besides=first))[:4]
+        if not plan:
+            return None
+        could_have_served = [plan[0], *kept, *(model for model in offered if against[model] == [DropReason.COST])]
+        costs = {model: self.cost_at(model, of=plan[0]) for model in could_have_served}
+        return Served(
+            rule=route.ref.id,
+            reason=reason,
+            plan=tuple(plan),
+            dropped={model: why for model, why in last_word.items() if why is not None and model not in plan},
+            costs=tuple(self.cost(model) for model in plan),
+            baseline_cost=max(costs.values()),
+            baseline_models=frozenset(model for model, cost in costs.items() if cost == max(costs.values())),
+        )
+
+    def fitting(self, fallbacks: tuple[str, ...], last_word: dict[str, DropReason | None], *, besides: list[str]) -> list[str]:
+        """Return the fallbacks that pass every drop but the route's own bar."""
+        found = []
+        for model in fallbacks:
+            if model not in besides:
+                against = self.against(model, self.facts.request.accuracy)
+                last_word[model] = against[0] if against else None
+                found += [] if against else [model]
+        return found
+
+    def asked(self) -> tuple[str, ...]:
+        name, catalog = self.facts.request.model, self.ruleset.catalog
+        return (name,) if name in catalog.models else catalog.aliases.get(name, ())
+
+    def all_hold(self, conditions: tuple[Condition, ...]) -> bool:
+        return all(condition.holds(self.facts) for condition in conditions)
+
+    def in_order(self, models: list[str], strategy: Strategy) -> list[str]:
+        if strategy is Strategy.CHEAPEST:
+            return sorted(models, key=lambda model: (self.cost(model), -self.quality(model)))
+        if strategy is Strategy.FASTEST:
+            return sorted(models, key=lambda model: (self.latency_ms(model), self.cost(model)))
+        return sorted(models, key=lambda model: (-self.quality(model), self.cost(model)))
+
+    def model(self, name: str) -> Model:
+        return self.ruleset.catalog.models[name]
+
+    def input(self, name: str) -> int:
+        return ceil(self.facts.tokens.input * factor(self.model(name).tokenizer, self.facts.features.text_class).middle)
+
+    def bound(self, name: str) -> int:
+        return ceil(self.facts.tokens.input * factor(self.model(name).tokenizer, self.facts.features.text_class).bound)
+
+    def output(self, name: str) -> int:
+        asked = self.facts.tokens.output_max or self.ruleset.defaults.max_output
+        return min(limit for limit in (self.facts.tokens.output, self.model(name).max_output, asked) if limit is not None)
+
+    def needed(self, name: str) -> int:
+        return self.bound(name) + max(1, self.output(name))
+
+    def cost(self, name: str) -> int:
+        return self.cost_at(name, of=name, warm=min(self.market.state(name).warm_prefix_tokens, self.input(name)))
+
+    def cost_at(self, priced: str, *, of: str, warm: int = 0) -> int:
+        """Return what the tokens of one model cost at the prices of another, or of itself."""
+        price = self.model(priced).price
+        sum_ = (self.input(of) - warm) * price.input + warm * price.cached_input + self.output(of) * price.output
+        return ceil(Fraction(sum_, 1_000_000))
+
+    def quality(self, name: str) -> float:
+        features, ability, fixed = self.facts.features, self.model(name).ability, self.market.state(name).quality
+        share = ability[features.task] if features.task in ability else ability["default"]
+        return quality(share, features.complexity, features.discrimination) if fixed is None else fixed
+
+    def ttft_ms(self, name: str) -> float:
+        measured = self.market.state(name).ttft_ms
+        return self.model(name).ttft_ms if measured is None else measured
+
+    def latency_ms(self, name: str) -> float:
+        measured = self.market.state(name).tokens_per_s
+        return self.ttft_ms(name) + self.output(name) * 1000.0 / (self.model(name).tokens_per_s if measured is None else measured)
+
+    def against(self, name: str, bar: float) -> list[DropReason]:
+        """Return everything that speaks against a model, in the order of the contract."""
+        model, state, asks, market = self.model(name), self.market.state(name), self.facts.request, self.market
+        constraints = [constraint for constraint in self.ruleset.constraints if self.all_hold(constraint.conditions)]
+        needs = {"tools": asks.needs_tools, "json": asks.needs_json, "vision": asks.needs_vision}
+        latency, ttft, spends = self.latency_ms(name), self.ttft_ms(name), self.bound(name) + self.output(name)
+        speaks = {
+            DropReason.CONSTRAINT: any(name not in constraint.permitted for constraint in constraints),
+            DropReason.NOT_ASKED: bool(asks.model) and name not in self.asked(),
+            DropReason.TAGS: any(tag not in model.tags for tag in asks.tags),
+            DropReason.CAPABILITY: any(needed and what not in model.capabilities for what, needed in needs.items()),
+            DropReason.NO_CREDENTIAL: not state.has_credential,
+            DropReason.CONTEXT_WINDOW: self.needed(name) > model.context_window,
+            DropReason.TOKEN_BUDGET: above(self.needed(name), asks.max_total_tokens),
+            DropReason.BUDGET: above(spends, market.tokens_left) or above(self.cost(name), market.cost_left),
+            DropReason.COST: above(self.cost(name), asks.max_cost),
+            DropReason.QUALITY: self.quality(name) < bar,
+            DropReason.LATENCY: above(latency, asks.max_latency_ms) or above(ttft, asks.max_ttft_ms) or above(latency, market.time_left_ms),
+            DropReason.UNHEALTHY: not state.healthy,
+            DropReason.CAPACITY: not state.has_room,
+        }
+        return [reason for reason in DropReason if speaks.get(reason)]
+
+
+def above(takes: float, limit: float | None) -> bool:
+    return limit is not None and takes > limit
+
+
+def refused(rule: str, drops: list[DropReason]) -> Refused:
+    """Return the refusal that says best why nothing was left; that the caller named other models does not count."""
+    reasons = {reason for reason in drops if reason is not DropReason.NOT_ASKED}
+    kinds = {
+        "ConstrainedOut": {DropReason.CONSTRAINT},
+        "ContextTooLong": {DropReason.CONTEXT_WINDOW},
+        "BudgetExhausted": {DropReason.BUDGET},
+        "AllUnavailable": {DropReason.UNHEALTHY, DropReason.CAPACITY},
+    }
+    kind = next((kind for kind, only in kinds.items() if reasons and reasons <= only), "NoEligibleModel")
+    return Refused(kind=kind, rule=rule, counts=dict(Counter(reason.name for reason in drops)))

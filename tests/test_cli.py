@@ -1,0 +1,217 @@
+"""The command line as its user meets it: exit codes, what is printed where, help."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pointsman.cli import main
+
+RULES = Path(__file__).parents[1] / "rules"
+FIVE_MISTAKES = Path(__file__).parent / "data" / "rulefile" / "five_mistakes.yaml"
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """Return a rule directory with five mistakes."""
+    shutil.copy(FIVE_MISTAKES.parent / "models.yaml", tmp_path / "models.yaml")
+    shutil.copy(FIVE_MISTAKES, tmp_path / "routing.yaml")
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of a command."""
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def local(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return what a command against the shipped rules in this process comes to."""
+    return run(capsys, *arguments, "--local", "--rules", str(RULES))
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version")[:2] == (0, "pointsman 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("serve",), ("route",), ("complete",), ("models",), ("rules",), ("rules", "check"), ("rules", "explain")]
+)
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
+    code, out, _ = run(capsys, *command, "--help")
+
+    assert code == 0
+    assert "usage: pointsman" in out
+
+
+def test_help_of_serve_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "serve", "--help")
+
+    for name in ("POINTSMAN_LISTEN", "POINTSMAN_RULES", "POINTSMAN_REFLECTION", "POINTSMAN_GRACE_S"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("rout", "x"), ("route",), ("route", "x", "--max-cost", "cheap", "--local"), ("rules", "schema")]
+)
+def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+    code, out, err = run(capsys, *arguments)
+
+    assert (code, out) == (2, "")
+    assert err
+
+
+def test_a_bad_setting_exits_2_and_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_GRACE_S", "soon")
+
+    code, _, err = run(capsys, "models", "--local")
+
+    assert code == 2
+    assert "POINTSMAN_GRACE_S" in err
+
+
+def test_rules_check_of_good_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "check", str(RULES))
+
+    assert code == 0
+    assert "ok, 2 models, 1 constraints, 4 routes, revision " in out
+
+
+def test_rules_check_prints_each_problem_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str], broken: Path) -> None:
+    code, out, _ = run(capsys, "rules", "check", str(broken))
+    problems = [line for line in out.splitlines() if line.startswith(f"{broken}/routing.yaml:")]
+
+    assert code == 1
+    assert [line.removeprefix(f"{broken}/routing.yaml:").partition(": error: ")[0] for line in problems] == [
+        "5:33",
+        "6:24",
+        "7:9",
+        "9:11",
+        "10:31",
+    ]
+    assert f"5 errors in {broken}" in out
+
+
+def test_rules_check_of_a_directory_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "rules", "check", "/nowhere")
+
+    assert code == 1
+    assert "cannot read the rule directory /nowhere: No such file or directory" in err
+
+
+def test_rules_test_passes_and_lists_what_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "test", str(RULES), "--verbose")
+
+    assert code == 0
+    assert "ok  code is hard work" in out
+    assert "9 passed, 0 failed" in out
+
+
+def test_rules_test_fails_with_the_place_and_the_trace(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(RULES, tmp_path / "rules")
+    (tmp_path / "rules" / "routing_test.yaml").write_text("version: 1\ntests:\n  - {name: wrong, expect: {rule: realtime}}\n")
+
+    code, out, _ = run(capsys, "rules", "test", str(tmp_path / "rules"))
+
+    assert code == 1
+    assert f"{tmp_path}/rules/routing_test.yaml:3:1: error: wrong: expected rule realtime, found default" in out
+    assert "has(request.max_ttft_ms) && request.max_ttft_ms <= 100" in out
+
+
+def test_rules_without_tests_fail_the_test(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(RULES, tmp_path / "rules")
+    (tmp_path / "rules" / "routing_test.yaml").unlink()
+
+    code, out, _ = run(capsys, "rules", "test", str(tmp_path / "rules"))
+
+    assert code == 1
+    assert "there are no tests" in out
+
+
+def test_rules_explain_shows_conditions_with_values(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "explain", "Prove that there is no largest prime.", "--rules", str(RULES))
+
+    assert code == 0
+    assert "MATCH hard-work" in out
+    assert "features.task = reason" in out
+
+
+def test_rules_explain_of_a_refusal_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "explain", "Hello", "--tag", "mars", "--rules", str(RULES))
+
+    assert code == 1
+    assert "TAGS" in out
+
+
+def test_schema_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "schema", "routing")
+
+    assert code == 0
+    assert json.loads(out)["title"] == "RoutingDoc"
+
+
+def test_route_says_model_rule_and_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = local(capsys, "route", "Write a Python function.")
+
+    assert code == 0
+    assert "builtin-careful  by rule hard-work  (RULE_MATCH)" in out
+    assert "QUALITY" in out
+
+
+def test_complete_prints_the_answer_first(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = local(capsys, "complete", "What is 17 * 23?")
+
+    assert code == 0
+    assert out.startswith("391\n")
+
+
+def test_json_is_the_response_as_protobuf_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    _, routed, _ = local(capsys, "route", "Hi", "--json", "--explain")
+    _, completed, _ = local(capsys, "complete", "2+2?", "--json")
+    _, models, _ = local(capsys, "models", "--json")
+
+    assert json.loads(routed)["decision"]["explanation"]["rules"]
+    assert json.loads(completed)["completion"]["message"]["text"] == "4"
+    assert [model["id"] for model in json.loads(models)["models"]] == ["builtin", "builtin-careful"]
+
+
+def test_a_bad_field_is_named_as_the_server_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = local(capsys, "route", "", "--accuracy", "1.5")
+
+    assert code == 1
+    assert "request.prompt: is empty" in err
+    assert "request.requirements.accuracy: must be between 0 and 1, found 1.5" in err
+
+
+def test_a_prompt_is_read_from_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", __import__("io").StringIO("What is 6 * 7?"))
+
+    assert local(capsys, "complete", "-")[1].startswith("42\n")
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "route", "Hi", "--server", "127.0.0.1:1", "--timeout", "2")
+
+    assert code == 1
+    assert "is a server running at 127.0.0.1:1? start one with 'pointsman serve', or use --local" in err
+
+
+def test_serve_refuses_broken_rules_before_it_listens(capsys: pytest.CaptureFixture[str], broken: Path) -> None:
+    code, out, err = run(capsys, "serve", "--listen", "127.0.0.1:0", "--rules", str(broken))
+
+    assert (code, out) == (1, "")
+    assert err.count(": error: ") == 5
+
+
+def test_serve_refuses_an_address_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "serve", "--listen", "50051")
+
+    assert code == 2
+    assert "expected HOST:PORT" in err

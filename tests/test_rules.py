@@ -1,0 +1,43 @@
+"""The rules that ship are right, and pass their own tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pointsman.core import ruletest
+from pointsman.core.rulefile.documents import SCHEMAS
+from pointsman.offline import load_rules
+
+RULES = Path(__file__).parents[1] / "rules"
+LOADED, SOURCES = load_rules(RULES)
+
+
+def test_there_is_no_problem_in_them() -> None:
+    assert LOADED.problems == ()
+
+
+def test_they_pass_their_own_tests() -> None:
+    assert LOADED.ruleset is not None
+    results, problems = ruletest.run(LOADED.ruleset, LOADED.cases)
+
+    assert problems == []
+    assert len(results) >= 9
+    assert [(result.name, result.failures) for result in results if result.failures] == []
+
+
+def test_their_tests_reach_every_route() -> None:
+    assert LOADED.ruleset is not None
+    expected = SOURCES["routing_test.yaml"].decode()
+
+    assert [route.ref.id for route in LOADED.ruleset.routes if f"rule: {route.ref.id}," not in expected] == []
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_each_file_names_its_schema_for_editors(name: str) -> None:
+    kind = name.removesuffix(".yaml")
+
+    assert kind in SCHEMAS
+    assert SOURCES[name].startswith(f"# yaml-language-server: $schema=schema/{kind}.schema.json\n".encode())
+    assert (RULES / "schema" / f"{kind}.schema.json").is_file()
