@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from pointsman.core.catalog import Model
-from pointsman.core.completion import Usage
+from pointsman.core.completion import TextDelta, ToolCallDelta, Usage
 from pointsman.core.market import ModelState
 from pointsman.core.request import Generation, Message, Prompt
 from pointsman.core.vocabulary import FinishReason, TokenCountMethod
@@ -35,6 +35,16 @@ class Answer(Struct, frozen=True, kw_only=True):
     ttft_ms: float
 
 
+class Finished(Struct, frozen=True, kw_only=True):
+    """The end of a streamed answer. `usage` is None where the provider did not say; its costs are not set."""
+
+    finish_reason: FinishReason
+    usage: Usage | None
+
+
+Piece = TextDelta | ToolCallDelta | Finished
+
+
 class AttemptFailed(Exception):
     """A model gave no answer. `error_type` says how: "timeout", "429", "connection" and the like; it never holds a provider's text."""
 
@@ -48,6 +58,13 @@ class Provider(Protocol):
 
     async def answer(self, call: ModelCall) -> Answer:
         """Return the whole answer. Raises AttemptFailed, and nothing else; cancelling it ends the call upstream."""
+        ...
+
+    def stream(self, call: ModelCall) -> AsyncGenerator[Piece, None]:
+        """Yield the answer as it comes, and Finished last. Raises AttemptFailed, and nothing else; closing it ends the call upstream.
+
+        It asks upstream for more only when it is asked itself, so that a slow reader slows the model and fills no buffer here.
+        """
         ...
 
 

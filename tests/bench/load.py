@@ -88,9 +88,9 @@ async def _grpc(target: Target, calls: int) -> None:
     channels = [grpc.aio.insecure_channel(target.address, options=[("grpc.use_local_subchannel_pool", 1)]) for _ in range(CONNECTIONS)]
 
     async def send(channel: grpc.aio.Channel) -> None:
-        call = channel.unary_unary(target.method)
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(target.method)
         for _ in range(calls // CONNECTIONS):
-            await call(target.payload)  # type: ignore[misc]  # the stub types the awaitable as the response
+            await call(target.payload)
 
     try:
         await asyncio.gather(*(send(channel) for channel in channels))

@@ -40,7 +40,7 @@ def trace(facts: Facts) -> list[str]:
     return [
         f"{rule.rule.id} {rule.outcome.name} "
         + " ".join(f"{'+' if condition.result else '-'}{sorted(condition.values.items())}" for condition in rule.conditions)
-        for rule in explain(RULES, facts, outcome).rules  # type: ignore[arg-type]  # one of the two
+        for rule in explain(RULES, facts, outcome).rules
     ]
 
 

@@ -13,15 +13,15 @@ from pointsman.core.vocabulary import Role, TokenCountMethod
 SUNDAY = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 
 
-def gathered(request: Request, **defaults: float) -> Facts:
+def gathered(request: Request, *, accuracy: float = 0.0) -> Facts:
     """Return the facts of a request of 50 tokens on a Sunday evening."""
     return gather(
         request,
         input_tokens=50,
         method=TokenCountMethod.EXACT,
-        defaults=Defaults(**defaults),
+        defaults=Defaults(accuracy=accuracy),
         now=SUNDAY,
-        request_id="id-7",  # type: ignore[arg-type]
+        request_id="id-7",
     )
 
 
@@ -48,7 +48,7 @@ def test_what_the_caller_says_stands() -> None:
     assert facts.request.accuracy == 0.0
     assert (facts.request.max_cost_usd, facts.request.max_cost) == (0.0025, 2_500_000)
     assert (facts.request.session, facts.request.user, facts.request.labels) == ("s", "u", {"a": "b"})
-    assert (facts.request.model, facts.request.tags, facts.request.max_ttft_ms) == ("fast", {"eu"}, 5.5)
+    assert (facts.request.model, facts.request.tags, facts.request.max_ttft_ms) == ("fast", frozenset({"eu"}), 5.5)
     assert (facts.tokens.output_max, facts.tokens.total) == (30, 80)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from pointsman.core.request import Message
+from pointsman.core.request import Message, redacted
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 
 
@@ -21,6 +21,29 @@ class Usage(Struct, frozen=True, kw_only=True):
     cost: int = 0
     baseline_cost: int = 0
     """What the dearest model that could have served this request would have cost."""
+
+
+class TextDelta(Struct, frozen=True):
+    """A piece of text of an answer, to append."""
+
+    text: str
+
+    __repr__ = redacted
+
+
+class ToolCallDelta(Struct, frozen=True, kw_only=True):
+    """A piece of a tool call: `index` says which call of the answer; `id` and `name` come with its first piece."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments_json: str = ""
+    """To append."""
+
+    __repr__ = redacted
+
+
+Delta = TextDelta | ToolCallDelta
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from msgspec import Struct
 from pointsman.core.vocabulary import CacheMode, Role
 
 
-def _redacted(value: object) -> str:
+def redacted(value: object) -> str:
+    """Return what stands in place of a value that holds text of a caller or a model."""
     return f"<{type(value).__name__}: content not shown>"
 
 
@@ -23,7 +24,7 @@ class Image(Struct, frozen=True, kw_only=True):
     url: str = ""
     media_type: str = ""
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     name: str
     arguments_json: str
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class ToolResult(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class ToolResult(Struct, frozen=True, kw_only=True):
     text: str
     failed: bool = False
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 Part = str | Image | ToolCall | ToolResult
@@ -56,7 +57,7 @@ class Message(Struct, frozen=True, kw_only=True):
     role: Role
     parts: tuple[Part, ...]
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
     @property
     def text(self) -> str:
@@ -71,7 +72,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     description: str = ""
     parameters_json: str = ""
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class ResponseFormat(Struct, frozen=True, kw_only=True):
@@ -79,7 +80,7 @@ class ResponseFormat(Struct, frozen=True, kw_only=True):
 
     json_schema: str = ""
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
@@ -89,7 +90,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     response_format: ResponseFormat | None = None
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class Generation(Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class Generation(Struct, frozen=True, kw_only=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class Requirements(Struct, frozen=True, kw_only=True):
@@ -127,7 +128,7 @@ class Context(Struct, frozen=True, kw_only=True):
     user_id: str = ""
     labels: Mapping[str, str] = {}
 
-    __repr__ = _redacted
+    __repr__ = redacted
 
 
 class Request(Struct, frozen=True, kw_only=True):
