@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
 
 import pytest
-from fakes import FakeClock, ScriptedProvider, catalog_yaml, facts_of, failed, model_yaml, ruleset_of
 from msgspec import structs
+
+from fakes import FakeClock, ScriptedProvider, catalog_yaml, facts_of, failed, model_yaml, ruleset_of
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decide import decide
 from pointsman.core.errors import DeadlinePassed, UpstreamUnavailable
@@ -96,7 +96,7 @@ async def test_after_a_failure_the_next_model_is_asked_and_both_attempts_are_rec
 
 
 async def test_when_every_model_fails_the_error_says_how_each_did() -> None:
-    with pytest.raises(UpstreamUnavailable, match="^no model of the plan answered: cheap: 429, dear: connection$"):
+    with pytest.raises(UpstreamUnavailable, match=r"^no model of the plan answered: cheap: 429, dear: connection$"):
         await run(ScriptedProvider(failed("429"), failed("connection")), "cheap", "dear")
 
 
@@ -113,7 +113,7 @@ async def test_no_model_is_called_after_the_deadline() -> None:
     clock, provider = FakeClock(), ScriptedProvider("too late")
     clock.advance(10)
 
-    with pytest.raises(DeadlinePassed, match="^the deadline passed; allow more time"):
+    with pytest.raises(DeadlinePassed, match=r"^the deadline passed; allow more time"):
         await run(provider, "cheap", clock=clock, deadline=10)
 
     assert provider.calls == []
@@ -129,21 +129,22 @@ async def test_a_failure_that_takes_all_the_time_leaves_none_for_a_fallback() ->
     assert len(provider.calls) == 1
 
 
-class Hanging:
-    """A model that never answers. `ended` says how the waiting for it ended."""
+class Hanging(ScriptedProvider):
+    """A model that answers when everyone has gone. `ended` says how the waiting for it ended."""
 
     def __init__(self) -> None:
+        super().__init__("too late")
         self.begun = asyncio.Event()
         self.ended: list[str] = []
 
-    async def answer(self, _call: ModelCall) -> NoReturn:
+    async def answer(self, call: ModelCall) -> Answer:
         self.begun.set()
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             self.ended.append("cancelled")
             raise
-        raise AssertionError
+        return await super().answer(call)
 
 
 async def test_the_deadline_ends_the_call_under_way() -> None:
@@ -167,15 +168,15 @@ async def test_a_caller_who_hangs_up_ends_the_call_under_way() -> None:
     assert provider.ended == ["cancelled"]
 
 
-class Metered:
+class Metered(ScriptedProvider):
     """A model that reports what it used."""
 
     def __init__(self, usage: Usage) -> None:
+        super().__init__("hm")
         self._usage = usage
 
     async def answer(self, call: ModelCall) -> Answer:
-        answer = await ScriptedProvider("hm").answer(call)
-        return structs.replace(answer, usage=self._usage)
+        return structs.replace(await super().answer(call), usage=self._usage)
 
 
 async def test_cost_and_baseline_follow_from_the_usage_that_was_reported() -> None:

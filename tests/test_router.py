@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from fakes import FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
 from msgspec import structs
+
+from fakes import FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
 from pointsman.core.errors import (
     DeadlinePassed,
     DeadlineTooShort,
@@ -329,12 +330,12 @@ async def test_a_call_keeps_the_rules_that_it_began_with(build: Build, rules: Ru
     """Rules are replaced whole, while calls are under way."""
     replacement = ruleset_of(catalog_yaml({"other": model_yaml()}), "version: 1\nroutes:\n  - {id: default, use: {candidates: [other]}}\n")
 
-    class Replacing:
+    class Replacing(ScriptedProvider):
         async def answer(self, call: ModelCall) -> Answer:
             router.ruleset = replacement
-            return await ScriptedProvider("hello").answer(call)
+            return await super().answer(call)
 
-    router = build(Replacing())
+    router = build(Replacing("hello"))
 
     decision, completion = await router.complete(HI, CALL)
 

@@ -58,6 +58,7 @@ def _serve(commands: Commands, settings: Settings) -> None:
 def _calls(commands: Commands, settings: Settings) -> None:
     route = _command(commands, "route", calls.route, "Ask which model would serve a text.")
     complete = _command(commands, "complete", calls.complete, "Ask for the answer to a text.")
+    complete.add_argument("--stream", action="store_true", help="print the answer as it comes")
     for command in (route, complete):
         command.add_argument("text", metavar="TEXT", help="the prompt; - reads standard input")
         command.add_argument("--explain", action="store_true", help="show every rule and condition")

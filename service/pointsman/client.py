@@ -7,13 +7,14 @@ async with Client("localhost:50051") as client:
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
-from pointsman.core.completion import Completion
+from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.request import Request
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -65,6 +66,23 @@ class Client:
         response: router_pb.CompleteResponse = await _called(self._router.Complete, message, timeout_s, request_id)
         return codec.decision_from_pb(response.decision), codec.completion_from_pb(response.completion)
 
+    async def stream(
+        self, request: Request | str, *, explain: bool = False, timeout_s: float | None = None, request_id: str = ""
+    ) -> AsyncGenerator[Decision | Delta | Completion, None]:
+        """Yield the decision, the pieces of the answer as they come, and the completion without its message. Raises PointsmanError.
+
+        Leaving the loop early, or closing the generator, ends the call upstream, too.
+        """
+        message = router_pb.StreamCompleteRequest(request=_encoded(request), explain=explain)
+        call = self._router.StreamComplete(message, timeout=timeout_s, metadata=_metadata(request_id))
+        try:
+            async for response in call:
+                yield _event(response)
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error) from None
+        finally:
+            call.cancel()
+
     async def models(self, *, timeout_s: float | None = None) -> list[codec.ListedModel]:
         """Return the models of the catalog with their state, ordered by id. Raises PointsmanError."""
         response: admin_pb.ListModelsResponse = await _called(self._admin.ListModels, admin_pb.ListModelsRequest(), timeout_s, "")
@@ -75,9 +93,22 @@ def _encoded(request: Request | str) -> Any:
     return codec.request_to_pb(Request.of(request) if isinstance(request, str) else request)
 
 
+def _metadata(request_id: str) -> tuple[tuple[str, str], ...]:
+    return (("x-request-id", request_id),) if request_id else ()
+
+
+def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Completion:
+    match response.WhichOneof("event"):
+        case "decision":
+            return codec.decision_from_pb(response.decision)
+        case "completion":
+            return codec.completion_from_pb(response.completion)
+        case _:
+            return codec.delta_from_pb(response.delta)
+
+
 async def _called(method: Any, message: Message, timeout_s: float | None, request_id: str) -> Any:
-    metadata = (("x-request-id", request_id),) if request_id else ()
     try:
-        return await method(message, timeout=timeout_s, metadata=metadata)
+        return await method(message, timeout=timeout_s, metadata=_metadata(request_id))
     except grpc.aio.AioRpcError as error:
         raise error_of(error) from None

@@ -35,7 +35,7 @@ def build_router(ruleset: Ruleset, settings: Settings) -> Router:
     """Return a router over the ruleset with all that it needs. Takes 0.4 s, most of it for the tokeniser."""
     clock = SystemClock()
     counter = O200kCounter(load_encoding())
-    executor = Executor({"builtin": BuiltinProvider(counter)}, clock)
+    executor = Executor({"builtin": BuiltinProvider(counter)}, counter, clock)
     return Router(
         ruleset=ruleset,
         counter=counter,

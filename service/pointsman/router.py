@@ -6,11 +6,13 @@ Each call takes the ruleset once, at its start, and keeps it to its end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from msgspec import Struct, structs
 
 from pointsman.core.catalog import Model
-from pointsman.core.completion import Completion
+from pointsman.core.completion import Completion, Delta
 from pointsman.core.decide import decide
 from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
@@ -70,14 +72,18 @@ class Router:
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
-        left = self._longest_s if call.time_left_s is None else min(call.time_left_s, self._longest_s)
-        if left < SHORTEST_S:
-            raise DeadlineTooShort(f"{max(0.0, left) * 1000:.1f} ms are left, and no model answers in that; allow more time")
-        deadline = self._clock.monotonic() + left
-        ruleset = self.ruleset
-        market = Market(models=self._states.states(), time_left_ms=left * 1000)
-        decision = await self._decide(ruleset, request, call, market, explained=explained)
+        ruleset, deadline = self.ruleset, self._deadline(call)
+        decision = await self._decide(ruleset, request, call, self._market(deadline), explained=explained)
         return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline)
+
+    async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
+        """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Executor.stream` do."""
+        ruleset, deadline = self.ruleset, self._deadline(call)
+        decision = await self._decide(ruleset, request, call, self._market(deadline), explained=explained, stream=True)
+        yield decision
+        async with aclosing(self._executor.stream(decision, request, ruleset.catalog, deadline=deadline)) as events:
+            async for event in events:
+                yield event
 
     def models(self) -> list[ModelStatus]:
         """Return the catalog with its state, ordered by id."""
@@ -89,9 +95,21 @@ class Router:
             for name, model in sorted(catalog.models.items())
         ]
 
-    async def _decide(self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool) -> Decision:
+    def _deadline(self, call: Call) -> float:
+        """Return when a call must end, in seconds of the monotonic clock. Raises DeadlineTooShort."""
+        left = self._longest_s if call.time_left_s is None else min(call.time_left_s, self._longest_s)
+        if left < SHORTEST_S:
+            raise DeadlineTooShort(f"{max(0.0, left) * 1000:.1f} ms are left, and no model answers in that; allow more time")
+        return self._clock.monotonic() + left
+
+    def _market(self, deadline: float) -> Market:
+        return Market(models=self._states.states(), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
+
+    async def _decide(
+        self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False
+    ) -> Decision:
         _check_model(ruleset, request.requirements.model)
-        facts = await self._facts(ruleset, request, call)
+        facts = await self._facts(ruleset, request, call, stream=stream)
         try:
             decision = decide(ruleset, facts, market)
         except NoEligibleModel as refused:
@@ -99,10 +117,11 @@ class Router:
             raise
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
 
-    async def _facts(self, ruleset: Ruleset, request: Request, call: Call) -> Facts:
+    async def _facts(self, ruleset: Ruleset, request: Request, call: Call, *, stream: bool) -> Facts:
         long = sum(map(len, texts_of(request.prompt))) > INLINE
         tokens, method = await asyncio.to_thread(self._count, request) if long else self._count(request)
-        return gather(request, input_tokens=tokens, method=method, defaults=ruleset.defaults, now=self._clock.now(), request_id=call.id)
+        now, defaults = self._clock.now(), ruleset.defaults
+        return gather(request, input_tokens=tokens, method=method, defaults=defaults, now=now, request_id=call.id, stream=stream)
 
     def _count(self, request: Request) -> tuple[int, TokenCountMethod]:
         methods = [TokenCountMethod.EXACT]

@@ -6,15 +6,20 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeVar
+
+from msgspec import structs
 
 from pointsman.client import Client
 from pointsman.commands import show
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.commands.rules import ruleset_or_complaint
-from pointsman.core.completion import Completion
+from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import PointsmanError
+from pointsman.core.request import Message
+from pointsman.core.vocabulary import Role
 from pointsman.offline import build_router
 from pointsman.settings import Settings
 from pointsman.wire.codec.catalog import ListedModel
@@ -40,6 +45,8 @@ def route(options: argparse.Namespace, settings: Settings) -> int:
 
 def complete(options: argparse.Namespace, settings: Settings) -> int:
     """Show the answer to a text, and below it how it came about."""
+    if options.stream:
+        return _run(options, settings, lambda client: _streamed(client, options), lambda found: completion_to_json(*found), _told)
 
     async def ask(client: Caller) -> tuple[Decision, Completion]:
         return await client.complete(request_from_options(options), explain=options.explain, timeout_s=options.timeout)
@@ -49,6 +56,31 @@ def complete(options: argparse.Namespace, settings: Settings) -> int:
         show.explained(found[0])
 
     return _run(options, settings, ask, lambda found: completion_to_json(*found), shown)
+
+
+async def _streamed(client: Caller, options: argparse.Namespace) -> tuple[Decision, Completion]:
+    """Print the answer as it comes (with --json: at the end), and return what came before and after it."""
+    decision = completion = None
+    texts: list[str] = []
+    async with aclosing(client.stream(request_from_options(options), explain=options.explain, timeout_s=options.timeout)) as events:
+        async for event in events:
+            if isinstance(event, Decision):
+                decision = event
+            elif isinstance(event, Completion):
+                completion = event
+            elif isinstance(event, TextDelta):
+                texts.append(event.text)
+                if not options.json:
+                    print(event.text, end="", flush=True)
+    assert decision is not None  # a stream that ends without an error has begun with one and ended with the other
+    assert completion is not None
+    return decision, structs.replace(completion, message=Message(role=Role.ASSISTANT, parts=("".join(texts),)))
+
+
+def _told(found: tuple[Decision, Completion]) -> None:
+    print()
+    show.account(*found)
+    show.explained(found[0])
 
 
 def models(options: argparse.Namespace, settings: Settings) -> int:

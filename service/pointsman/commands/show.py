@@ -77,9 +77,14 @@ def decision(found: Decision) -> None:
 
 def answer(found: Decision, completion: Completion) -> None:
     """Show the answer, and below it how it came about."""
-    console = _console()
-    message, usage = completion.message, completion.usage
-    console.print(message.text if message else "", markup=False, soft_wrap=True)
+    message = completion.message
+    _console().print(message.text if message else "", markup=False, soft_wrap=True)
+    account(found, completion)
+
+
+def account(found: Decision, completion: Completion) -> None:
+    """Show how an answer came about."""
+    console, usage = _console(), completion.usage
     tried = " -> ".join(f"{attempt.model} ({attempt.error_type or f'{attempt.latency_ms:.0f} ms'})" for attempt in completion.attempts)
     console.print(f"\n[dim]{escape(tried)}  by rule {escape(found.rule.id)}, ends with {completion.finish_reason.name}[/]")
     saved = f", baseline {dollars(usage.baseline_cost)}" if usage.baseline_cost else ""

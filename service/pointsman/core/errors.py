@@ -14,6 +14,7 @@
     ├─ DeadlineTooShort          the caller left too little time to begin
     ├─ DeadlinePassed            time was up before an answer came
     ├─ UpstreamUnavailable       every attempt failed; `attempts` says how
+    ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
     ├─ NotYet                    a later version will do this
     ├─ ServerError               the server failed in a way that it does not tell; only the client raises it
     └─ RulesBroken               the rule directory cannot be used; `problems` says why
@@ -105,6 +106,14 @@ class DeadlinePassed(PointsmanError):
 
 class UpstreamUnavailable(PointsmanError):
     """Every model of the plan was tried and failed."""
+
+
+class StreamInterrupted(PointsmanError):
+    """The answer broke off after its first token. It is never begun anew: the caller has seen a part of it."""
+
+    def __init__(self, message: str, *, emitted_tokens: int = 0) -> None:
+        super().__init__(message)
+        self.emitted_tokens = emitted_tokens
 
 
 class NotYet(PointsmanError):

@@ -13,7 +13,8 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Generic, Self, TypeVar
 
 import grpc
@@ -35,7 +36,7 @@ REVISION = "pointsman-ruleset-revision"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Handle = Callable[[M, Call, CallRecord], Awaitable[R]]
-HandleStream = Callable[[M, Call, CallRecord], AsyncIterator[R]]
+HandleStream = Callable[[M, Call, CallRecord], AsyncGenerator[R, None]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -68,9 +69,9 @@ class Boundary:
     def stream(self, method: str, kind: type[M], handle: HandleStream[M, R]) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and a stream of responses."""
 
-        async def serve(message: M | _Unparsed[M], context: Context) -> AsyncIterator[R]:
-            async with _Served(self, method, context) as served:
-                async for response in handle(_parsed(message), served.call, served.record):
+        async def serve(message: M | _Unparsed[M], context: Context) -> AsyncGenerator[R, None]:
+            async with _Served(self, method, context) as served, aclosing(_opened(handle, message, served)) as responses:
+                async for response in responses:
                     yield response
 
         return grpc.unary_stream_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
@@ -147,6 +148,10 @@ def _parsed(message: M | _Unparsed[M]) -> M:
 
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
+
+
+def _opened(handle: HandleStream[M, R], message: M | _Unparsed[M], served: _Served) -> AsyncGenerator[R, None]:
+    return handle(_parsed(message), served.call, served.record)
 
 
 def _request_id(context: Context) -> str | None:

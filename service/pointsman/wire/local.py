@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Self
 
-from pointsman.core.completion import Completion
+from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.request import Request
 from pointsman.router import Call, Router
@@ -31,6 +33,14 @@ class LocalClient:
     async def complete(self, request: Request, *, explain: bool = False, timeout_s: float | None = None) -> tuple[Decision, Completion]:
         """Return the decision and the answer of the model. Raises PointsmanError."""
         return await self._router.complete(_checked(request), _call(timeout_s), explained=explain)
+
+    async def stream(
+        self, request: Request, *, explain: bool = False, timeout_s: float | None = None
+    ) -> AsyncGenerator[Decision | Delta | Completion, None]:
+        """Yield the decision, the pieces of the answer, and the completion. Raises PointsmanError."""
+        async with aclosing(self._router.stream(_checked(request), _call(timeout_s), explained=explain)) as events:
+            async for event in events:
+                yield event
 
     async def models(self, *, timeout_s: float | None = None) -> list[codec.ListedModel]:
         """Return the models of the catalog with their state, ordered by id. It takes no time, so `timeout_s` plays no part."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision
 from pointsman.core.errors import NotYet
 from pointsman.router import Call, Router
 from pointsman.telemetry import CallRecord
@@ -65,10 +68,19 @@ class _Rpcs:
         return router_pb.CompleteResponse(decision=codec.decision_to_pb(decision), completion=codec.completion_to_pb(completion))
 
     async def stream_complete(
-        self, _message: router_pb.StreamCompleteRequest, _call: Call, _record: CallRecord
-    ) -> AsyncIterator[router_pb.StreamCompleteResponse]:
-        _refuse("StreamComplete", "call Complete, which returns the same answer whole")
-        yield router_pb.StreamCompleteResponse()  # makes this a generator; not reached
+        self, message: router_pb.StreamCompleteRequest, call: Call, record: CallRecord
+    ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
+        events = self._router.stream(codec.request_from_pb(message.request), call, explained=message.explain)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Decision):
+                    record.decided(event)
+                    yield router_pb.StreamCompleteResponse(decision=codec.decision_to_pb(event))
+                elif isinstance(event, Completion):
+                    record.completed(event)
+                    yield router_pb.StreamCompleteResponse(completion=codec.completion_to_pb(event))
+                else:
+                    yield router_pb.StreamCompleteResponse(delta=codec.delta_to_pb(event))
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
         return admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()])

@@ -34,6 +34,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.DeadlineTooShort: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT"),
     errors.DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
     errors.UpstreamUnavailable: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
+    errors.StreamInterrupted: (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED"),
     errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),
     errors.ServerError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
 }
@@ -67,6 +68,8 @@ def _packed(detail: Message) -> AnyPb:
 
 def _metadata(error: PointsmanError) -> dict[str, str]:
     """Return what a program may want to know: for a refusal the rule, the counts by reason, and the constraints."""
+    if isinstance(error, errors.StreamInterrupted):
+        return {"emittedTokens": str(error.emitted_tokens)}
     if not isinstance(error, errors.NoEligibleModel):
         return {}
     found = {"rule": error.rule} | {_camel(reason): str(count) for reason, count in error.counts.items()}
@@ -130,10 +133,12 @@ def _rebuilt(kind: type[PointsmanError], message: str, found: dict[str, Message]
         bad = found.get("BadRequest")
         fields = bad.field_violations if isinstance(bad, details.BadRequest) else []
         return kind(*(Violation(field=wrong.field, message=wrong.description) for wrong in fields))
-    if not issubclass(kind, errors.NoEligibleModel):
-        return kind(message)
     info = found.get("ErrorInfo")
     metadata = dict(info.metadata) if isinstance(info, details.ErrorInfo) else {}
+    if issubclass(kind, errors.StreamInterrupted):
+        return kind(message, emitted_tokens=int(metadata.get("emittedTokens", 0)))
+    if not issubclass(kind, errors.NoEligibleModel):
+        return kind(message)
     error = kind(message, rule=metadata.pop("rule", ""))
     if isinstance(error, errors.ConstrainedOut):
         error.constraints = tuple(filter(None, metadata.pop("constraints", "").split(",")))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
 from pointsman.adapters.builtin.answers import answer
-from pointsman.core.completion import Usage
+from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.prompt_tokens import count_prompt
 from pointsman.core.request import Message, Prompt
 from pointsman.core.vocabulary import FinishReason, Role
-from pointsman.ports import Answer, AttemptFailed, Count, ModelCall
+from pointsman.ports import Answer, AttemptFailed, Count, Finished, ModelCall, Piece
 
 INLINE = 20_000
 """Characters of an ask that is answered on the event loop; longer ones take milliseconds, so a thread does them."""
+
+
+_WORDS = re.compile(r"\S+\s*|\s+")
 
 
 class Tokeniser(Protocol):
@@ -35,20 +39,29 @@ class BuiltinProvider:
 
     async def answer(self, call: ModelCall) -> Answer:
         """Return the answer at the pace of the model's options. Raises AttemptFailed for the share of requests that shall fail."""
-        pace = call.model.pace
-        await self._sleep(pace.ttft_ms / 1000)
-        if _share(call) < pace.error_rate:
+        text, finish, usage = await self._answered(call)
+        if call.model.pace.tokens_per_s:
+            await self._sleep(usage.output_tokens / call.model.pace.tokens_per_s)
+        message = Message(role=Role.ASSISTANT, parts=(text,))
+        return Answer(message=message, finish_reason=finish, usage=usage, ttft_ms=call.model.pace.ttft_ms)
+
+    async def stream(self, call: ModelCall) -> AsyncGenerator[Piece, None]:
+        """Yield the answer word by word at the pace of the model's options. Raises AttemptFailed as `answer` does."""
+        text, finish, usage = await self._answered(call)
+        words = _WORDS.findall(text)
+        wait_s = usage.output_tokens / call.model.pace.tokens_per_s / len(words) if call.model.pace.tokens_per_s and words else 0.0
+        for word in words:
+            await self._sleep(wait_s)
+            yield TextDelta(word)
+        yield Finished(finish_reason=finish, usage=usage)
+
+    async def _answered(self, call: ModelCall) -> tuple[str, FinishReason, Usage]:
+        """Return text, end and usage once the first token is due."""
+        await self._sleep(call.model.pace.ttft_ms / 1000)
+        if _share(call) < call.model.pace.error_rate:
             raise AttemptFailed("injected")
         text, finish = await self._text(call)
-        output = self._count(text)
-        if pace.tokens_per_s:
-            await self._sleep(output / pace.tokens_per_s)
-        return Answer(
-            message=Message(role=Role.ASSISTANT, parts=(text,)),
-            finish_reason=finish,
-            usage=Usage(input_tokens=count_prompt(call.prompt, self._count), output_tokens=output),
-            ttft_ms=pace.ttft_ms,
-        )
+        return text, finish, Usage(input_tokens=count_prompt(call.prompt, self._count), output_tokens=self._count(text))
 
     def _count(self, text: str) -> int:
         return self._tokeniser.count(text).tokens

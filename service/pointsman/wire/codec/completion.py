@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
+from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.request import message_from_pb, message_to_pb
 from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
@@ -34,6 +35,23 @@ def completion_from_pb(message: pb.Completion) -> Completion:
         cache_status=CacheStatus(message.cache_status),
         model=message.model,
     )
+
+
+def delta_to_pb(delta: Delta) -> router_pb.Delta:
+    """Return a piece of an answer as a message."""
+    if isinstance(delta, TextDelta):
+        return router_pb.Delta(text=delta.text)
+    return router_pb.Delta(
+        tool_call=router_pb.ToolCallDelta(index=delta.index, id=delta.id, name=delta.name, arguments_json=delta.arguments_json)
+    )
+
+
+def delta_from_pb(message: router_pb.Delta) -> Delta:
+    """Return a piece of an answer that a server sent."""
+    if message.WhichOneof("content") == "tool_call":
+        call = message.tool_call
+        return ToolCallDelta(index=call.index, id=call.id, name=call.name, arguments_json=call.arguments_json)
+    return TextDelta(message.text)
 
 
 def _usage_to_pb(usage: Usage) -> pb.Usage:
