@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import structs
 
-from pointsman.core.completion import Usage
+from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
 from pointsman.core.request import Message
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import FinishReason, Role, TokenCountMethod
-from pointsman.ports import Answer, AttemptFailed, Count, ModelCall
+from pointsman.ports import Answer, AttemptFailed, Count, Finished, ModelCall, Piece
 
 
 class FakeClock:
@@ -62,6 +63,39 @@ class ScriptedProvider:
         message = Message(role=Role.ASSISTANT, parts=(outcome,))
         usage = Usage(input_tokens=100, output_tokens=len(outcome.split()))
         return Answer(message=message, finish_reason=FinishReason.STOP, usage=usage, ttft_ms=5.0)
+
+    async def stream(self, call: ModelCall) -> AsyncGenerator[Piece, None]:
+        answer = await self.answer(call)
+        for word in answer.message.text.split():
+            yield TextDelta(f"{word} ")
+        yield Finished(finish_reason=answer.finish_reason, usage=answer.usage)
+
+
+class StreamingProvider:
+    """Streams its scripts one after the other: texts to yield, errors to raise, and Finished where the answer ends as it should."""
+
+    def __init__(self, *scripts: Sequence[str | Exception | Finished | Callable[[], Awaitable[None]]]) -> None:
+        self._scripts = list(scripts)
+        self.calls: list[ModelCall] = []
+        self.closed = 0
+
+    async def answer(self, call: ModelCall) -> Answer:
+        raise NotImplementedError("this one streams")
+
+    async def stream(self, call: ModelCall) -> AsyncGenerator[Piece, None]:
+        self.calls.append(call)
+        try:
+            for step in self._scripts.pop(0):
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, str):
+                    yield TextDelta(step)
+                elif isinstance(step, Finished):
+                    yield step
+                else:
+                    await step()
+        finally:
+            self.closed += 1
 
 
 def failed(error_type: str = "connection") -> AttemptFailed:

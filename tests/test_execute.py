@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from msgspec import structs
 
-from fakes import FakeClock, ScriptedProvider, catalog_yaml, facts_of, failed, model_yaml, ruleset_of
+from fakes import FakeClock, ScriptedProvider, WordCounter, catalog_yaml, facts_of, failed, model_yaml, ruleset_of
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decide import decide
 from pointsman.core.errors import DeadlinePassed, UpstreamUnavailable
@@ -48,7 +48,8 @@ async def run(
     ruleset = planned(*models)
     decision = decide(ruleset, facts_of(), Market())
     assert [candidate.model for candidate in decision.plan] == list(models)
-    return await Executor({"builtin": provider}, clock or FakeClock()).run(decision, request, ruleset.catalog, deadline=deadline)
+    executor = Executor({"builtin": provider}, WordCounter(), clock or FakeClock())
+    return await executor.run(decision, request, ruleset.catalog, deadline=deadline)
 
 
 def told(attempts: tuple[Attempt, ...]) -> list[tuple[str, AttemptReason, str]]:

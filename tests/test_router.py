@@ -78,11 +78,11 @@ def build(rules: Ruleset) -> Build:
         states: States | None = None,
         longest_s: float = 120.0,
     ) -> Router:
-        clock = clock or FakeClock()
+        clock, counter = clock or FakeClock(), counter or WordCounter()
         return Router(
             ruleset=rules,
-            counter=counter or WordCounter(),
-            executor=Executor({"builtin": provider or ScriptedProvider()}, clock),
+            counter=counter,
+            executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock),
             states=states or States(),
             clock=clock,
             longest_s=longest_s,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pointsman.adapters.builtin import BuiltinProvider
 from pointsman.adapters.clock import SystemClock
-from pointsman.adapters.credentials import KeyStates
+from pointsman.adapters.credentials import Keys, KeyStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.errors import RulesBroken
@@ -40,7 +40,7 @@ def build_router(ruleset: Ruleset, settings: Settings) -> Router:
         ruleset=ruleset,
         counter=counter,
         executor=executor,
-        states=KeyStates(ruleset.catalog, settings.environment),
+        states=KeyStates(ruleset.catalog, Keys(settings.environment)),
         clock=clock,
         longest_s=settings.longest_call_s,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
-from pointsman.adapters.credentials import KeyStates
+from pointsman.adapters.credentials import Keys, KeyStates
+from pointsman.core.catalog import Provider
 
 ROUTING = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
 
@@ -15,7 +16,7 @@ ROUTING = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n
 def has_credential(key: str, environment: dict[str, str]) -> bool:
     """Return whether the model of a provider with such a `key:` is callable."""
     models = catalog_yaml({"m": model_yaml()}).replace("{api: builtin}", f"{{api: openai, base_url: 'https://x', {key}}}")
-    return KeyStates(ruleset_of(models, ROUTING).catalog, environment).states()["m"].has_credential
+    return KeyStates(ruleset_of(models, ROUTING).catalog, Keys(environment)).states()["m"].has_credential
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,19 @@ def test_a_key_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("k")
 
     assert has_credential(f"key: {{file: {tmp_path}/key}}", {})
+
+
+def test_keys_are_never_shown() -> None:
+    assert "canary" not in repr(Keys({"X_API_KEY": "canary"}))
+
+
+def test_a_key_file_is_read_anew_and_trimmed(tmp_path: Path) -> None:
+    provider = Provider(id="p", api="openai", key_file=str(tmp_path / "key"))
+    keys = Keys({})
+
+    before = keys.key(provider)
+    (tmp_path / "key").write_text("first\n")
+    first = keys.key(provider)
+    (tmp_path / "key").write_text("second\n")
+
+    assert [before, first, keys.key(provider)] == ["", "first", "second"]

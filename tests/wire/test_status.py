@@ -29,6 +29,7 @@ from pointsman.core.errors import (
     PointsmanError,
     RulesBroken,
     ServerError,
+    StreamInterrupted,
     UnknownModel,
     UpstreamUnavailable,
     Violation,
@@ -60,6 +61,8 @@ def example(kind: type[PointsmanError]) -> PointsmanError:
         if isinstance(error, ConstrainedOut):
             error.constraints = ("eu-only", "no/preview.models")
         return error
+    if issubclass(kind, StreamInterrupted):
+        return kind("it broke off", emitted_tokens=7)
     return kind(()) if issubclass(kind, RulesBroken) else kind("a sentence")
 
 
@@ -161,7 +164,7 @@ def test_an_error_comes_back_as_it_left(kind: type[PointsmanError]) -> None:
     assert type(returned) is kind
     assert str(returned) == str(error)
     assert returned.request_id == "id-1"
-    for name in ("violations", "rule", "counts", "constraints"):
+    for name in ("violations", "rule", "counts", "constraints", "emitted_tokens"):
         assert getattr(returned, name, None) == getattr(error, name, None), name
 
 

@@ -22,10 +22,10 @@ class Price(Struct, frozen=True, kw_only=True):
 
     def cost(self, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0, cache_write_tokens: int = 0) -> int:
         """Return what the tokens cost in nano-USD; cached and written tokens are part of `input_tokens`."""
-        plain = input_tokens - cached_tokens - cache_write_tokens
-        return charge(
-            plain * self.input + cached_tokens * self.cached_input + cache_write_tokens * self.cache_write + output_tokens * self.output
-        )
+        due = input_tokens * self.input + output_tokens * self.output
+        if cached_tokens or cache_write_tokens:
+            due += cached_tokens * (self.cached_input - self.input) + cache_write_tokens * (self.cache_write - self.input)
+        return charge(due)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import os
 import random
 import re
 from collections import Counter
+from contextlib import suppress
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,7 +185,8 @@ def cel_data(facts: Facts, vars: Mapping[str, str], lists: Mapping[str, tuple[ob
             data[group][field_name] = value
     data |= {"lists": {name: list(items) for name, items in lists.items()}, "vars": {}}
     for name, text in vars.items():
-        data["vars"][name] = cel_value(text, data)
+        with suppress(CelError):  # an overflow, which matters only to those who use the var: they find none
+            data["vars"][name] = cel_value(text, data)
     return data
 
 
@@ -318,7 +320,9 @@ class Author:
     def _arithmetic(self, wanted: Type, depth: int, present: frozenset[str]) -> Written:
         left = self.expression(wanted, depth, present)
         if self.rng.random() < 0.2:
-            return Written(f"-{' ' * self.rng.randrange(2)}{self._fit(left, SIGN)}", SIGN, literal=left.literal)
+            # Google's CEL cannot read --9223372036854775808: it takes both signs off first. So numbers get parentheses.
+            operand = f"({left.text})" if left.literal else self._fit(left, SIGN)
+            return Written(f"-{' ' * self.rng.randrange(2)}{operand}", SIGN)
         operator = self.rng.choice("+-*")
         return self._joined(left, operator, self.expression(wanted, depth, present), MULTIPLY if operator == "*" else ADD)
 

@@ -1,0 +1,172 @@
+"""What is expected of one model for one request: tokens as it counts them, room for the answer, cost, time and quality."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from fakes import facts_of
+from pointsman.core.catalog import Model, Price
+from pointsman.core.estimate import estimate, tokens_on
+from pointsman.core.market import AS_CATALOGED, ModelState
+from pointsman.core.quality import quality
+from pointsman.core.ruleset import Defaults
+from pointsman.core.vocabulary import TokenCountMethod
+
+MODEL = Model(
+    id="mini", provider="near", upstream="mini-2", tier="small", ability={"default": 0.7, "code": 0.4}, ability_estimated=False,
+    price=Price(input=150_000_000, cached_input=15_000_000, cache_write=150_000_000, output=600_000_000), context_window=8000,
+    max_output=1000, capabilities=frozenset(), tokenizer="o200k", ttft_ms=100.0, tokens_per_s=50.0, tags=frozenset(),
+)  # fmt: skip
+SILENT = Defaults()
+
+
+@pytest.mark.parametrize(
+    ("given", "default", "cap"),
+    [
+        pytest.param({}, None, 1000, id="the model's most"),
+        pytest.param({"tokens_output_max": 300}, None, 300, id="what is asked"),
+        pytest.param({"tokens_output_max": 5000}, None, 1000, id="what is asked, but no more than the model has"),
+        pytest.param({}, 400, 400, id="the default where nothing is asked"),
+        pytest.param({"tokens_output_max": 500}, 400, 500, id="what is asked, not the default"),
+        pytest.param({"tokens_input": 7900}, None, 100, id="what is left of the window"),
+        pytest.param({"request_max_total_tokens": 350}, None, 250, id="what is left of the token budget"),
+        pytest.param({"request_max_total_tokens": 9000, "tokens_input": 7900}, None, 100, id="a budget beyond the window adds no room"),
+        pytest.param({"tokens_input": 9000}, None, 0, id="no room at all"),
+        pytest.param({"request_max_total_tokens": 50}, None, 0, id="no budget at all"),
+    ],
+)
+def test_output_cap(given: dict[str, int], default: int | None, cap: int) -> None:
+    assert tokens_on(MODEL, facts_of(**given), Defaults(max_output=default)).output_cap == cap
+
+
+@pytest.mark.parametrize(
+    ("given", "default", "output", "p90"),
+    [
+        pytest.param({}, None, 100, 200, id="as predicted"),
+        pytest.param({"tokens_output_max": 150}, None, 100, 150, id="the long answers are cut"),
+        pytest.param({"tokens_output_max": 50}, None, 50, 50, id="every answer is cut"),
+        pytest.param({}, 50, 50, 50, id="cut by default"),
+        pytest.param({"tokens_output": 3000, "tokens_output_p90": 4000}, None, 1000, 1000, id="the model can say no more"),
+        pytest.param({"tokens_input": 7990}, None, 100, 200, id="a full window is a reason to drop, not to expect less"),
+    ],
+)
+def test_answers_are_expected_to_be_no_longer_than_they_may(given: dict[str, int], default: int | None, output: int, p90: int) -> None:
+    tokens = tokens_on(MODEL, facts_of(**given), Defaults(max_output=default))
+
+    assert (tokens.output, tokens.output_p90) == (output, p90)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "text_class", "middle", "bound"),
+    [
+        pytest.param("o200k", "plain", 101, 101, id="the reference counts for itself"),
+        pytest.param("o200k", "other", 101, 101, id="whatever the text"),
+        pytest.param("claude", "plain", 142, 158, id="1.40 and 1.56 of it, rounded up"),
+        pytest.param("claude", "other", 162, 243, id="1.60 and 2.40 of it"),
+        pytest.param("qwen", "plain", 107, 118, id="1.05 and 1.16 of it"),
+        pytest.param("qwen", "other", 117, 274, id="1.15 and 2.71 of it"),
+    ],
+)
+def test_input_is_counted_as_the_model_counts(tokenizer: str, text_class: str, middle: int, bound: int) -> None:
+    model = structs.replace(MODEL, tokenizer=tokenizer)
+
+    tokens = tokens_on(model, facts_of(tokens_input=101, features_text_class=text_class), SILENT)
+
+    assert (tokens.input, tokens.input_upper_bound) == (middle, bound)
+
+
+def test_the_bound_of_the_input_not_its_middle_takes_room_from_the_answer() -> None:
+    model = structs.replace(MODEL, tokenizer="claude")
+
+    assert tokens_on(model, facts_of(tokens_input=5000), SILENT).output_cap == 8000 - 7800
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "counted", "expected"),
+    [
+        ("o200k", TokenCountMethod.EXACT, TokenCountMethod.EXACT),
+        ("claude", TokenCountMethod.EXACT, TokenCountMethod.CALIBRATED),
+        ("o200k", TokenCountMethod.HEURISTIC, TokenCountMethod.HEURISTIC),
+        ("claude", TokenCountMethod.HEURISTIC, TokenCountMethod.HEURISTIC),
+    ],
+)
+def test_an_estimate_says_how_sure_its_count_is(tokenizer: str, counted: TokenCountMethod, expected: TokenCountMethod) -> None:
+    model = structs.replace(MODEL, tokenizer=tokenizer)
+
+    assert tokens_on(model, facts_of(tokens_method=counted), SILENT).method == expected
+
+
+def test_an_estimate_names_the_model_its_provider_and_the_name_there() -> None:
+    candidate = estimate(MODEL, facts_of(), AS_CATALOGED, SILENT)
+
+    assert (candidate.model, candidate.provider, candidate.upstream) == ("mini", "near", "mini-2")
+
+
+@pytest.mark.parametrize(
+    ("warm", "cached", "cost"),
+    [
+        # 100 tokens in at 150 nano-USD each, or 15 where cached, and 100 out at 600
+        pytest.param(0, 0, 75_000, id="cold"),
+        pytest.param(60, 60, 66_900, id="warm in part"),
+        pytest.param(100, 100, 61_500, id="warm"),
+        pytest.param(5000, 100, 61_500, id="no more can be warm than is sent"),
+    ],
+)
+def test_a_warm_prefix_makes_the_expected_cost_smaller(warm: int, cached: int, cost: int) -> None:
+    candidate = estimate(MODEL, facts_of(), ModelState(warm_prefix_tokens=warm), SILENT)
+
+    assert (candidate.cached_tokens, candidate.expected_cost) == (cached, cost)
+
+
+def test_the_most_that_it_may_cost_reckons_with_the_bound_of_the_input_the_longest_answer_and_no_warmth() -> None:
+    model = structs.replace(MODEL, tokenizer="claude")
+
+    candidate = estimate(model, facts_of(), ModelState(warm_prefix_tokens=50), SILENT)
+
+    assert candidate.max_cost == 156 * 150 + 1000 * 600
+
+
+@given(
+    tokens_input=st.integers(0, 10_000),
+    tokens_output=st.integers(0, 2000),
+    tokens_output_max=st.none() | st.integers(1, 2000),
+    request_max_total_tokens=st.none() | st.integers(1, 20_000),
+)
+def test_where_the_request_fits_its_cap_covers_the_expected_answer_and_the_most_covers_the_expected_cost(**given_: int | None) -> None:
+    facts = facts_of(**given_)
+    candidate = estimate(MODEL, facts, AS_CATALOGED, SILENT)
+    tokens = candidate.tokens
+
+    if tokens.input_upper_bound + tokens.output <= min(MODEL.context_window, facts.request.max_total_tokens or MODEL.context_window):
+        assert tokens.output <= tokens.output_cap
+        assert candidate.expected_cost <= candidate.max_cost
+
+
+@pytest.mark.parametrize(
+    ("state", "ttft_ms", "latency_ms"),
+    [
+        pytest.param(ModelState(), 100, 2100, id="as the catalog says"),
+        pytest.param(ModelState(ttft_ms=30), 30, 2030, id="begins sooner than it used to"),
+        pytest.param(ModelState(ttft_ms=0), 0, 2000, id="begins at once"),
+        pytest.param(ModelState(tokens_per_s=200), 100, 600, id="is faster than it used to be"),
+    ],
+)
+def test_what_is_measured_takes_the_place_of_the_catalog(state: ModelState, ttft_ms: float, latency_ms: float) -> None:
+    candidate = estimate(MODEL, facts_of(), state, SILENT)
+
+    assert (candidate.expected_ttft_ms, candidate.expected_latency_ms) == (ttft_ms, latency_ms)
+
+
+def test_quality_is_that_of_the_ability_for_the_task() -> None:
+    hard_code = facts_of(features_task="code", features_complexity=0.8, features_discrimination=1.5)
+
+    assert estimate(MODEL, hard_code, AS_CATALOGED, SILENT).quality == quality(0.4, 0.8, 1.5)
+    assert estimate(MODEL, facts_of(features_task="chat"), AS_CATALOGED, SILENT).quality == quality(0.7, 0.42)
+
+
+@pytest.mark.parametrize("fixed", [0.0, 0.33])
+def test_a_fixed_quality_takes_the_place_of_the_prediction(fixed: float) -> None:
+    assert estimate(MODEL, facts_of(), ModelState(quality=fixed), SILENT).quality == fixed

@@ -1,0 +1,178 @@
+"""The Python client against a real server: values in, values out, and the errors that the server raised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pointsman import Client
+from pointsman.core.completion import Completion, TextDelta
+from pointsman.core.decision import Decision
+from pointsman.core.errors import (
+    ContextTooLong,
+    DeadlinePassed,
+    DeadlineTooShort,
+    InvalidRequest,
+    NoEligibleModel,
+    PointsmanError,
+    ServerError,
+    UnknownModel,
+    UpstreamUnavailable,
+)
+from pointsman.core.request import Context, Image, Message, Prompt, Request, Requirements
+from pointsman.core.ruleset import Ruleset
+from pointsman.core.vocabulary import AttemptReason, DecisionReason, FinishReason, Role, TokenCountMethod
+
+if TYPE_CHECKING:
+    from conftest import Running, Start
+
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture
+async def client(running: Running) -> AsyncIterator[Client]:
+    """Return a client of a server as it is shipped."""
+    async with Client(running.address) as client:
+        yield client
+
+
+async def test_route_returns_a_decision(client: Client, ruleset: Ruleset) -> None:
+    decision = await client.route("What is 17 * 23?", request_id="order-17")
+
+    assert (decision.id, decision.revision, decision.reason) == ("order-17", ruleset.revision, DecisionReason.DEFAULT)
+    assert (decision.rule.id, decision.rule.file) == ("default", "routing.yaml")
+    assert (decision.chosen.model, decision.features.task) == ("builtin", "math")
+    assert decision.chosen.tokens.method is TokenCountMethod.EXACT
+    assert decision.explanation is None
+
+
+async def test_route_explains_if_asked(client: Client) -> None:
+    decision = await client.route("What is 17 * 23?", explain=True)
+
+    assert decision.explanation is not None
+    assert decision.explanation.facts["features.task"] == "math"
+    assert decision.explanation.rules[-1].rule == decision.rule
+
+
+async def test_complete_returns_the_decision_and_the_answer(client: Client) -> None:
+    decision, completion = await client.complete("What is 17 * 23?")
+
+    assert completion.message is not None
+    assert "391" in completion.message.text
+    assert (completion.message.role, completion.finish_reason) == (Role.ASSISTANT, FinishReason.STOP)
+    assert completion.model == decision.chosen.model
+    assert [attempt.reason for attempt in completion.attempts] == [AttemptReason.PRIMARY]
+    assert 0 < completion.usage.cost < completion.usage.baseline_cost
+
+
+async def test_complete_explains_if_asked(client: Client) -> None:
+    decision, _ = await client.complete("What is 17 * 23?", explain=True)
+
+    assert decision.explanation is not None
+
+
+async def test_a_request_says_more_than_a_text(client: Client) -> None:
+    picture = Image(data=b"x", media_type="image/png")
+    request = Request(
+        prompt=Prompt(messages=(Message(role=Role.SYSTEM, parts=("be brief",)), Message(role=Role.USER, parts=("what is it?", picture)))),
+        requirements=Requirements(accuracy=0.1, max_latency_ms=60_000.0),
+        context=Context(labels={"data": "personal"}),
+    )
+
+    decision = await client.route(request)
+
+    assert decision.chosen.model == "builtin-careful"
+    assert decision.tokens.input > 1000
+
+
+async def test_stream_yields_the_decision_the_pieces_and_the_completion(client: Client) -> None:
+    first, *pieces, last = [event async for event in client.stream("What is 17 * 23?", request_id="order-17")]
+
+    assert isinstance(first, Decision)
+    assert first.id == "order-17"
+    assert "391" in "".join(piece.text for piece in pieces if isinstance(piece, TextDelta))
+    assert isinstance(last, Completion)
+    assert last.message is None
+
+
+async def test_a_stream_that_is_refused_raises_as_a_call_does(client: Client) -> None:
+    with pytest.raises(UnknownModel):
+        await anext(client.stream(Request.of("hi", model="smrat")))
+
+
+async def test_models_lists_the_catalog(client: Client, ruleset: Ruleset) -> None:
+    models = await client.models()
+
+    assert [model.id for model in models] == sorted(ruleset.catalog.models)
+    assert [(model.price, model.aliases, model.unavailable) for model in models] == [
+        (ruleset.catalog.models["builtin"].price, ("fast",), None),
+        (ruleset.catalog.models["builtin-careful"].price, ("smart",), None),
+    ]
+
+
+async def test_one_client_serves_many_tasks(client: Client) -> None:
+    answers = await asyncio.gather(*(client.complete(f"What is {number} + 1?") for number in range(20)))
+
+    texts = [completion.message.text for _, completion in answers if completion.message]
+    assert all(str(number + 1) in text for number, text in enumerate(texts))
+    assert len(texts) == 20
+
+
+async def test_an_invalid_request_comes_back_with_every_field_at_fault(client: Client) -> None:
+    bad = Request.of("hi", accuracy=1.5, max_total_tokens=-1)
+
+    with pytest.raises(InvalidRequest) as refused:
+        await client.route(bad, request_id="order-17")
+
+    assert type(refused.value) is InvalidRequest
+    assert [violation.field for violation in refused.value.violations] == [
+        "request.requirements.accuracy",
+        "request.requirements.max_total_tokens",
+    ]
+    assert refused.value.violations[0].message == "must be between 0 and 1, found 1.5"
+    assert str(refused.value).startswith("request.requirements.accuracy: must be between 0 and 1, found 1.5; ")
+    assert refused.value.request_id == "order-17"
+
+
+async def test_an_unknown_model_comes_back_with_the_nearest(client: Client) -> None:
+    with pytest.raises(UnknownModel, match="did you mean 'smart'") as refused:
+        await client.complete(Request.of("hi", model="smrat"))
+
+    assert refused.value.violations[0].field == "request.requirements.model"
+    assert len(refused.value.request_id) == 32
+
+
+async def test_a_refusal_comes_back_with_rule_and_counts(client: Client) -> None:
+    with pytest.raises(NoEligibleModel) as refused:
+        await client.route(Request.of("hi", max_total_tokens=3))
+
+    assert type(refused.value) is NoEligibleModel
+    assert (refused.value.rule, refused.value.counts) == ("default", {"TOKEN_BUDGET": 2})
+
+
+async def test_a_kind_of_refusal_comes_back_as_that_kind(client: Client) -> None:
+    with pytest.raises(ContextTooLong) as refused:
+        await client.route("well then " * 500_000)
+
+    assert refused.value.counts == {"CONTEXT_WINDOW": 2}
+
+
+async def test_a_message_that_is_too_large_is_told_by_the_server(client: Client) -> None:
+    with pytest.raises(ServerError, match="larger than max"):
+        await client.route("x" * 10_000_000)
+
+
+@pytest.fixture
+async def slow_client(start: Start, tmp_path: Any) -> AsyncIterator[Client]:
+    """Return a client of a server whose only model takes half a minute, though the catalog says otherwise."""
+    del tmp_path
+    raise NotImplementedError
+    yield
+
+
+async def test_time_that_is_up_before_an_answer_raises_deadline_passed(client: Client) -> None:
+    """`builtin-careful` takes 40 ms; whether server or client notices first, the error is of the same family."""
+    with pytest.raises((DeadlinePassed, NoEligibleModel, DeadlineTooShort)):
+        await client.complete(Request.of("Write a poem.", model="smart"), timeout_s=0.02)

@@ -1,0 +1,730 @@
+"""A real server on loopback, called with raw stubs: every RPC, what is refused, health, the log; and the process with its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import uuid
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
+
+from fakes import ScriptedProvider, WordCounter, catalog_yaml, model_yaml
+from pointsman import server
+from pointsman.adapters.clock import SystemClock
+from pointsman.core.market import ModelState
+from pointsman.core.ruleset import Ruleset
+from pointsman.execute import Executor
+from pointsman.ports import Answer, ModelCall
+from pointsman.router import Router
+from pointsman.telemetry import CallRecord
+from pointsman.v1 import admin_service_pb2 as admin_pb
+from pointsman.v1 import router_service_pb2 as router_pb
+from pointsman.v1 import routing_pb2 as pb
+from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
+
+if TYPE_CHECKING:
+    from conftest import Running, Start
+
+pytestmark = pytest.mark.timeout(30)
+
+D = TypeVar("D", bound=Message)
+
+CANARY = "canary-7391"
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+
+
+def route(text: str = "hi", **requirements: Any) -> router_pb.RouteRequest:
+    """Return a request for a decision on a text."""
+    return router_pb.RouteRequest(request=pb.Request(prompt=pb.Prompt(text=text), requirements=pb.Requirements(**requirements)))
+
+
+def complete(text: str = "hi", **requirements: Any) -> router_pb.CompleteRequest:
+    """Return a request for an answer to a text."""
+    return router_pb.CompleteRequest(request=route(text, **requirements).request)
+
+
+def streamed(text: str = "hi", **requirements: Any) -> router_pb.StreamCompleteRequest:
+    """Return a request for an answer to a text, as it comes."""
+    return router_pb.StreamCompleteRequest(request=route(text, **requirements).request)
+
+
+async def failure(call: Awaitable[Any]) -> grpc.aio.AioRpcError:
+    """Return the error with which a call ends."""
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call
+    return failed.value
+
+
+def raw(running: Running, method: str, data: bytes) -> Awaitable[bytes]:
+    """Call a method with bytes, as a client that knows nothing of the contract."""
+    call: Any = running.channel.unary_unary(f"/pointsman.v1.{method}")
+    return call(data)  # type: ignore[no-any-return]  # grpc knows the types of stubs alone
+
+
+def detail(error: grpc.aio.AioRpcError, kind: type[D]) -> D:
+    """Return the detail of one kind that the status of a failed call has."""
+    found, status = kind(), rpc_status.from_call(error)
+    assert status is not None
+    assert any(packed.Unpack(found) for packed in status.details)
+    return found
+
+
+def reason(error: grpc.aio.AioRpcError) -> str:
+    return str(detail(error, details.ErrorInfo).reason)
+
+
+# What is served.
+
+
+async def test_route_decides(running: Running, ruleset: Ruleset) -> None:
+    decision = (await running.router.Route(route("What is 17 * 23?"))).decision
+
+    assert (decision.chosen.model, decision.chosen.provider) == ("builtin", "builtin")
+    assert (decision.rule.id, decision.rule.file, decision.ruleset_revision) == ("default", "routing.yaml", ruleset.revision)
+    assert decision.reason == pb.DECISION_REASON_DEFAULT
+    assert decision.facts.task == "math"
+    assert decision.chosen.tokens.method == pb.TOKEN_COUNT_METHOD_EXACT
+    assert 0 < decision.chosen.expected_cost.nano_usd <= decision.chosen.max_cost.nano_usd
+    assert decision.baseline_cost.nano_usd > decision.chosen.expected_cost.nano_usd
+    assert not decision.HasField("explanation")
+
+
+async def test_route_explains_if_asked(running: Running) -> None:
+    request = route("What is 17 * 23?")
+    request.explain = True
+
+    explanation = (await running.router.Route(request)).decision.explanation
+
+    assert explanation.summary.startswith("default -> builtin")
+    assert explanation.facts["features.task"].string_value == "math"
+    assert [trace.rule.id for trace in explanation.rules][-1] == "default"
+
+
+async def test_complete_answers(running: Running) -> None:
+    response = await running.router.Complete(complete("What is 17 * 23?"))
+
+    completion = response.completion
+    assert "391" in completion.message.text
+    assert completion.message.role == pb.ROLE_ASSISTANT
+    assert completion.finish_reason == pb.FINISH_REASON_STOP
+    assert completion.model == response.decision.chosen.model == "builtin"
+    assert [(attempt.model, attempt.reason) for attempt in completion.attempts] == [("builtin", pb.ATTEMPT_REASON_PRIMARY)]
+    assert completion.usage.input_tokens > 0
+    assert 0 < completion.usage.cost.nano_usd < completion.usage.baseline_cost.nano_usd
+
+
+async def test_stream_complete_answers_as_complete_does_but_in_pieces(running: Running) -> None:
+    whole = (await running.router.Complete(complete("What is 17 * 23?"))).completion
+    first, *pieces, last = [event async for event in running.router.StreamComplete(streamed("What is 17 * 23?"))]
+
+    assert first.decision.chosen.model == "builtin"
+    assert "".join(piece.delta.text for piece in pieces) == whole.message.text
+    assert not last.completion.HasField("message")
+    assert (last.completion.usage, last.completion.finish_reason) == (whole.usage, whole.finish_reason)
+
+
+async def test_list_models_shows_the_catalog(running: Running) -> None:
+    small, careful = (await running.admin.ListModels(admin_pb.ListModelsRequest())).models
+
+    assert [(model.id, model.tier, list(model.aliases)) for model in (small, careful)] == [
+        ("builtin", "small", ["fast"]),
+        ("builtin-careful", "large", ["smart"]),
+    ]
+    assert (list(careful.capabilities), list(careful.tags), careful.context_window) == (["json", "tools", "vision"], ["local"], 262144)
+    assert (small.price.input.nano_usd, small.price.output.nano_usd, small.price.nominal) == (20_000_000, 40_000_000, True)
+    assert (small.unavailable, small.time_to_first_token) == (pb.DROP_REASON_UNSPECIFIED, Duration(nanos=1_000_000))
+
+
+LATER: dict[str, tuple[Callable[[Running], Awaitable[Any]], str]] = {
+    "RecordFeedback": (lambda to: to.router.RecordFeedback(router_pb.RecordFeedbackRequest()), "log decisions by their id"),
+    "GetRules": (lambda to: to.admin.GetRules(admin_pb.GetRulesRequest()), "every response names the ruleset's revision"),
+    "CheckRules": (lambda to: to.admin.CheckRules(admin_pb.CheckRulesRequest()), "run 'pointsman rules check'"),
+    "GetUsage": (lambda to: to.admin.GetUsage(admin_pb.GetUsageRequest()), "every completion carries its usage and cost"),
+}
+
+
+@pytest.mark.parametrize("method", LATER)
+async def test_what_comes_later_says_so_and_what_to_do_until_then(running: Running, method: str) -> None:
+    call, instead = LATER[method]
+
+    error = await failure(call(running))
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET")
+    assert str(error.details()).startswith(f"{method} comes with a later version; until then, {instead}")
+
+
+async def test_every_method_of_the_contract_is_served(running: Running) -> None:
+    """Whatever it answers, it is not grpc that says the method is not there."""
+    for descriptor in (router_pb.DESCRIPTOR, admin_pb.DESCRIPTOR):
+        for service in descriptor.services_by_name.values():
+            for method in service.methods:
+                call: Any = running.channel.unary_stream(f"/{service.full_name}/{method.name}")
+                try:
+                    await call(b"").read()
+                except grpc.aio.AioRpcError as error:
+                    assert reason(error)  # noqa: PT017  # some succeed
+
+
+async def test_a_method_that_is_not_in_the_contract_is_unimplemented(running: Running) -> None:
+    error = await failure(raw(running, "RouterService/Guess", b""))
+
+    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_many_calls_at_once_are_told_apart(running: Running) -> None:
+    responses = await asyncio.gather(*(running.router.Complete(complete(f"What is {number} + 1?")) for number in range(50)))
+
+    assert all(str(number + 1) in response.completion.message.text for number, response in enumerate(responses))
+    assert len({response.decision.id for response in responses}) == 50
+    assert {line["id"] for line in running.calls()} == {response.decision.id for response in responses}
+
+
+# What is refused.
+
+REFUSED = {
+    "empty prompt": (pb.Request(), "FIELD_INVALID", "request.prompt"),
+    "unspecified role": (
+        pb.Request(prompt=pb.Prompt(messages=[pb.Message(text="hi")])),
+        "FIELD_INVALID",
+        "request.prompt.messages[0].role",
+    ),
+    "negative budget": (route(max_total_tokens=-1).request, "FIELD_INVALID", "request.requirements.max_total_tokens"),
+    "accuracy 1.5": (route(accuracy=1.5).request, "FIELD_INVALID", "request.requirements.accuracy"),
+    "unknown capability": (route(capabilities=["telepathy"]).request, "FIELD_INVALID", "request.requirements.capabilities[0]"),
+    "unknown alias": (route(model="smrat").request, "MODEL_UNKNOWN", "request.requirements.model"),
+}
+
+
+@pytest.mark.parametrize("method", ["Route", "Complete"])
+@pytest.mark.parametrize(("request_", "why", "path"), REFUSED.values(), ids=REFUSED)
+async def test_a_bad_field_is_named(running: Running, method: str, request_: pb.Request, why: str, path: str) -> None:
+    call: Awaitable[Any] = (
+        running.router.Route(router_pb.RouteRequest(request=request_))
+        if method == "Route"
+        else running.router.Complete(router_pb.CompleteRequest(request=request_))
+    )
+
+    error = await failure(call)
+
+    (violation,) = detail(error, details.BadRequest).field_violations
+    assert (error.code(), reason(error), violation.field) == (INVALID, why, path)
+    assert str(error.details()) == f"{path}: {violation.description}"
+    assert running.calls()[-1]["reason"] == why
+
+
+async def test_an_unknown_alias_is_answered_with_the_nearest_one(running: Running) -> None:
+    assert str((await failure(running.router.Route(route(model="smrat")))).details()).endswith("did you mean 'smart'?")
+
+
+async def test_a_refusal_of_many_fields_arrives_whatever_is_in_them(running: Running) -> None:
+    """Where the status does not fit into the metadata, the caller sees RESOURCE_EXHAUSTED of grpc instead, and nothing of what is wrong."""
+    error = await failure(running.router.Route(route(capabilities=["🚂" * 40] * 200)))
+
+    assert (error.code(), reason(error)) == (INVALID, "FIELD_INVALID")
+
+
+async def test_a_message_of_ten_megabytes_is_refused_and_the_server_goes_on(running: Running) -> None:
+    error = await failure(running.router.Route(route("x" * 10_000_000)))
+
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await running.router.Route(route())).decision.chosen.model
+
+
+async def test_a_message_of_five_megabytes_is_read(running: Running) -> None:
+    """More than grpc allows by default. Which then fits into no window."""
+    error = await failure(running.router.Route(route("well then " * 500_000)))
+
+    assert (error.code(), reason(error)) == (INVALID, "CONTEXT_TOO_LONG")
+
+
+BAD_LABEL = (
+    router_pb.RouteRequest(request=pb.Request(context=pb.Context(labels={"k": "??"}))).SerializeToString().replace(b"??", b"\xff\xfe")
+)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xff\xff", b"\x0a\x7f", b"GET / HTTP/1.1\r\n\r\n", BAD_LABEL], ids=["noise", "cut", "text", "no UTF-8"]
+)
+@pytest.mark.parametrize("method", ["RouterService/Route", "RouterService/Complete", "RouterService/StreamComplete"])
+async def test_bytes_that_are_no_message_are_told_so(running: Running, method: str, data: bytes) -> None:
+    error = await failure(raw(running, method, data))
+
+    assert (error.code(), reason(error)) == (INVALID, "MESSAGE_MALFORMED")
+    assert "no valid pointsman.v1." in str(error.details())
+
+
+async def test_text_that_looks_like_a_special_token_is_text(running: Running) -> None:
+    """Tokenisers raise on it, or count it as one, unless they are told not to. A prompt without text has 6 tokens."""
+    response = await running.router.Complete(complete("<|endoftext|>"))
+
+    assert response.decision.chosen.tokens.input > 6 + 4
+    assert "<|endoftext|>" in response.completion.message.text
+
+
+async def test_what_nothing_satisfies_is_refused_with_counts_by_reason(running: Running) -> None:
+    error = await failure(running.router.Route(route(max_total_tokens=3, tags=["local"])))
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "NO_ELIGIBLE_MODEL")
+    assert dict(detail(error, details.ErrorInfo).metadata) == {"rule": "default", "tokenBudget": "2"}
+
+
+async def test_metadata_of_seventeen_kilobytes_is_refused_each_time_and_the_server_goes_on(running: Running) -> None:
+    """Between its soft and its hard limit grpc refuses at random; a caller must not get through on some days."""
+    for _ in range(20):
+        error = await failure(running.router.Route(route(), metadata=(("x-large", "v" * 17 * 1024),)))
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    assert (await running.router.Route(route(), metadata=(("x-large", "v" * 15 * 1024),))).decision.chosen.model
+
+
+# Metadata.
+
+
+async def test_the_callers_id_comes_back_in_front_and_behind(running: Running, ruleset: Ruleset) -> None:
+    call = running.router.Route(route(), metadata=(("x-request-id", "order-17"),))
+
+    decision = (await call).decision
+
+    assert decision.id == "order-17"
+    assert dict(await call.initial_metadata())["x-request-id"] == "order-17"
+    assert dict(await call.trailing_metadata()) == {"x-request-id": "order-17", "pointsman-ruleset-revision": ruleset.revision}
+
+
+async def test_who_gives_no_id_gets_one(running: Running) -> None:
+    call = running.router.Route(route(), metadata=(("x-request-id", "not an id"),))
+
+    decision = (await call).decision
+
+    assert uuid.UUID(hex=decision.id).version == 7
+    assert dict(await call.trailing_metadata())["x-request-id"] == decision.id
+
+
+@pytest.mark.parametrize("bad", [route(accuracy=2), route(max_total_tokens=3)], ids=["invalid", "refused"])
+async def test_id_and_revision_come_with_an_error_too(running: Running, ruleset: Ruleset, bad: router_pb.RouteRequest) -> None:
+    error = await failure(running.router.Route(bad, metadata=(("x-request-id", "order-17"),)))
+
+    trailing = dict(error.trailing_metadata())
+    assert detail(error, details.RequestInfo).request_id == "order-17"
+    assert dict(error.initial_metadata())["x-request-id"] == "order-17"
+    assert (trailing.get("x-request-id"), trailing.get("pointsman-ruleset-revision")) == ("order-17", ruleset.revision)
+
+
+# Deadlines, cancellation and the log, with models that do what the test says.
+
+
+class Hanging(ScriptedProvider):
+    """A model that answers when everyone has gone."""
+
+    def __init__(self) -> None:
+        super().__init__("too late")
+        self.begun = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def answer(self, call: ModelCall) -> Answer:
+        self.begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.ended.set()
+        return await super().answer(call)
+
+
+class AllWell:
+    """Nothing is known of any model but what the catalog says."""
+
+    def states(self) -> Mapping[str, ModelState]:
+        return {}
+
+
+def router_over(ruleset: Ruleset, provider: ScriptedProvider) -> Router:
+    """Return a router whose models are all this one."""
+    clock, counter = SystemClock(), WordCounter()
+    executor = Executor({"builtin": provider}, counter, clock)
+    return Router(ruleset=ruleset, counter=counter, executor=executor, states=AllWell(), clock=clock, longest_s=60)
+
+
+async def logged(running: Running, number: int) -> list[dict[str, Any]]:
+    """Return the lines of so many calls, as soon as they are there: a caller who hangs up does not wait for his."""
+    async with asyncio.timeout(5):
+        while len(running.calls()) < number:  # noqa: ASYNC110  # a log has no event to wait for
+            await asyncio.sleep(0.002)
+    return running.calls()
+
+
+async def test_a_millisecond_is_not_enough_to_call_a_model(start: Start, ruleset: Ruleset) -> None:
+    provider = ScriptedProvider("too late")
+    running = await start(router=router_over(ruleset, provider))
+    await running.router.Route(route())  # so that the connection is there
+
+    for _ in range(10):
+        error = await failure(running.router.Complete(complete(), timeout=0.001))
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+    await running.router.Route(route())
+    assert provider.calls == []
+
+
+async def test_the_deadline_ends_the_call_upstream(start: Start, ruleset: Ruleset) -> None:
+    provider = Hanging()
+    running = await start(router=router_over(ruleset, provider))
+
+    error = await failure(running.router.Complete(complete(), timeout=0.1))
+
+    await asyncio.wait_for(provider.ended.wait(), 5)
+    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert [line["code"] for line in await logged(running, 1)] == ["DEADLINE_EXCEEDED"]
+
+
+async def test_hanging_up_ends_the_call_upstream_and_is_logged_as_cancelled(start: Start, ruleset: Ruleset) -> None:
+    provider = Hanging()
+    running = await start(router=router_over(ruleset, provider))
+    call = running.router.Complete(complete(), timeout=30)
+    await asyncio.wait_for(provider.begun.wait(), 5)
+
+    call.cancel()
+
+    await asyncio.wait_for(provider.ended.wait(), 5)
+    assert [line["code"] for line in await logged(running, 1)] == ["CANCELLED"]
+
+
+async def test_an_error_that_nobody_foresaw_is_internal_and_keeps_its_text(start: Start, ruleset: Ruleset) -> None:
+    running = await start(router=router_over(ruleset, ScriptedProvider(RuntimeError(CANARY))))
+
+    error = await failure(running.router.Complete(complete()))
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert CANARY not in repr(error) + json.dumps(running.lines())
+    assert [line["event"] for line in running.lines()] == ["note", "call"]
+
+
+async def test_the_log_has_a_line_for_each_call_with_the_fields_that_are_declared(running: Running, ruleset: Ruleset) -> None:
+    await running.router.Route(route("What is 17 * 23?"), metadata=(("x-request-id", "a"),))
+    completed = (await running.router.Complete(complete("What is 17 * 23?"), metadata=(("x-request-id", "b"),))).completion
+    await failure(running.router.Route(route(accuracy=2), metadata=(("x-request-id", "c"),)))
+    await running.admin.ListModels(admin_pb.ListModelsRequest(), metadata=(("x-request-id", "d"),))
+
+    routed, answered, refused, listed = running.lines()
+    both = {"event": "call", "code": "OK", "revision": ruleset.revision, "rule": "default", "model": "builtin", "task": "math"}
+    assert routed.items() >= ({"method": "Route", "id": "a"} | both).items()
+    assert answered.items() >= ({"method": "Complete", "id": "b", "attempts": 1} | both).items()
+    assert (answered["input_tokens"], answered["output_tokens"], answered["cost_nano_usd"]) == (
+        completed.usage.input_tokens,
+        completed.usage.output_tokens,
+        completed.usage.cost.nano_usd,
+    )
+    assert refused.items() >= {"method": "Route", "id": "c", "code": "INVALID_ARGUMENT", "reason": "FIELD_INVALID"}.items()
+    assert listed.items() >= {"method": "ListModels", "id": "d", "code": "OK"}.items()
+    for line in running.lines():
+        assert set(line) <= {*CallRecord.__struct_fields__, "event"}
+        assert line["time"].endswith("+00:00")
+        assert line["ms"] > 0
+
+
+async def test_no_line_of_the_log_holds_what_a_caller_wrote(running: Running) -> None:
+    everywhere = pb.Request(
+        prompt=pb.Prompt(
+            text=CANARY,
+            messages=[pb.Message(role=pb.ROLE_SYSTEM, text=CANARY)],
+            tools=[pb.Tool(name=CANARY, description=CANARY, parameters_json=f'{{"{CANARY}": 1}}')],
+        ),
+        generation=pb.Generation(stop=[CANARY]),
+        context=pb.Context(session_id=CANARY, user_id=CANARY, labels={CANARY: CANARY}),
+    )
+    await running.router.Complete(router_pb.CompleteRequest(request=everywhere, explain=True))
+    await failure(running.router.Route(route(CANARY, model=CANARY)))
+    await failure(running.router.Route(route(CANARY, capabilities=[CANARY])))
+    await failure(running.router.Route(route(CANARY, tags=[CANARY])))
+    await failure(raw(running, "RouterService/Route", CANARY.encode()))
+    await running.router.Route(route(), metadata=(("authorization", f"Bearer {CANARY}"), ("x-request-id", f"{CANARY} !")))
+
+    assert len(running.calls()) == 6
+    assert CANARY not in running.log.getvalue().decode()
+
+
+# Health, reflection, address.
+
+
+@pytest.mark.parametrize("name", ["", "pointsman.v1.RouterService", "pointsman.v1.AdminService", "startup", "liveness", "readiness"])
+async def test_health_is_told_under_every_name(running: Running, name: str) -> None:
+    health = health_pb2_grpc.HealthStub(running.channel)
+
+    assert (await health.Check(health_pb2.HealthCheckRequest(service=name))).status == SERVING
+
+
+async def test_health_of_others_is_not_known(running: Running) -> None:
+    health = health_pb2_grpc.HealthStub(running.channel)
+
+    error = await failure(health.Check(health_pb2.HealthCheckRequest(service="pointsman.v2.RouterService")))
+
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+def reflected(channel: grpc.aio.Channel) -> Awaitable[Any]:
+    """Ask for the services that reflection lists."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    return stub.ServerReflectionInfo(iter([request])).read()  # type: ignore[no-any-return]  # it ships no types
+
+
+async def test_reflection_is_off_unless_asked_for(running: Running) -> None:
+    assert (await failure(reflected(running.channel))).code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_reflection_lists_the_services(start: Start) -> None:
+    running = await start(reflection=True)
+
+    listed = {service.name for service in (await reflected(running.channel)).list_services_response.service}
+
+    assert listed == {
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "pointsman.v1.AdminService",
+        "pointsman.v1.RouterService",
+    }
+
+
+async def test_two_servers_cannot_share_a_port(start: Start) -> None:
+    """With SO_REUSEPORT, the default of grpc, a second one starts and swallows half of the connections."""
+    first = await start()
+
+    with pytest.raises(server.CannotListen, match=f"cannot listen on {first.address}: the address is in use"):
+        await start(listen=first.address)
+
+    assert (await first.router.Route(route())).decision.chosen.model
+
+
+async def test_an_address_of_another_machine_cannot_be_listened_on(start: Start) -> None:
+    with pytest.raises(server.CannotListen, match=r"203\.0\.113\.1:0"):
+        await start(listen="203.0.113.1:0")
+
+
+# The process.
+
+
+class Served:
+    """A server that runs as a process of its own, from its ready line to its end."""
+
+    def __init__(self, process: Process, address: str) -> None:
+        self.process = process
+        self.address = address
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    async def noted(self, text: str) -> None:
+        """Wait for a note in the log."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(10):
+            while text not in (line := (await self.process.stderr.readline()).decode()):
+                assert line, f"the log ended without {text!r}"
+
+    async def ended(self, within_s: float = 10.0) -> tuple[int | None, str, str]:
+        """Return the exit code and what was left of stdout and stderr."""
+        out, err = await asyncio.wait_for(self.process.communicate(), within_s)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+Launch = Callable[..., Awaitable[Process]]
+Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def launch() -> AsyncIterator[Launch]:
+    """Return a function that starts `pointsman serve`; what still runs when the test ends is killed."""
+    async with AsyncExitStack() as stack:
+
+        async def launch(*arguments: str, **environment: str) -> Process:
+            inherited = {name: value for name, value in os.environ.items() if not name.startswith("POINTSMAN_")}
+            command = (sys.executable, "-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", *arguments)
+            process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=inherited | environment)
+
+            async def end() -> None:
+                if process.returncode is None:
+                    process.kill()
+                    await process.communicate()
+
+            stack.push_async_callback(end)
+            return process
+
+        yield launch
+
+
+@pytest.fixture
+def serve(launch: Launch) -> Serve:
+    """Return a function that starts `pointsman serve` and waits until it is ready."""
+
+    async def serve(rules: Path, **environment: str) -> Served:
+        process = await launch("--rules", str(rules), **environment)
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
+        ready = re.fullmatch(r"pointsman ready on (127\.0\.0\.1:\d+)\n", line)
+        assert ready is not None, line
+        return Served(process, ready[1])
+
+    return serve
+
+
+@pytest.fixture
+def slow_rules(tmp_path: Path) -> Callable[[float], Path]:
+    """Return a function that writes rules whose only model takes that many milliseconds."""
+
+    def write(ttft_ms: float) -> Path:
+        model = model_yaml().strip().removesuffix("}") + f", options: {{ttft_ms: {ttft_ms}}}}}"
+        (tmp_path / "models.yaml").write_text(catalog_yaml({"slow": model}))
+        (tmp_path / "routing.yaml").write_text("version: 1\nroutes:\n  - {id: default, use: {candidates: [slow]}}\n")
+        return tmp_path
+
+    return write
+
+
+async def under_way(channel: grpc.aio.Channel) -> asyncio.Task[router_pb.CompleteResponse]:
+    """Return a Complete that the server is at work on: a Route sent after it, over the same connection, has been answered."""
+    router = RouterServiceStub(channel)
+
+    async def call() -> router_pb.CompleteResponse:
+        return await router.Complete(complete("What is 17 * 23?"), timeout=30)
+
+    await router.Route(route())
+    task = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    await router.Route(route())
+    return task
+
+
+async def refused_at(address: str) -> grpc.StatusCode:
+    """Return the code with which new connections are refused, once they are."""
+    async with asyncio.timeout(5):
+        while True:
+            async with grpc.aio.insecure_channel(address) as channel:
+                try:
+                    await RouterServiceStub(channel).Route(route())
+                except grpc.aio.AioRpcError as error:
+                    return error.code()
+
+
+async def test_the_first_signal_drains(serve: Serve, slow_rules: Callable[[float], Path]) -> None:
+    """What is under way is finished, what is new is refused, and who watches is told to go elsewhere."""
+    served = await serve(slow_rules(800))
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="readiness"))
+        assert (await watch.read()).status == SERVING
+        completing = await under_way(channel)
+
+        served.signal()
+
+        assert (await asyncio.wait_for(watch.read(), 5)).status == NOT_SERVING
+        watch.cancel()
+        assert await refused_at(served.address) == grpc.StatusCode.UNAVAILABLE
+        assert not completing.done()
+        assert "391" in (await completing).completion.message.text
+
+    code, out, err = await served.ended()
+    assert (code, out) == (0, "")
+    notes = [line["message"] for line in map(json.loads, err.splitlines()) if line["event"] == "note"]
+    assert [re.sub(" .*", "", note) for note in notes] == ["ready", "asked", "ended"]
+
+
+async def test_the_second_signal_ends_at_once(serve: Serve, slow_rules: Callable[[float], Path]) -> None:
+    served = await serve(slow_rules(30_000))
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        completing = await under_way(channel)
+        served.signal()
+        await served.noted("draining")
+
+        served.signal()
+
+        assert (await failure(completing)).code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        code, out, _ = await served.ended(within_s=5)
+        assert (code, out) == (0, "")
+
+
+async def test_who_only_watches_does_not_hold_up_the_end(serve: Serve, rules_dir: Path) -> None:
+    """Clients with health checking keep a Watch open for good; a rollout must not wait the whole grace period for each of them."""
+    served = await serve(rules_dir, POINTSMAN_GRACE_S="4")
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
+        assert (await watch.read()).status == SERVING
+
+        served.signal(signal.SIGINT)
+
+        assert (await asyncio.wait_for(watch.read(), 5)).status == NOT_SERVING
+        code, _, _ = await served.ended(within_s=3)
+        assert code == 0
+
+
+async def output_of(process: Process) -> tuple[int | None, str, str]:
+    """Return the exit code, stdout and stderr of a process that ends by itself."""
+    out, err = await asyncio.wait_for(process.communicate(), 15)
+    return process.returncode, out.decode(), err.decode()
+
+
+BROKEN = """
+version: 1
+routes:
+  - id: first
+    when: features.complexty > 0.5
+    use: {candidates: [nobody]}
+  - id: first
+    when: features.task == "cooking"
+    use: {candidates: [slow], strategy: quickest}
+  - id: default
+    use: {candidates: [slow]}
+"""
+
+
+async def test_broken_rules_are_told_all_at_once_and_nothing_is_served(launch: Launch, slow_rules: Callable[[float], Path]) -> None:
+    rules = slow_rules(0)
+    (rules / "routing.yaml").write_text(BROKEN)
+
+    code, out, err = await output_of(await launch("--rules", str(rules)))
+
+    assert (code, out) == (1, "")
+    places = re.findall(rf"^{re.escape(str(rules))}/routing\.yaml:(\d+):\d+: error: ", err, re.MULTILINE)
+    assert places == ["5", "6", "7", "8", "9"]
+    assert f"5 errors in {rules}; not started" in err
+
+
+async def test_rules_that_are_not_there_are_told(launch: Launch, tmp_path: Path) -> None:
+    code, out, err = await output_of(await launch("--rules", str(tmp_path / "nowhere")))
+
+    assert (code, out) == (1, "")
+    assert f"cannot read the rule directory {tmp_path / 'nowhere'}" in err
+
+
+async def test_a_bad_setting_is_told_before_anything_is_done(launch: Launch) -> None:
+    code, out, err = await output_of(await launch(POINTSMAN_GRACE_S="soon", POINTSMAN_REFLECTION="perhaps"))
+
+    assert (code, out) == (2, "")
+    assert "POINTSMAN_GRACE_S='soon'" in err
+    assert "POINTSMAN_REFLECTION='perhaps'" in err
+
+
+async def test_a_bad_address_is_told(launch: Launch) -> None:
+    code, out, err = await output_of(await launch("--listen", "everywhere"))
+
+    assert (code, out) == (2, "")
+    assert "--listen everywhere: expected HOST:PORT" in err
+
+
+async def test_an_address_in_use_is_told(launch: Launch, running: Running, rules_dir: Path) -> None:
+    code, out, err = await output_of(await launch("--listen", running.address, "--rules", str(rules_dir)))
+
+    assert (code, out) == (1, "")
+    assert f"pointsman: cannot listen on {running.address}" in err
