@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +15,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+from fakes import ScriptedProvider, WordCounter
 from pointsman import server
+from pointsman.adapters.clock import SystemClock
+from pointsman.core.market import ModelState
 from pointsman.core.ruleset import Ruleset
+from pointsman.execute import Executor
 from pointsman.offline import build_router, usable_rules
+from pointsman.ports import Answer, ModelCall, Provider
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import Log
@@ -49,7 +55,43 @@ class Running:
 
 
 Start: TypeAlias = Callable[..., Coroutine[Any, Any, Running]]
-"""`await start(router=..., **settings)`: both may be left out."""
+"""`await start(provider, **settings)`: both may be left out. With a provider, that is what every model of the rules is called through."""
+
+
+class Hanging(ScriptedProvider):
+    """A model that answers when everyone has gone. The events say when it was asked, and when the asking ended."""
+
+    def __init__(self) -> None:
+        super().__init__("too late")
+        self.begun = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def answer(self, call: ModelCall) -> Answer:
+        self.begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.ended.set()
+        return await super().answer(call)
+
+
+class _AllWell:
+    """Nothing is known of any model but what the catalog says."""
+
+    def states(self) -> Mapping[str, ModelState]:
+        return {}
+
+
+def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
+    clock, counter = SystemClock(), WordCounter()
+    executor = Executor({"builtin": provider}, counter, clock)
+    return Router(ruleset=ruleset, counter=counter, executor=executor, states=_AllWell(), clock=clock, longest_s=60)
+
+
+@pytest.fixture
+async def hanging() -> Hanging:
+    """Return a model that never answers."""
+    return Hanging()
 
 
 @pytest.fixture(scope="session")
@@ -75,10 +117,11 @@ async def start(router: Router) -> AsyncIterator[Start]:
     """Return a function that starts servers, which end with the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, router: Router = router, **settings: Any) -> Running:
+        async def start(provider: Provider | None = None, **settings: Any) -> Running:
             wanted = replace(SETTINGS, **settings)
             log = io.BytesIO()
-            built, checks = server._server(router, Log(log), wanted)
+            serving = router if provider is None else _router_over(router.ruleset, provider)
+            built, checks = server._server(serving, Log(log), wanted)
             address = server._bind(built, wanted.listen)
             await built.start()
             stack.push_async_callback(built.stop, None)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from pointsman import Client
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
@@ -26,7 +27,7 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import AttemptReason, DecisionReason, FinishReason, Role, TokenCountMethod
 
 if TYPE_CHECKING:
-    from conftest import Running, Start
+    from conftest import Hanging, Running, Start
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -164,15 +165,67 @@ async def test_a_message_that_is_too_large_is_told_by_the_server(client: Client)
         await client.route("x" * 10_000_000)
 
 
-@pytest.fixture
-async def slow_client(start: Start, tmp_path: Any) -> AsyncIterator[Client]:
-    """Return a client of a server whose only model takes half a minute, though the catalog says otherwise."""
-    del tmp_path
-    raise NotImplementedError
-    yield
+@pytest.mark.parametrize("timeout_s", [0.001, 0.05])
+async def test_time_that_is_up_raises_deadline_passed_or_too_short(start: Start, hanging: Hanging, timeout_s: float) -> None:
+    """Whether the client notices first or the server."""
+    running = await start(hanging)
+    async with Client(running.address) as client:
+        await client.models()  # so that the connection is there
+
+        with pytest.raises((DeadlinePassed, DeadlineTooShort)):
+            await client.complete("hi", timeout_s=timeout_s)
 
 
-async def test_time_that_is_up_before_an_answer_raises_deadline_passed(client: Client) -> None:
-    """`builtin-careful` takes 40 ms; whether server or client notices first, the error is of the same family."""
-    with pytest.raises((DeadlinePassed, NoEligibleModel, DeadlineTooShort)):
-        await client.complete(Request.of("Write a poem.", model="smart"), timeout_s=0.02)
+async def test_cancelling_a_call_ends_it_upstream(start: Start, hanging: Hanging) -> None:
+    running = await start(hanging)
+    async with Client(running.address) as client:
+        calling = asyncio.create_task(client.complete("hi"))
+        await asyncio.wait_for(hanging.begun.wait(), 5)
+
+        calling.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        await asyncio.wait_for(hanging.ended.wait(), 5)
+
+
+async def test_closing_the_client_ends_what_is_under_way(start: Start, hanging: Hanging) -> None:
+    running = await start(hanging)
+    client = Client(running.address)
+    calling = asyncio.create_task(client.complete("hi"))
+    await asyncio.wait_for(hanging.begun.wait(), 5)
+
+    await client.close()
+
+    with pytest.raises((asyncio.CancelledError, PointsmanError)):
+        await calling
+    await asyncio.wait_for(hanging.ended.wait(), 5)
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    async with Client("127.0.0.1:1") as client:
+        for call in (client.route("hi", timeout_s=5), client.complete("hi", timeout_s=5), client.models(timeout_s=5)):
+            with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1:1"):
+                await call
+
+
+UNSENDABLE: dict[str, dict[str, Any]] = {
+    "tokens beyond 32 bits": {"max_total_tokens": 2**31},
+    "money beyond 64 bits": {"max_cost": 2**63},
+    "time without end": {"max_latency_ms": float("inf")},
+    "no time": {"max_ttft_ms": float("nan")},
+    "text that is no Unicode": {"model": "\ud800"},
+}
+
+
+@pytest.mark.parametrize("requirements", UNSENDABLE.values(), ids=UNSENDABLE)
+async def test_what_no_message_can_hold_is_an_invalid_request(client: Client, requirements: dict[str, Any]) -> None:
+    """The promise is PointsmanError; the command line, which takes any number from its user, relies on it."""
+    with pytest.raises(InvalidRequest):
+        await client.route(Request.of("hi", **requirements))
+
+
+@pytest.mark.parametrize("request_id", ["nötig", "two\nlines"])
+async def test_an_id_that_cannot_be_sent_is_no_crash(client: Client, request_id: str) -> None:
+    with pytest.raises(PointsmanError):
+        await client.route("hi", request_id=request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import structs
@@ -17,6 +18,9 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import AttemptReason, FinishReason, Role
 from pointsman.execute import Executor
 from pointsman.ports import Answer, ModelCall, Provider
+
+if TYPE_CHECKING:
+    from conftest import Hanging
 
 CANARY = "canary-7391"
 ASKED = Request.of(CANARY)
@@ -130,43 +134,24 @@ async def test_a_failure_that_takes_all_the_time_leaves_none_for_a_fallback() ->
     assert len(provider.calls) == 1
 
 
-class Hanging(ScriptedProvider):
-    """A model that answers when everyone has gone. `ended` says how the waiting for it ended."""
-
-    def __init__(self) -> None:
-        super().__init__("too late")
-        self.begun = asyncio.Event()
-        self.ended: list[str] = []
-
-    async def answer(self, call: ModelCall) -> Answer:
-        self.begun.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            self.ended.append("cancelled")
-            raise
-        return await super().answer(call)
-
-
-async def test_the_deadline_ends_the_call_under_way() -> None:
-    provider = Hanging()
-
+async def test_the_deadline_ends_the_call_under_way(hanging: Hanging) -> None:
     with pytest.raises(DeadlinePassed, match="after cheap: timeout"):
-        await run(provider, "cheap", "dear", deadline=0.02)
+        await run(hanging, "cheap", "dear", deadline=0.02)
 
-    assert provider.ended == ["cancelled"]
+    assert hanging.ended.is_set()
+    assert hanging.calls == []
 
 
-async def test_a_caller_who_hangs_up_ends_the_call_under_way() -> None:
-    provider = Hanging()
-    calling = asyncio.create_task(run(provider, "cheap", "dear"))
-    await provider.begun.wait()
+async def test_a_caller_who_hangs_up_ends_the_call_under_way(hanging: Hanging) -> None:
+    calling = asyncio.create_task(run(hanging, "cheap", "dear"))
+    await hanging.begun.wait()
 
     calling.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await calling
-    assert provider.ended == ["cancelled"]
+    assert hanging.ended.is_set()
+    assert hanging.calls == []
 
 
 class Metered(ScriptedProvider):

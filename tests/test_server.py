@@ -10,7 +10,7 @@ import signal
 import sys
 import uuid
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,14 +24,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from fakes import ScriptedProvider, WordCounter, catalog_yaml, model_yaml
+from fakes import ScriptedProvider, catalog_yaml, model_yaml
 from pointsman import server
-from pointsman.adapters.clock import SystemClock
-from pointsman.core.market import ModelState
 from pointsman.core.ruleset import Ruleset
-from pointsman.execute import Executor
-from pointsman.ports import Answer, ModelCall
-from pointsman.router import Router
 from pointsman.telemetry import CallRecord
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -39,7 +34,7 @@ from pointsman.v1 import routing_pb2 as pb
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 
 if TYPE_CHECKING:
-    from conftest import Running, Start
+    from conftest import Hanging, Running, Start
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -329,37 +324,6 @@ async def test_id_and_revision_come_with_an_error_too(running: Running, ruleset:
 # Deadlines, cancellation and the log, with models that do what the test says.
 
 
-class Hanging(ScriptedProvider):
-    """A model that answers when everyone has gone."""
-
-    def __init__(self) -> None:
-        super().__init__("too late")
-        self.begun = asyncio.Event()
-        self.ended = asyncio.Event()
-
-    async def answer(self, call: ModelCall) -> Answer:
-        self.begun.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.ended.set()
-        return await super().answer(call)
-
-
-class AllWell:
-    """Nothing is known of any model but what the catalog says."""
-
-    def states(self) -> Mapping[str, ModelState]:
-        return {}
-
-
-def router_over(ruleset: Ruleset, provider: ScriptedProvider) -> Router:
-    """Return a router whose models are all this one."""
-    clock, counter = SystemClock(), WordCounter()
-    executor = Executor({"builtin": provider}, counter, clock)
-    return Router(ruleset=ruleset, counter=counter, executor=executor, states=AllWell(), clock=clock, longest_s=60)
-
-
 async def logged(running: Running, number: int) -> list[dict[str, Any]]:
     """Return the lines of so many calls, as soon as they are there: a caller who hangs up does not wait for his."""
     async with asyncio.timeout(5):
@@ -368,9 +332,9 @@ async def logged(running: Running, number: int) -> list[dict[str, Any]]:
     return running.calls()
 
 
-async def test_a_millisecond_is_not_enough_to_call_a_model(start: Start, ruleset: Ruleset) -> None:
+async def test_a_millisecond_is_not_enough_to_call_a_model(start: Start) -> None:
     provider = ScriptedProvider("too late")
-    running = await start(router=router_over(ruleset, provider))
+    running = await start(provider)
     await running.router.Route(route())  # so that the connection is there
 
     for _ in range(10):
@@ -381,31 +345,29 @@ async def test_a_millisecond_is_not_enough_to_call_a_model(start: Start, ruleset
     assert provider.calls == []
 
 
-async def test_the_deadline_ends_the_call_upstream(start: Start, ruleset: Ruleset) -> None:
-    provider = Hanging()
-    running = await start(router=router_over(ruleset, provider))
+async def test_the_deadline_ends_the_call_upstream(start: Start, hanging: Hanging) -> None:
+    running = await start(hanging)
 
     error = await failure(running.router.Complete(complete(), timeout=0.1))
 
-    await asyncio.wait_for(provider.ended.wait(), 5)
+    await asyncio.wait_for(hanging.ended.wait(), 5)
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert [line["code"] for line in await logged(running, 1)] == ["DEADLINE_EXCEEDED"]
 
 
-async def test_hanging_up_ends_the_call_upstream_and_is_logged_as_cancelled(start: Start, ruleset: Ruleset) -> None:
-    provider = Hanging()
-    running = await start(router=router_over(ruleset, provider))
+async def test_hanging_up_ends_the_call_upstream_and_is_logged_as_cancelled(start: Start, hanging: Hanging) -> None:
+    running = await start(hanging)
     call = running.router.Complete(complete(), timeout=30)
-    await asyncio.wait_for(provider.begun.wait(), 5)
+    await asyncio.wait_for(hanging.begun.wait(), 5)
 
     call.cancel()
 
-    await asyncio.wait_for(provider.ended.wait(), 5)
+    await asyncio.wait_for(hanging.ended.wait(), 5)
     assert [line["code"] for line in await logged(running, 1)] == ["CANCELLED"]
 
 
-async def test_an_error_that_nobody_foresaw_is_internal_and_keeps_its_text(start: Start, ruleset: Ruleset) -> None:
-    running = await start(router=router_over(ruleset, ScriptedProvider(RuntimeError(CANARY))))
+async def test_an_error_that_nobody_foresaw_is_internal_and_keeps_its_text(start: Start) -> None:
+    running = await start(ScriptedProvider(RuntimeError(CANARY)))
 
     error = await failure(running.router.Complete(complete()))
 
@@ -621,7 +583,7 @@ async def refused_at(address: str) -> grpc.StatusCode:
 
 async def test_the_first_signal_drains(serve: Serve, slow_rules: Callable[[float], Path]) -> None:
     """What is under way is finished, what is new is refused, and who watches is told to go elsewhere."""
-    served = await serve(slow_rules(800))
+    served = await serve(slow_rules(1500))
     async with grpc.aio.insecure_channel(served.address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="readiness"))
         assert (await watch.read()).status == SERVING
@@ -657,7 +619,7 @@ async def test_the_second_signal_ends_at_once(serve: Serve, slow_rules: Callable
 
 async def test_who_only_watches_does_not_hold_up_the_end(serve: Serve, rules_dir: Path) -> None:
     """Clients with health checking keep a Watch open for good; a rollout must not wait the whole grace period for each of them."""
-    served = await serve(rules_dir, POINTSMAN_GRACE_S="4")
+    served = await serve(rules_dir, POINTSMAN_GRACE_S="2.5")
     async with grpc.aio.insecure_channel(served.address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
         assert (await watch.read()).status == SERVING
@@ -665,7 +627,7 @@ async def test_who_only_watches_does_not_hold_up_the_end(serve: Serve, rules_dir
         served.signal(signal.SIGINT)
 
         assert (await asyncio.wait_for(watch.read(), 5)).status == NOT_SERVING
-        code, _, _ = await served.ended(within_s=3)
+        code, _, _ = await served.ended(within_s=1.5)
         assert code == 0
 
 

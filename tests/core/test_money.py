@@ -55,20 +55,18 @@ def test_charge(token_prices: int, nano: int) -> None:
     assert charge(token_prices) == nano
 
 
-amounts = st.integers(0, 10**7)
-rates = st.integers(0, 10**11)
+amounts = st.tuples(*[st.integers(0, 10**7)] * 4)
+rates = st.builds(Price, **dict.fromkeys(("input", "cached_input", "cache_write", "output"), st.integers(0, 10**11)))
 
 
-@given(amounts, amounts, amounts, amounts, rates, rates, rates, rates)
-def test_a_cost_is_the_exact_sum_over_all_kinds_of_tokens_rounded_up_once(
-    plain: int, cached: int, written: int, output: int, input_rate: int, cached_rate: int, write_rate: int, output_rate: int
-) -> None:
-    price = Price(input=input_rate, cached_input=cached_rate, cache_write=write_rate, output=output_rate)
+@given(amounts, rates)
+def test_a_cost_is_the_exact_sum_over_all_kinds_of_tokens_rounded_up_once(tokens: tuple[int, int, int, int], price: Price) -> None:
+    plain, cached, written, output = tokens
 
     cost = price.cost(input_tokens=plain + cached + written, output_tokens=output, cached_tokens=cached, cache_write_tokens=written)
 
-    exact = Fraction(plain * input_rate + cached * cached_rate + written * write_rate + output * output_rate, 1_000_000)
-    assert exact <= cost < exact + 1
+    sum_ = plain * price.input + cached * price.cached_input + written * price.cache_write + output * price.output
+    assert Fraction(sum_, 1_000_000) <= cost < Fraction(sum_, 1_000_000) + 1
 
 
 def test_four_kinds_of_a_fraction_of_a_nano_dollar_each_make_one_not_four() -> None:
@@ -89,7 +87,7 @@ def test_usd_is_what_rules_compare_with() -> None:
         pytest.param(1_234_567_890_000, "$1,234.57", id="thousands"),
         pytest.param(250_000_000, "$0.25", id="cents"),
         pytest.param(4_200_000, "$0.0042", id="a fraction of a cent"),
-        pytest.param(300, "$0.0000003", id="next to nothing"),
+        pytest.param(310, "$0.00000031", id="next to nothing"),
         pytest.param(1, "$0.000000001", id="the smallest amount"),
     ],
 )

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -271,7 +271,7 @@ class Stream:
 
     async def _answer(
         self, _message: router_pb.StreamCompleteRequest, _call: Call, _record: CallRecord
-    ) -> AsyncIterator[router_pb.StreamCompleteResponse]:
+    ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
         for text in "ab":
             yield router_pb.StreamCompleteResponse(delta=router_pb.Delta(text=text))
         if self._error is not None:

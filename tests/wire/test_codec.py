@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from pointsman.core.catalog import Price
-from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped, Explanation, RuleRef, RuleTrace, TokenEstimate
 from pointsman.core.errors import InvalidRequest
 from pointsman.core.facts import FeatureFacts, TokenFacts
@@ -244,6 +244,9 @@ completions = st.builds(
     model=any_texts,
     cache_status=st.sampled_from(CacheStatus),
 )
+deltas = st.builds(TextDelta, text=any_texts) | st.builds(
+    ToolCallDelta, index=counts, id=any_texts, name=any_texts, arguments_json=any_texts
+)
 listed_models = st.builds(
     codec.ListedModel,
     id=any_texts,
@@ -282,6 +285,12 @@ def test_a_completion_arrives_as_it_was_sent(completion: Completion) -> None:
     arrived = codec.completion_from_pb(sent(codec.completion_to_pb(completion)))
 
     assert in_nanoseconds(arrived) == in_nanoseconds(completion)
+
+
+@often
+@given(deltas)
+def test_a_piece_of_an_answer_arrives_as_it_was_sent(delta: Delta) -> None:
+    assert codec.delta_from_pb(sent(codec.delta_to_pb(delta))) == delta
 
 
 @often

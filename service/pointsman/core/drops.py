@@ -11,7 +11,7 @@ from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, Dropped
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
-from pointsman.core.money import dollars
+from pointsman.core.money import NANO_PER_USD, dollars
 from pointsman.core.ruleset import Constraint, Ruleset
 from pointsman.core.vocabulary import CAPABILITIES, DropReason
 
@@ -60,7 +60,7 @@ def _against(model: Model, candidate: Candidate, terms: Terms, bar: float) -> It
     yield from _not_able(model, candidate, terms)
     yield from _too_dear(candidate, terms)
     if candidate.quality < bar:
-        yield DropReason.QUALITY, f"quality {candidate.quality:.2f} < {bar:.2f}"
+        yield DropReason.QUALITY, f"quality {_apart(candidate.quality, '<', bar, digits=2)}"
     yield from _too_slow(candidate, terms)
     state = terms.market.state(model.id)
     if not state.healthy:
@@ -101,18 +101,33 @@ def _too_dear(candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, 
     if market.tokens_left is not None and expected > market.tokens_left:
         yield DropReason.BUDGET, f"{expected} tokens > {market.tokens_left} left"
     elif market.cost_left is not None and candidate.expected_cost > market.cost_left:
-        yield DropReason.BUDGET, f"{dollars(candidate.expected_cost)} > {dollars(market.cost_left)} left"
+        yield DropReason.BUDGET, f"{_dollars_apart(candidate.expected_cost, market.cost_left)} left"
     limit = terms.facts.request.max_cost
     if limit is not None and candidate.expected_cost > limit:
-        yield DropReason.COST, f"{dollars(candidate.expected_cost)} > {dollars(limit)}"
+        yield DropReason.COST, _dollars_apart(candidate.expected_cost, limit)
 
 
 def _too_slow(candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
     request, latency, ttft = terms.facts.request, candidate.expected_latency_ms, candidate.expected_ttft_ms
     left = terms.market.time_left_ms
     if request.max_ttft_ms is not None and ttft > request.max_ttft_ms:
-        yield DropReason.LATENCY, f"first token {ttft:.0f} ms > {request.max_ttft_ms:.0f} ms"
+        yield DropReason.LATENCY, f"first token {_apart(ttft, '>', request.max_ttft_ms, ' ms')}"
     elif request.max_latency_ms is not None and latency > request.max_latency_ms:
-        yield DropReason.LATENCY, f"{latency:.0f} ms > {request.max_latency_ms:.0f} ms"
+        yield DropReason.LATENCY, _apart(latency, ">", request.max_latency_ms, " ms")
     elif left is not None and latency > left:
-        yield DropReason.LATENCY, f"{latency:.0f} ms > {left:.0f} ms until the deadline"
+        yield DropReason.LATENCY, f"{_apart(latency, '>', left, ' ms')} until the deadline"
+
+
+def _apart(left: float, sign: str, right: float, unit: str = "", *, digits: int = 0) -> str:
+    """Return a comparison with as many digits after the point, from `digits` on, as it takes to see that it holds."""
+    for places in range(digits, 16):
+        if f"{left:.{places}f}" != f"{right:.{places}f}":
+            return f"{left:.{places}f}{unit} {sign} {right:.{places}f}{unit}"
+    return f"{left!r}{unit} {sign} {right!r}{unit}"
+
+
+def _dollars_apart(more: int, less: int) -> str:
+    """Return `more > less` in dollars, exact where the short forms are the same."""
+    if dollars(more) != dollars(less):
+        return f"{dollars(more)} > {dollars(less)}"
+    return f"${more / NANO_PER_USD:.9f} > ${less / NANO_PER_USD:.9f}"

@@ -9,6 +9,7 @@ is read exactly; a float never touches an amount. `usd` is for people and for co
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 NANO_PER_USD = 1_000_000_000
 TOKENS_PER_PRICE = 1_000_000
@@ -18,8 +19,8 @@ def nano_usd(dollars: Decimal) -> int | None:
     """Return the amount in nano-USD, or None where it is negative, not finite, or finer than a nano-dollar."""
     if not dollars.is_finite() or dollars < 0:
         return None
-    nano = dollars * NANO_PER_USD
-    return int(nano) if nano == nano.to_integral_value() else None
+    nano = Fraction(dollars) * NANO_PER_USD  # exact; a Decimal would round to its context's precision
+    return nano.numerator if nano.denominator == 1 else None
 
 
 def charge(token_prices: int) -> int:

@@ -12,25 +12,27 @@ import os
 import random
 import re
 from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from fakes import facts_of
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from pointsman.core.expr.checker import Checked, Scope, check
+
+from fakes import facts_of
+from pointsman.core.expr.checker import Scope, check
 from pointsman.core.expr.codegen import Code, Expression
 from pointsman.core.expr.parser import parse
-from pointsman.core.expr.syntax import Binary, Node, SyntaxFlaw, children
 from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, STRING, Type, agree, list_of
 from pointsman.core.facts import FACTS, LABELS, Facts, FactSpec, everything
 
-cel = pytest.importorskip("cel_expr_python.cel", reason="cel-expr-python, Google's CEL, has no wheel for this machine: nothing to compare with")
+cel = pytest.importorskip(
+    "cel_expr_python.cel", reason="cel-expr-python, Google's CEL, has no wheel for this machine: nothing to compare with"
+)
 
 SOAK = "POINTSMAN_TEST_SOAK" in os.environ
 PAIRS = 200_000 if SOAK else 2_000
@@ -123,7 +125,12 @@ class CelError(Exception):
 def _declared() -> DescriptorPool:
     """Return a message of every group of facts, so that CEL's checker knows their types."""
     file = FileDescriptorProto(name="facts.proto", package="facts", syntax="proto3")
-    types = {BOOL: FieldDescriptorProto.TYPE_BOOL, INT: FieldDescriptorProto.TYPE_INT64, DOUBLE: FieldDescriptorProto.TYPE_DOUBLE, STRING: FieldDescriptorProto.TYPE_STRING}
+    types = {
+        BOOL: FieldDescriptorProto.TYPE_BOOL,
+        INT: FieldDescriptorProto.TYPE_INT64,
+        DOUBLE: FieldDescriptorProto.TYPE_DOUBLE,
+        STRING: FieldDescriptorProto.TYPE_STRING,
+    }
     for group in Facts.__struct_fields__:
         message = file.message_type.add(name=group)
         for name, spec in FACTS.items():
@@ -148,7 +155,9 @@ EVALUATOR = cel.NewEnv(variables=dict.fromkeys(Facts.__struct_fields__, T.Map(T.
 """Sees maps, in which what is absent is absent: reading it is an error."""
 
 HAS_IN_BRACKETS = re.compile(r"""has\((\s*\w+\s*\.\s*labels\s*)\[\s*([rR]?"(?:[^"\\]|\\.)*"|[rR]?'(?:[^'\\]|\\.)*')\s*\]\s*\)""")
-INT_WITH_DOUBLE = re.compile(r"no matching overload for '(?:_[=!<>]=?_|@in)' applied to '\((?:int, (?:list\()?double|double, (?:list\()?int)\)?\)'")
+INT_WITH_DOUBLE = re.compile(
+    r"no matching overload for '(?:_[=!<>]=?_|@in)' applied to '\((?:int, (?:list\()?double|double, (?:list\()?int)\)?\)'"
+)
 
 
 def for_cel(text: str) -> str:
@@ -258,7 +267,7 @@ class Author:
     def _facts(self, wanted: Type, present: frozenset[str]) -> list[str]:
         own = [name for name, spec in FACTS.items() if spec.type == wanted and (name in present or not spec.optional)]
         guarded = sorted(name for name in present if wanted == STRING and name not in FACTS)
-        return [*own, *guarded * 3, *(name for name in own if name in present) , *(name for name in own if name in present)]
+        return [*own, *guarded * 3, *(name for name in own if name in present), *(name for name in own if name in present)]
 
     def _name(self, name: str) -> str:
         group, field_name, *key = name.split(".", 2)
@@ -345,7 +354,18 @@ class Author:
     # Conditions
 
     def _bool(self, depth: int, present: frozenset[str]) -> Written:
-        choices = (self._comparison, self._comparison, self._logical, self._logical, self._guarded, self._guarded, self._in, self._method, self._not, self._has)
+        choices = (
+            self._comparison,
+            self._comparison,
+            self._logical,
+            self._logical,
+            self._guarded,
+            self._guarded,
+            self._in,
+            self._method,
+            self._not,
+            self._has,
+        )
         return self.rng.choice(choices)(depth, present)
 
     def _has(self, depth: int, present: frozenset[str]) -> Written:
@@ -393,7 +413,10 @@ class Author:
         if self.rng.random() < 0.4:
             return self._joined(left, "in", Written(self.rng.choice(fitting)), 3)
         if self.rng.random() < 0.2:
-            lists = (Written(self.rng.choice([name for name in fitting if name.endswith(("names", "twice", "sizes", "prices", "flags"))])) for _ in range(2))
+            lists = (
+                Written(self.rng.choice([name for name in fitting if name.endswith(("names", "twice", "sizes", "prices", "flags"))]))
+                for _ in range(2)
+            )
             then, otherwise = lists
             if LIST_TYPES[then.text[6:]] == LIST_TYPES[otherwise.text[6:]]:
                 test = self.expression(BOOL, depth, present)
@@ -427,7 +450,12 @@ class Author:
         """Return a condition that tells whether a fact is there, and whether it does so when it is False."""
         has = f"has({self._name(name)})"
         return self.rng.choice(
-            ((Written(has), False), (Written(f"!{has}", SIGN), True), (Written(f"!!{has}", SIGN), False), (Written(f"!(!{has})", SIGN), False))
+            (
+                (Written(has), False),
+                (Written(f"!{has}", SIGN), True),
+                (Written(f"!!{has}", SIGN), False),
+                (Written(f"!(!{has})", SIGN), False),
+            )
         )
 
     def _guarded(self, depth: int, present: frozenset[str]) -> Written:
@@ -458,7 +486,11 @@ def random_value(rng: random.Random, spec: FactSpec) -> object:
         case "string":
             return rng.choice(STRINGS)
     low, high = spec.about.low or 0, spec.about.high
-    fits = [value for value in (INTS if spec.type == INT else DOUBLES) if low <= value and (high is None or value <= high) and abs(value) < 2**53]
+    fits = [
+        value
+        for value in (INTS if spec.type == INT else DOUBLES)
+        if low <= value and (high is None or value <= high) and abs(value) < 2**53
+    ]
     return rng.choice(fits) if rng.random() < 0.8 else type(fits[0])(low + rng.random() * ((high or 1000) - low))
 
 
@@ -535,7 +567,8 @@ def test_random_expressions_mean_the_same_in_cel() -> None:
 
     counts = comparison.counts
     print(dict(counts))
-    for d in comparison.differences[:400]: print(d[:1500], "\n")
+    for d in comparison.differences[:400]:
+        print(d[:1500], "\n")
     assert comparison.differences == []
     assert counts["flawed"] == 0
     assert counts["outgrows int64"] < PAIRS * 0.03

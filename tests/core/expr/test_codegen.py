@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from fakes import facts_of
 from pointsman.core.expr import codegen
 from pointsman.core.expr.checker import Scope, check
@@ -57,7 +58,9 @@ def value_of(text: str, facts: Facts, vars: Mapping[str, Expression] | None = No
     return code.compile()(name)(facts)
 
 
-def matcher(collected: Iterable[str], first: Iterable[str | None], vars: Mapping[str, Expression] | None = None) -> Callable[[Facts], object]:
+def matcher(
+    collected: Iterable[str], first: Iterable[str | None], vars: Mapping[str, Expression] | None = None
+) -> Callable[[Facts], object]:
     """Return the compiled `match` of conditions."""
     vars = vars or {}
     code = Code(vars=vars, lists=LISTS)
@@ -134,7 +137,9 @@ def test_whatever_guards_an_absent_fact_keeps_it_from_being_read(fact: str, use:
         pytest.param(["has(request.user)"], ["has(request.user) && request.user == 'a'", None], {"request_user": "a"}, ((0,), 0), id="there"),
     ],
 )  # fmt: skip
-def test_match_gives_all_collected_and_the_first_of_the_rest(collected: list[str], first: list[str | None], facts: dict[str, Any], expected: object) -> None:
+def test_match_gives_all_collected_and_the_first_of_the_rest(
+    collected: list[str], first: list[str | None], facts: dict[str, Any], expected: object
+) -> None:
     assert matcher(collected, first)(facts_of(**facts)) == expected
 
 
@@ -197,7 +202,9 @@ def test_the_tree_holds_only_the_nodes_of_the_whitelist_and_needs_all_of_them() 
     assert set(WHITELIST) - found == set()
 
 
-NAMES = re.compile(r"facts|fired|len|_quotient|_remainder|_pattern_\d+|rule_\d+|var_[A-Za-z0-9_]+|request|features|tokens|tenant|budget|time")
+NAMES = re.compile(
+    r"facts|fired|len|_quotient|_remainder|_pattern_\d+|rule_\d+|var_[A-Za-z0-9_]+|request|features|tokens|tenant|budget|time"
+)
 
 
 def test_names_and_attributes_come_from_a_closed_set() -> None:

@@ -123,7 +123,7 @@ class _Checker:
         return STRING if node.dotted in present else self._unguarded(node)
 
     def _unguarded(self, node: Name) -> Type:
-        return self.flaw(node, f"'{node.dotted}' may be absent", f"ask for it first: has({node.dotted}) && ...")
+        return self.flaw(node, f"'{node.written}' may be absent", f"ask for it first: has({node.written}) && ...")
 
     def _unknown_fact(self, node: Name, rest: tuple[str, ...]) -> Type:
         if not rest:
@@ -188,7 +188,7 @@ class _Checker:
             self.flaw(node, f"{left.described} is never in {right.described}")
         elif isinstance(node.right, ListOf):
             for item in node.right.items:
-                self._against_range(node.left, "==", item)
+                self._against_range(node.left, "in", item)
         return BOOL
 
     def _comparison(self, node: Binary, left: Type, right: Type) -> Type:
@@ -229,13 +229,13 @@ class _Checker:
         """Note a literal that the fact can never be equal to, or that lies beyond its range."""
         if not isinstance(fact, Name) or not isinstance(literal, Literal) or (spec := FACTS.get(fact.dotted)) is None:
             return
-        if spec.choices and isinstance(literal.value, str) and literal.value not in spec.choices and operator in ("==", "!="):
-            self.flaw(literal, f"{spec.name} is never {literal.value!r}", did_you_mean(literal.value, spec.choices))
-        outside = _outside(spec, literal.value)
-        if outside:
+        value = literal.value
+        if spec.choices and isinstance(value, str) and value not in spec.choices and operator in ("==", "!=", "in"):
+            self.flaw(literal, f"{spec.name} is never {value!r}", did_you_mean(value, spec.choices))
+        if outside := _outside(spec, value):
             holds = operator == "!=" or operator.startswith("<" if outside > 0 else ">")
-            always = "true" if holds else "false"
-            self.flaw(literal, f"{literal.value} is outside the range of {spec.name} ({spec.range}); this is always {always}")
+            always = "" if operator == "in" else f"; this is always {'true' if holds else 'false'}"
+            self.flaw(literal, f"{value} is outside the range of {spec.name} ({spec.range}){always}")
 
     # Functions
 

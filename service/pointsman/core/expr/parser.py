@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pointsman.core.expr.lexer import Token, tokenize
-from pointsman.core.expr.syntax import Binary, Call, Conditional, ListOf, Literal, Logical, Name, Node, SyntaxFlaw, Unary
+from pointsman.core.expr.syntax import Binary, Call, Conditional, ListOf, Literal, Logical, Name, Node, SyntaxFlaw, Unary, children
 
 DEEPEST = 64
 """Nesting of parentheses and operators: keeps recursion here, in the checker and in Python's own compiler far from its limit."""
+
+TALLEST = 96
+"""Levels of the finished tree."""
 
 LARGEST_INT = 2**63 - 1
 
@@ -23,7 +26,17 @@ def parse(text: str) -> Node:
     parser = _Parser(tokenize(text))
     node = parser.conditional()
     parser.expect_end()
+    _check_height(node)
     return node
+
+
+def _check_height(node: Node) -> None:
+    """Refuse a tree that is too tall. Parentheses and rows of operators each keep to their cap and can still multiply."""
+    level: tuple[Node, ...] = (node,)
+    for _ in range(TALLEST):
+        level = tuple(child for parent in level for child in children(parent))
+    if level:
+        raise SyntaxFlaw(level[0].start, level[0].end, f"nested deeper than {TALLEST} levels", "name parts of it under 'vars'")
 
 
 class _Parser:
@@ -36,16 +49,18 @@ class _Parser:
 
     def conditional(self) -> Node:
         self._enter()
+        start = self._next.start
         test = self._binary(1)
         if self._take("?"):
             then = self.conditional()
             self._expect(":", "between the two values of '? :'")
             otherwise = self.conditional()
-            test = Conditional(test.start, otherwise.end, test, then, otherwise)
+            test = Conditional(start, self._end, test, then, otherwise)
         self._depth -= 1
         return test
 
     def _binary(self, lowest: int) -> Node:
+        start = self._next.start  # with a parenthesis that opens before the left operand, which that itself does not know
         left = self._unary()
         chain = 0
         while (precedence := self._precedence(self._next)) >= lowest:
@@ -53,12 +68,12 @@ class _Parser:
             operator = str(token.value)
             right = self._binary(precedence + 1)
             if operator in ("&&", "||"):
-                left = _joined(operator, left, right)
+                left = _joined(operator, left, right, start, self._end)
                 continue
             chain += 1
             if chain > DEEPEST:
                 raise SyntaxFlaw(token.start, token.end, f"more than {DEEPEST} operators in a row", "name parts of it under 'vars'")
-            left = Binary(left.start, right.end, operator, left, right)
+            left = Binary(start, self._end, operator, left, right)
         return left
 
     def _precedence(self, token: Token) -> int:
@@ -74,7 +89,7 @@ class _Parser:
         node = self._negative(token)
         if node is None:
             operand = self._unary()
-            node = Unary(token.start, operand.end, str(token.value), operand)
+            node = Unary(token.start, self._end, str(token.value), operand)
         self._depth -= 1
         return node
 
@@ -153,6 +168,11 @@ class _Parser:
         return tuple(items), self._expect(closing, "to close the list").end
 
     @property
+    def _end(self) -> int:
+        """Where the last token ends that was read."""
+        return self._tokens[self._at - 1].end
+
+    @property
     def _next(self) -> Token:
         return self._tokens[self._at]
 
@@ -191,10 +211,10 @@ class _Parser:
         return SyntaxFlaw(token.start, token.end, f"unexpected {_described(token)}", _help(token))
 
 
-def _joined(operator: str, left: Node, right: Node) -> Node:
+def _joined(operator: str, left: Node, right: Node, start: int, end: int) -> Node:
     """Return `left operator right`, a chain of one operator kept flat, so that a long one is not a deep one."""
     operands = left.operands if isinstance(left, Logical) and left.operator == operator else (left,)
-    return Logical(left.start, right.end, operator, (*operands, right))
+    return Logical(start, end, operator, (*operands, right))
 
 
 def _described(token: Token) -> str:

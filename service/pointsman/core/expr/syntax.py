@@ -26,7 +26,14 @@ class Name:
 
     @property
     def dotted(self) -> str:
+        """The name by which facts, vars and lists are known."""
         return ".".join(self.parts)
+
+    @property
+    def written(self) -> str:
+        """The name as it is written in an expression: a label's key in brackets where it is no identifier."""
+        *group, key = self.parts
+        return self.dotted if key.isidentifier() else f'{".".join(group)}["{key}"]'
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,137 @@
+"""Every variable is read here, once; what cannot be read is told all at once, and no key of a provider is shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman.settings import BadSetting, Settings, described
+
+SECRET = "sk-canary-7391"
+
+
+def test_defaults_need_nothing() -> None:
+    settings = Settings.read({})
+
+    assert settings == Settings(
+        listen="127.0.0.1:50051",
+        rules=Path("rules"),
+        server="127.0.0.1:50051",
+        reflection=False,
+        grace_s=60.0,
+        longest_call_s=120.0,
+        environment={},
+    )
+
+
+READ: list[tuple[str, str, str, object]] = [
+    ("POINTSMAN_LISTEN", "0.0.0.0:0", "listen", "0.0.0.0:0"),
+    ("POINTSMAN_LISTEN", "[::1]:65535", "listen", "[::1]:65535"),
+    ("POINTSMAN_RULES", "/etc/pointsman/rules", "rules", Path("/etc/pointsman/rules")),
+    ("POINTSMAN_SERVER", "pointsman.example:443", "server", "pointsman.example:443"),
+    *(("POINTSMAN_REFLECTION", text, "reflection", True) for text in ("1", "true", "yes", "on", "TRUE", "On")),
+    *(("POINTSMAN_REFLECTION", text, "reflection", False) for text in ("0", "false", "no", "off", "", "False")),
+    ("POINTSMAN_GRACE_S", "2.5", "grace_s", 2.5),
+    ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "name", "value"), READ)
+def test_a_variable_is_read(variable: str, text: str, name: str, value: object) -> None:
+    assert getattr(Settings.read({variable: text}), name) == value
+
+
+def test_the_table_above_reads_every_variable() -> None:
+    assert {row[0] for row in READ} == {name for name, _, _, _ in described()}
+
+
+BAD = [
+    ("POINTSMAN_LISTEN", "50051", "expected HOST:PORT"),
+    ("POINTSMAN_LISTEN", ":50051", "expected HOST:PORT"),
+    ("POINTSMAN_LISTEN", "localhost:", "expected HOST:PORT"),
+    ("POINTSMAN_LISTEN", "localhost:http", "expected HOST:PORT"),
+    ("POINTSMAN_LISTEN", "localhost:-1", "expected HOST:PORT"),
+    ("POINTSMAN_LISTEN", "localhost:65536", "expected HOST:PORT"),
+    ("POINTSMAN_LISTEN", "", "expected HOST:PORT"),
+    ("POINTSMAN_SERVER", "localhost", "expected HOST:PORT"),
+    ("POINTSMAN_REFLECTION", "maybe", "expected one of 1, true, yes, on, 0, false, no, off"),
+    ("POINTSMAN_GRACE_S", "0", "more than 0"),
+    ("POINTSMAN_GRACE_S", "-1", "more than 0"),
+    ("POINTSMAN_GRACE_S", "nan", "more than 0"),
+    ("POINTSMAN_GRACE_S", "inf", "less than a day"),
+    ("POINTSMAN_LONGEST_CALL_S", "86400", "less than a day"),
+    ("POINTSMAN_LONGEST_CALL_S", "2 minutes", "2 minutes"),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "says"), BAD)
+def test_a_value_that_cannot_be_used_is_told_with_what_was_expected(variable: str, text: str, says: str) -> None:
+    with pytest.raises(BadSetting) as refused:
+        Settings.read({variable: text})
+
+    assert str(refused.value).startswith(f"{variable}={text!r}: ")
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(("variable", "text"), [("POINTSMAN_LISTEN", "localhost:²"), ("POINTSMAN_GRACE_S", "soon")])
+def test_what_was_expected_is_said_in_our_words(variable: str, text: str) -> None:
+    """Not in those of Python's conversion functions."""
+    with pytest.raises(BadSetting, match="expected "):
+        Settings.read({variable: text})
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(BadSetting) as refused:
+        Settings.read({"POINTSMAN_LISTEN": "x", "POINTSMAN_GRACE_S": "0", "POINTSMAN_REFLECTION": "?", "POINTSMAN_RULES": "fine"})
+
+    assert [part.partition("=")[0] for part in str(refused.value).split("; ")] == [
+        "POINTSMAN_LISTEN",
+        "POINTSMAN_REFLECTION",
+        "POINTSMAN_GRACE_S",
+    ]
+
+
+def test_the_environment_is_handed_on_and_never_shown() -> None:
+    """Keys of providers are in it; settings end up in logs and tracebacks."""
+    environment = {"SOME_API_KEY": SECRET, "POINTSMAN_GRACE_S": "3"}
+
+    settings = Settings.read(environment)
+
+    assert settings.environment["SOME_API_KEY"] == SECRET
+    assert SECRET not in repr(settings) + str(settings)
+
+
+def test_the_environment_is_copied() -> None:
+    environment = {"SOME_API_KEY": "old"}
+    settings = Settings.read(environment)
+
+    environment["SOME_API_KEY"] = "new"
+
+    assert settings.environment["SOME_API_KEY"] == "old"
+
+
+def test_no_secret_is_told_when_another_variable_is_wrong() -> None:
+    with pytest.raises(BadSetting) as refused:
+        Settings.read({"SOME_API_KEY": SECRET, "POINTSMAN_GRACE_S": "0"})
+
+    assert SECRET not in str(refused.value)
+
+
+def test_the_process_has_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_LISTEN", "127.0.0.1:7")
+
+    assert Settings.read().listen == "127.0.0.1:7"
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    settings: Any = Settings()
+    found = {name: (parse, default, says) for name, parse, default, says in described()}
+
+    assert set(found) == {f"POINTSMAN_{field.name.upper()}" for field in fields(Settings)} - {"POINTSMAN_ENVIRONMENT"}
+    for name, (parse, default, says) in found.items():
+        assert getattr(settings, name.removeprefix("POINTSMAN_").lower()) == default
+        assert parse(str(default)) == default  # what is shown as the default can be set
+        assert says.endswith(".")
