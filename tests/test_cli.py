@@ -10,7 +10,7 @@ import pytest
 
 from pointsman.cli import main
 
-RULES = Path(__file__).parents[1] / "rules"
+RULES = Path(__file__).parent / "data" / "rules"
 FIVE_MISTAKES = Path(__file__).parent / "data" / "rulefile" / "five_mistakes.yaml"
 
 
@@ -33,7 +33,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def local(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Return what a command against the shipped rules in this process comes to."""
+    """Return what a command over rules whose models run in this process comes to."""
     return run(capsys, *arguments, "--local", "--rules", str(RULES))
 
 

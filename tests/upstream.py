@@ -186,4 +186,6 @@ async def _request(reader: asyncio.StreamReader, connection: int) -> Seen:
     """Return the next request. Raises EOFError where there is none."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {name.lower(): value for line in head[1:] if line for name, _, value in [line.partition(": ")]}
-    return Seen(path=head[0].split(" ")[1], headers=headers, body=await reader.readexactly(int(headers["content-length"])), connection=connection)
+    return Seen(
+        path=head[0].split(" ")[1], headers=headers, body=await reader.readexactly(int(headers["content-length"])), connection=connection
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, rules, serve
+from pointsman.commands import calls, fetch, rules, serve
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -39,6 +39,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _serve(commands, settings)
     _calls(commands, settings)
+    _command(commands, "fetch", fetch.fetch, "Bring the embedded model into the cache (93 MB, once).")
     _rules(commands, settings)
     return top
 

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.ruleset import Ruleset
-from pointsman.offline import build_router
+from pointsman.offline import open_router
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import LibraryLog, Log
@@ -49,17 +49,17 @@ async def serve(settings: Settings, ruleset: Ruleset, ready: Callable[[str], Non
     """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises CannotListen."""
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    router = build_router(ruleset, settings)
-    server, checks = _server(router, log, settings)
-    address = _bind(server, settings.listen)
-    stop = _on_signals(log)
-    await server.start()
-    for name in (*READINESS, "startup", "liveness"):
-        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-    log.note(f"ready on {address}, ruleset {ruleset.revision}")
-    ready(address)
-    await stop.wait()
-    await _drain(server, checks, stop, settings.grace_s)
+    async with open_router(ruleset, settings, log.note) as (router, _):
+        server, checks = _server(router, log, settings)
+        address = _bind(server, settings.listen)
+        stop = _on_signals(log)
+        await server.start()
+        for name in (*READINESS, "startup", "liveness"):
+            await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log.note(f"ready on {address}, ruleset {ruleset.revision}")
+        ready(address)
+        await stop.wait()
+        await _drain(server, checks, stop, settings.grace_s)
     log.note("ended")
 
 

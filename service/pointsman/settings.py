@@ -51,6 +51,7 @@ class Settings:
     reflection: bool = _setting(False, _switch, "Serve gRPC reflection, so that grpcurl and the like can list what there is.")
     grace_s: float = _setting(60.0, _seconds, "Seconds that calls under way are given when the server is asked to end.")
     longest_call_s: float = _setting(120.0, _seconds, "Seconds after which a call ends whose caller sets no deadline.")
+    cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The whole environment, for keys of providers that the catalog names. Not shown: it holds them."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
-from pointsman.adapters.credentials import Keys, KeyStates
+from pointsman.adapters.credentials import Keys
+from pointsman.adapters.model_states import KnownStates
 from pointsman.core.catalog import Provider
 
 ROUTING = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
@@ -16,7 +17,7 @@ ROUTING = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n
 def has_credential(key: str, environment: dict[str, str]) -> bool:
     """Return whether the model of a provider with such a `key:` is callable."""
     models = catalog_yaml({"m": model_yaml()}).replace("{api: builtin}", f"{{api: openai, base_url: 'https://x', {key}}}")
-    return KeyStates(ruleset_of(models, ROUTING).catalog, Keys(environment)).states()["m"].has_credential
+    return KnownStates(ruleset_of(models, ROUTING).catalog, Keys(environment), lambda _: True).states()["m"].has_credential
 
 
 @pytest.mark.parametrize(

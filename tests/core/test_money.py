@@ -83,6 +83,7 @@ def test_usd_is_what_rules_compare_with() -> None:
     ("nano", "text"),
     [
         pytest.param(0, "$0.00", id="nothing"),
+        pytest.param(1_000_000_000, "$1.00", id="a dollar"),
         pytest.param(1_500_000_000, "$1.50", id="dollars and cents"),
         pytest.param(1_234_567_890_000, "$1,234.57", id="thousands"),
         pytest.param(250_000_000, "$0.25", id="cents"),

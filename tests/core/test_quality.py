@@ -50,6 +50,10 @@ def test_a_harder_prompt_is_never_predicted_to_go_better(one: float, other: floa
     assert quality(ability, harder, discrimination) <= quality(ability, easier, discrimination) + A_HAIR
 
 
+def test_prompts_tell_models_apart_as_usual_where_nothing_else_is_said() -> None:
+    assert quality(0.8, 0.5) == quality(0.8, 0.5, 1.0)
+
+
 def test_steps_that_can_be_seen_make_a_difference_in_both_directions() -> None:
     assert quality(0.71, 0.5) > quality(0.70, 0.5) > quality(0.70, 0.51)
 

@@ -53,8 +53,8 @@ def test_route_with_json(server: str) -> None:
     decision = called(server, "RouterService/Route", {"request": {"prompt": {"text": "2+2?"}}})["decision"]
 
     assert decision["chosen"]["model"] == "builtin"
-    assert decision["rule"]["id"] == "default"
-    assert decision["reason"] == "DECISION_REASON_DEFAULT"
+    assert decision["rule"]["id"] == "sums"
+    assert decision["reason"] == "DECISION_REASON_RULE_MATCH"
 
 
 def test_complete_with_json(server: str) -> None:
@@ -66,7 +66,10 @@ def test_complete_with_json(server: str) -> None:
 
 
 def test_list_models(server: str) -> None:
-    assert [model["id"] for model in called(server, "AdminService/ListModels", {})["models"]] == ["builtin", "builtin-careful"]
+    ids = [model["id"] for model in called(server, "AdminService/ListModels", {})["models"]]
+
+    assert {"builtin", "smollm2-135m"} < set(ids)
+    assert ids == sorted(ids)
 
 
 def test_health(server: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pointsman.core.catalog import Catalog, Provider
-from pointsman.core.market import ModelState
+from pointsman.core.catalog import Provider
 
 
 class Keys:
@@ -26,15 +25,3 @@ class Keys:
             except (OSError, UnicodeDecodeError):
                 return ""
         return self._environment.get(provider.key_env, "") if provider.key_env else ""
-
-
-class KeyStates:
-    """Knows which models can be called because the key of their provider is there, as it was at the start."""
-
-    def __init__(self, catalog: Catalog, keys: Keys) -> None:
-        able = {provider.id for provider in catalog.providers.values() if not provider.needs_key or keys.key(provider)}
-        self._states = {model.id: ModelState(has_credential=model.provider in able) for model in catalog.models.values()}
-
-    def states(self) -> Mapping[str, ModelState]:
-        """Return the state of each model by id."""
-        return self._states

@@ -138,7 +138,7 @@ class _Events:
         self._line = bytearray()
         self._event: list[bytes] = []
         self._size = 0
-        self._ready: deque[str] = deque()
+        self._ready: deque[bytes] = deque()
 
     async def next(self) -> str | None:
         """Return the data of the next event, or None when the stream has ended; an event that is cut off by the end is none."""
@@ -147,7 +147,7 @@ class _Events:
             if not chunk:
                 return None
             self._take(chunk)
-        return self._ready.popleft()
+        return _text(self._ready.popleft())  # only now, so that a broken event does not take those before it along
 
     def _take(self, chunk: bytes) -> None:
         *ends, rest = chunk.split(b"\n")
@@ -174,7 +174,7 @@ class _Events:
         self._event.clear()
         self._size = 0
         if data:
-            self._ready.append(_text(data))
+            self._ready.append(data)
 
 
 async def _whole(content: aiohttp.StreamReader) -> bytes:

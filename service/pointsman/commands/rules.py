@@ -12,12 +12,14 @@ from pathlib import Path
 from pointsman.commands import show
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.core import ruletest
+from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import Problem, errors, render
 from pointsman.core.errors import NoEligibleModel, PointsmanError
+from pointsman.core.request import Request
 from pointsman.core.rulefile import Loaded
 from pointsman.core.rulefile.documents import SCHEMAS, json_schema
 from pointsman.core.ruleset import Ruleset
-from pointsman.offline import build_router, load_rules
+from pointsman.offline import load_rules, open_router
 from pointsman.router import Call
 from pointsman.settings import Settings
 from pointsman.wire.json import explanation_to_json
@@ -69,9 +71,8 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
     ruleset = ruleset_or_complaint(options.rules)
     if ruleset is None:
         return 1
-    router = build_router(ruleset, settings)
     try:
-        decision = asyncio.run(router.route(request, Call(id="explain"), explained=True))
+        decision = asyncio.run(_decided(request, ruleset, settings))
         explanation, dropped, code = decision.explanation, decision.dropped, 0
     except NoEligibleModel as refused:
         explanation, dropped, code = refused.explanation, (), 1
@@ -84,6 +85,11 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
     else:
         show.explanation(explanation, dropped)
     return code
+
+
+async def _decided(request: Request, ruleset: Ruleset, settings: Settings) -> Decision:
+    async with open_router(ruleset, settings, say=lambda _: None, embedded=False) as (router, _):
+        return await router.route(request, Call(id="explain"), explained=True)
 
 
 def schema(options: argparse.Namespace, _settings: Settings) -> int:

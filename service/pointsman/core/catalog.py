@@ -28,6 +28,10 @@ class Price(Struct, frozen=True, kw_only=True):
         return charge(due)
 
 
+EMBEDDED = ("smollm2-135m",)
+"""Models that an `embedded` provider can run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How the built-in provider behaves in place of a real model; all zero: at once and without fail."""

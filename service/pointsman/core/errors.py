@@ -151,8 +151,22 @@ def refusal(rule: str, dropped: tuple[Dropped, ...], constraints: tuple[str, ...
         ((kind, sentence) for among, kind, sentence in _KINDS if reasons and reasons <= among),
         (NoEligibleModel, "no model on offer satisfies the request"),
     )
-    details = ", ".join(f"{drop.model}: {drop.reason.name} ({drop.detail})" for drop in dropped)
-    error = kind(f"{sentence}; rule {rule}: {details}", rule=rule, counts={reason.name: n for reason, n in counts.items()})
+    error = kind(f"{sentence}; rule {rule}: {_told(dropped)}", rule=rule, counts={reason.name: n for reason, n in counts.items()})
     if isinstance(error, ConstrainedOut):
         error.constraints = constraints
     return error
+
+
+MOST_TOLD = 3
+"""Models that a message names for one reason; a catalog may have hundreds."""
+
+
+def _told(dropped: tuple[Dropped, ...]) -> str:
+    """Return the drops in words, by reason, the latest check first: what comes last in the order is nearest to fitting."""
+    told = []
+    for reason in sorted({drop.reason for drop in dropped}, reverse=True):
+        drops = [drop for drop in dropped if drop.reason is reason]
+        named = "; ".join(f"{drop.model}: {drop.detail}" for drop in drops[:MOST_TOLD])
+        more = f"; and {len(drops) - MOST_TOLD} more" if len(drops) > MOST_TOLD else ""
+        told.append(f"{len(drops)} {reason.name} ({named}{more})")
+    return ", ".join(told)

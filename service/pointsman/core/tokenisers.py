@@ -26,6 +26,7 @@ _OPEN = {"plain": Factor(1.05, 1.16), "other": Factor(1.15, 2.71)}
 _FACTORS = {
     "o200k": {"plain": _EXACT, "other": _EXACT},
     "claude": {"plain": Factor(1.40, 1.56), "other": Factor(1.60, 2.40)},
+    "smollm2": {"plain": Factor(1.12, 1.60), "other": Factor(1.60, 4.00)},
     "llama3": _OPEN,
     "mistral": _OPEN,
     "qwen": _OPEN,

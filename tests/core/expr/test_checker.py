@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Callable, Iterator
 
@@ -449,12 +450,14 @@ def test_an_optional_fact_without_a_guard_is_a_flaw(marked: str) -> None:
     assert flaw.help.startswith("ask for it first: has(")
 
 
-def test_the_help_of_a_missing_guard_can_be_pasted() -> None:
-    """A key such as data-class needs its brackets there, too: without them it is read as a subtraction."""
-    [flaw] = flaws_of("request.labels['data-class'] == 'x'")
+@pytest.mark.parametrize("key", ["data", "data-class", "a b", "", "7", "größe", "in", 'say "a"', "it's", "back\\slash", "tab\tline\n"])
+def test_the_help_of_a_missing_guard_can_be_pasted(key: str) -> None:
+    """A key that is no identifier needs its brackets there, too: has(request.labels.data-class) is a subtraction."""
+    read = f"request.labels[{json.dumps(key, ensure_ascii=False)}] == 'x'"
+    [flaw] = flaws_of(read)
     guard = flaw.help.removeprefix("ask for it first: ").removesuffix(" && ...")
 
-    assert flaws_of(f"{guard} && request.labels['data-class'] == 'x'") == []
+    assert flaws_of(f"{guard} && {read}") == []
 
 
 def test_facts_that_an_earlier_condition_proved_need_no_guard() -> None:

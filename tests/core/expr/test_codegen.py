@@ -64,7 +64,7 @@ def matcher(
     """Return the compiled `match` of conditions."""
     vars = vars or {}
     code = Code(vars=vars, lists=LISTS)
-    name = code.match([expression(text, vars) for text in collected], [text and expression(text, vars) for text in first])
+    name = code.match([expression(text, vars) for text in collected], [None if text is None else expression(text, vars) for text in first])
     return code.compile()(name)
 
 
@@ -118,7 +118,7 @@ def test_whatever_guards_an_absent_fact_keeps_it_from_being_read(fact: str, use:
     assert value_of(text, facts_of()) is otherwise
 
 
-# match()
+# Matching
 
 
 @pytest.mark.parametrize(
@@ -254,8 +254,9 @@ def test_a_list_is_searched_in_one_step() -> None:
 
     [condition] = [node for node in ast.walk(code.tree()) if isinstance(node, ast.BoolOp)]
     sets = [node.comparators[0] for node in condition.values if isinstance(node, ast.Compare)]
-    assert [node.value for node in sets if isinstance(node, ast.Constant)] == [{"a", "b"}, {"search", "ads"}]
-    assert all(isinstance(node, ast.Constant) and isinstance(node.value, frozenset) for node in sets)
+    constants: list[object] = [node.value for node in sets if isinstance(node, ast.Constant)]
+    assert constants == [frozenset({"a", "b"}), frozenset({"search", "ads"})]
+    assert {type(constant) for constant in constants} == {frozenset}
 
 
 # It does not fail, and nobody waits for it
@@ -264,12 +265,12 @@ def test_a_list_is_searched_in_one_step() -> None:
 def test_matches_takes_linear_time() -> None:
     """Python's own `re` needs longer than the universe is old for this."""
     tenant = "a" * 100_000 + "b"
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     assert value_of("request.tenant.matches('(a+)+$')", facts_of(request_tenant=tenant)) is False
     assert value_of("request.tenant.matches('^(a|aa|a?)*c')", facts_of(request_tenant=tenant)) is False
     assert value_of("request.tenant.matches('(.*)(.*)(.*)(.*)(.*)[^ab]$')", facts_of(request_tenant=tenant)) is False
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_bad_pattern_writes_nothing_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pointsman.core.expr.lexer import LONGEST
-from pointsman.core.expr.parser import DEEPEST, LARGEST_INT, parse
+from pointsman.core.expr.parser import DEEPEST, LARGEST_INT, TALLEST, parse
 from pointsman.core.expr.syntax import (
     Binary,
     Call,
@@ -420,6 +420,16 @@ def test_operators_in_a_row_are_capped() -> None:
     assert flaw.message == f"more than {DEEPEST} operators in a row"
     assert flaw.help == "name parts of it under 'vars'"
     assert (flaw.start, flaw.end) == (1 + 2 * DEEPEST, 2 + 2 * DEEPEST)
+
+
+def test_rows_and_parentheses_cannot_multiply_to_a_taller_tree() -> None:
+    """Each keeps to its cap; the height of the tree has its own."""
+    parse("(" + "a" + "+a" * DEEPEST + ")" + "*a" * (TALLEST - DEEPEST - 1))
+
+    flaw = flaw_of("b || (" + "a" + "+a" * DEEPEST + ")" + "*a" * (TALLEST - DEEPEST - 1))
+
+    assert flaw.message == f"nested deeper than {TALLEST} levels"
+    assert flaw.help == "name parts of it under 'vars'"
 
 
 def test_each_operand_of_a_logical_chain_counts_its_own_operators() -> None:

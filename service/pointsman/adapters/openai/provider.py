@@ -7,12 +7,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 
+from msgspec import Struct
+
 from pointsman.adapters.http import HttpClient
 from pointsman.adapters.openai.wire import DONE, StreamedReply, reply_from_json, request_to_json
 from pointsman.core.catalog import Provider
 from pointsman.core.completion import Usage
 from pointsman.core.prompt_tokens import count_prompt, texts_of
-from pointsman.core.request import Message, Prompt
+from pointsman.core.request import Message, Prompt, redacted
 from pointsman.ports import Answer, AttemptFailed, ModelCall, Piece
 
 LINGER_S = 0.05
@@ -20,16 +22,25 @@ LINGER_S = 0.05
 next call two or three round trips."""
 
 
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """Where a provider is called, and with which key, empty where it needs none."""
+
+    base_url: str
+    key: str
+
+    __repr__ = redacted
+
+
 class OpenAiProvider:
     """Answers by asking the provider of the model. Errors tell the status, never what the provider wrote."""
 
     def __init__(
-        self, http: HttpClient, providers: Mapping[str, Provider], key: Callable[[Provider], str], count: Callable[[str], int]
+        self, http: HttpClient, providers: Mapping[str, Provider], endpoint: Callable[[Provider], Endpoint], count: Callable[[str], int]
     ) -> None:
-        """`providers` are by id. `key` returns the key of one, "" where it needs none. `count` counts tokens, on any thread."""
+        """`providers` are by id. `endpoint` says where one is now, and may raise AttemptFailed. `count` counts tokens, on any thread."""
         self._http = http
         self._providers = providers
-        self._key = key
+        self._endpoint = endpoint
         self._count = count
 
     async def answer(self, call: ModelCall) -> Answer:
@@ -66,11 +77,11 @@ class OpenAiProvider:
 
     def _address(self, call: ModelCall) -> tuple[str, dict[str, str]]:
         """Return where to post, and the headers."""
-        provider = self._providers[call.model.provider]
+        endpoint = self._endpoint(self._providers[call.model.provider])
         headers = {"Content-Type": "application/json"}
-        if key := self._key(provider):
-            headers["Authorization"] = f"Bearer {key}"
-        return f"{provider.base_url.rstrip('/')}/chat/completions", headers
+        if endpoint.key:
+            headers["Authorization"] = f"Bearer {endpoint.key}"
+        return f"{endpoint.base_url.rstrip('/')}/chat/completions", headers
 
     def _counted(self, prompt: Prompt, message: Message) -> Usage:
         """Return the usage by our own count; on a thread, because a long prompt takes a while."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from pointsman.core.catalog import Catalog, Model, Pace, Price, Provider
+from pointsman.core.catalog import EMBEDDED, Catalog, Model, Pace, Price, Provider
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
 from pointsman.core.money import nano_usd
 from pointsman.core.rulefile.documents import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
@@ -98,6 +98,10 @@ class CatalogReader:
             )
         elif doc.base_url and not doc.base_url.startswith(("http://", "https://")):
             self._error(self._at(*path, "base_url"), "an address begins with https://")
+        if doc.api == "embedded" and doc.model not in EMBEDDED:
+            self._error(
+                self._key(*path), f"provider '{name}' names no model that can be embedded", f"give model: one of {', '.join(EMBEDDED)}"
+            )
         if doc.key and bool(doc.key.env) == bool(doc.key.file):
             self._error(self._key(*path, "key"), "a key has one source", "give either env or file")
         key = doc.key
