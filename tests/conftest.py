@@ -21,7 +21,7 @@ from pointsman.adapters.clock import SystemClock
 from pointsman.core.market import ModelState
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
-from pointsman.offline import open_router, usable_rules
+from pointsman.offline import load_rules, open_router
 from pointsman.ports import Answer, ModelCall, Provider
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -103,7 +103,9 @@ def rules_dir() -> Path:
 @pytest.fixture(scope="session")
 def ruleset() -> Ruleset:
     """Return the rules of that directory."""
-    return usable_rules(RULES)
+    loaded, _ = load_rules(RULES)
+    assert loaded.ruleset is not None
+    return loaded.ruleset
 
 
 @pytest.fixture
@@ -122,7 +124,7 @@ async def start(router: Router) -> AsyncIterator[Start]:
             wanted = replace(SETTINGS, **settings)
             log = io.BytesIO()
             serving = router if provider is None else _router_over(router.ruleset, provider)
-            built, checks = server._server(serving, Log(log), wanted)
+            built, checks, _ = server._server(serving, Log(log), wanted)
             address = server._bind(built, wanted.listen)
             await built.start()
             stack.push_async_callback(built.stop, None)

@@ -66,6 +66,11 @@ UNNUMBERED_STREAM = [
         finish='"stop"',
     ),
 ]
+PROXIED_STREAM = [
+    chunk('{"role":"assistant","content":"Hello"}', finish='""'),
+    chunk(finish='"stop"', rest=USAGE),
+    '{"choices":[],"usage":null}',
+]
 
 REPLIES = [OPENAI, OPENAI_TOOLS, OPENAI_REFUSAL, LLAMA, VLLM]
-STREAMS = [OPENAI_STREAM, OPENAI_TOOLS_STREAM, LLAMA_STREAM, VLLM_STREAM, REFUSAL_STREAM, UNNUMBERED_STREAM]
+STREAMS = [OPENAI_STREAM, OPENAI_TOOLS_STREAM, LLAMA_STREAM, VLLM_STREAM, REFUSAL_STREAM, UNNUMBERED_STREAM, PROXIED_STREAM]

@@ -34,6 +34,7 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_SERVER", "pointsman.example:443", "server", "pointsman.example:443"),
     *(("POINTSMAN_REFLECTION", text, "reflection", True) for text in ("1", "true", "yes", "on", "TRUE", "On")),
     *(("POINTSMAN_REFLECTION", text, "reflection", False) for text in ("0", "false", "no", "off", "", "False")),
+    ("POINTSMAN_CACHE_DIR", "/var/cache/pointsman", "cache_dir", Path("/var/cache/pointsman")),
     ("POINTSMAN_GRACE_S", "2.5", "grace_s", 2.5),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
 ]
@@ -63,7 +64,7 @@ BAD = [
     ("POINTSMAN_GRACE_S", "nan", "more than 0"),
     ("POINTSMAN_GRACE_S", "inf", "less than a day"),
     ("POINTSMAN_LONGEST_CALL_S", "86400", "less than a day"),
-    ("POINTSMAN_LONGEST_CALL_S", "2 minutes", "2 minutes"),
+    ("POINTSMAN_LONGEST_CALL_S", "2 minutes", "expected seconds"),
 ]
 
 

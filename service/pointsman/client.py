@@ -16,12 +16,14 @@ from google.protobuf.message import Message
 
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
+from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.request import Request
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire import codec
+from pointsman.wire.boundary import REQUEST_ID, is_request_id
 from pointsman.wire.status import error_of
 
 M = TypeVar("M", bound=Message)
@@ -94,7 +96,9 @@ def _encoded(request: Request | str) -> Any:
 
 
 def _metadata(request_id: str) -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", request_id),) if request_id else ()
+    if request_id and not is_request_id(request_id):
+        raise InvalidRequest(Violation(field=REQUEST_ID, message="must match [A-Za-z0-9_-]{1,64}"))
+    return ((REQUEST_ID, request_id),) if request_id else ()
 
 
 def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Completion:

@@ -16,7 +16,6 @@ from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.openai import Endpoint, OpenAiProvider
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.catalog import Provider as CatalogProvider
-from pointsman.core.errors import RulesBroken
 from pointsman.core.rulefile import Loaded, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
@@ -29,14 +28,6 @@ def load_rules(directory: Path) -> tuple[Loaded, dict[str, bytes]]:
     """Return what a rule directory comes to, and its files by name. Raises OSError if it cannot be read."""
     sources = read_directory(directory)
     return load(sources), sources
-
-
-def usable_rules(directory: Path) -> Ruleset:
-    """Return the ruleset of a directory. Raises OSError if it cannot be read, and RulesBroken if there is an error in it."""
-    loaded, _ = load_rules(directory)
-    if loaded.ruleset is None:
-        raise RulesBroken(loaded.problems)
-    return loaded.ruleset
 
 
 @asynccontextmanager

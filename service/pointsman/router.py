@@ -137,5 +137,5 @@ class Router:
 def _check_model(ruleset: Ruleset, name: str) -> None:
     catalog = ruleset.catalog
     if name and not catalog.named(name):
-        help_ = did_you_mean(name, (*catalog.models, *catalog.aliases))
+        help_ = did_you_mean(name[:80], (*catalog.models, *catalog.aliases))  # the search takes time by the length
         raise UnknownModel(Violation(field="request.requirements.model", message=f"there is no model or alias '{name[:80]}'; {help_}"))

@@ -31,6 +31,7 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.max_metadata_size", LARGEST_METADATA),
+    ("grpc.absolute_max_metadata_size", LARGEST_METADATA),  # between the two limits grpc would refuse at random
     ("grpc.so_reuseport", 0),  # else a second server on the same port starts, and swallows half of the connections
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # clients that ping each 30 s are welcome
@@ -39,6 +40,10 @@ OPTIONS: list[tuple[str, int]] = [
 SERVICES = (ROUTER_SERVICE, ADMIN_SERVICE)
 READINESS = ("", *SERVICES, "readiness")
 """The names under which health is asked for that say: send calls here."""
+
+
+LAST_WORDS_S = 0.1
+"""For those who watch the health to hear that it ends."""
 
 
 class CannotListen(Exception):
@@ -50,7 +55,7 @@ async def serve(settings: Settings, ruleset: Ruleset, ready: Callable[[str], Non
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
     async with open_router(ruleset, settings, log.note) as (router, _):
-        server, checks = _server(router, log, settings)
+        server, checks, boundary = _server(router, log, settings)
         address = _bind(server, settings.listen)
         stop = _on_signals(log)
         await server.start()
@@ -59,11 +64,11 @@ async def serve(settings: Settings, ruleset: Ruleset, ready: Callable[[str], Non
         log.note(f"ready on {address}, ruleset {ruleset.revision}")
         ready(address)
         await stop.wait()
-        await _drain(server, checks, stop, settings.grace_s)
+        await _drain(server, checks, boundary, stop, settings.grace_s)
     log.note("ended")
 
 
-def _server(router: Router, log: Log, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+def _server(router: Router, log: Log, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Boundary]:
     server = grpc.aio.server(options=OPTIONS)
     boundary = Boundary(log=log, clock=SystemClock(), revision=lambda: router.ruleset.revision)
     server.add_generic_rpc_handlers(handlers(router, boundary))
@@ -72,7 +77,7 @@ def _server(router: Router, log: Log, settings: Settings) -> tuple[grpc.aio.Serv
     if settings.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-    return server, checks
+    return server, checks, boundary
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:
@@ -104,13 +109,15 @@ def _on_signals(log: Log) -> _Stop:
     return stop
 
 
-async def _drain(server: grpc.aio.Server, checks: health.aio.HealthServicer, stop: _Stop, grace_s: float) -> None:
+async def _drain(server: grpc.aio.Server, checks: health.aio.HealthServicer, boundary: Boundary, stop: _Stop, grace_s: float) -> None:
+    """Finish the calls under way, for as long as the grace period; those who only watch the health are not waited for."""
     for name in READINESS:
         await checks.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
     stopping = asyncio.create_task(server.stop(grace_s))
-    at_once = asyncio.create_task(stop.wait_again())
-    await asyncio.wait((stopping, at_once), return_when=asyncio.FIRST_COMPLETED)
-    if not stopping.done():
-        await server.stop(None)
-    at_once.cancel()
+    await asyncio.sleep(LAST_WORDS_S)
+    ends = (stopping, asyncio.create_task(boundary.idle()), asyncio.create_task(stop.wait_again()))
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    await server.stop(None)
+    for end in ends[1:]:
+        end.cancel()
     await stopping

@@ -24,7 +24,10 @@ def _switch(text: str) -> bool:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < 86_400:
         raise ValueError("expected seconds, more than 0 and less than a day")
     return seconds
@@ -32,7 +35,7 @@ def _seconds(text: str) -> float:
 
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
         raise ValueError("expected HOST:PORT, as in 127.0.0.1:50051")
     return text
 

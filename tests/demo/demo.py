@@ -233,7 +233,12 @@ def table(lines: list[Line]) -> None:
     shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     right = ("hard", "tokens", "cost", "baseline", "ms")
     for column in ("prompt", "task", "hard", "rule", "model", "why", "tokens", "cost", "baseline", "ms"):
-        shown.add_column(column, justify="right" if column in right else "left", no_wrap=column != "why", overflow="fold" if column == "why" else "ellipsis")
+        shown.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column != "why",
+            overflow="fold" if column == "why" else "ellipsis",
+        )
     for line in lines:
         decision, usage = decisions.get(line.kind), completions.get(line.kind, pb.Completion()).usage
         if decision is None:

@@ -27,7 +27,6 @@ from pointsman.core.errors import (
     NoEligibleModel,
     NotYet,
     PointsmanError,
-    RulesBroken,
     ServerError,
     StreamInterrupted,
     UnknownModel,
@@ -63,7 +62,7 @@ def example(kind: type[PointsmanError]) -> PointsmanError:
         return error
     if issubclass(kind, StreamInterrupted):
         return kind("it broke off", emitted_tokens=7)
-    return kind(()) if issubclass(kind, RulesBroken) else kind("a sentence")
+    return kind("a sentence")
 
 
 def found_in(status: Status, kind: type[E]) -> list[E]:

@@ -117,7 +117,7 @@ def explanation(found: Explanation, dropped: Sequence[Dropped]) -> None:
 def _rule_line(trace: RuleTrace) -> str:
     rule = trace.rule
     detail = f"  [yellow]{escape(trace.detail)}[/]" if trace.detail else ""
-    return f"{_MARKS[trace.outcome]} {escape(rule.id)}  [dim]{escape(rule.file)}:{rule.line}[/]{detail}"
+    return f"{_MARKS.get(trace.outcome, '[dim]?[/]    ')} {escape(rule.id)}  [dim]{escape(rule.file)}:{rule.line}[/]{detail}"
 
 
 def _value(value: object) -> str:

@@ -16,8 +16,7 @@
     ├─ UpstreamUnavailable       every attempt failed; `attempts` says how
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
     ├─ NotYet                    a later version will do this
-    ├─ ServerError               the server failed in a way that it does not tell; only the client raises it
-    └─ RulesBroken               the rule directory cannot be used; `problems` says why
+    └─ ServerError               the server failed in a way that it does not tell; only the client raises it
 
 A message is for the person at the other end: it names the thing, what was expected and what to do, and never holds text of a prompt.
 """
@@ -33,7 +32,6 @@ from pointsman.core.vocabulary import DropReason
 
 if TYPE_CHECKING:
     from pointsman.core.decision import Dropped, Explanation
-    from pointsman.core.diagnostics import Problem
 
 
 class PointsmanError(Exception):
@@ -55,7 +53,7 @@ class InvalidRequest(PointsmanError):
     """The request cannot be understood as it is; every field at fault is in `violations`."""
 
     def __init__(self, *violations: Violation) -> None:
-        super().__init__("; ".join(f"{violation.field}: {violation.message}" for violation in violations))
+        super().__init__("; ".join(": ".join(filter(None, (violation.field, violation.message))) for violation in violations))
         self.violations = violations
 
 
@@ -122,14 +120,6 @@ class NotYet(PointsmanError):
 
 class ServerError(PointsmanError):
     """The server failed and says no more than the id under which its log has the cause."""
-
-
-class RulesBroken(PointsmanError):
-    """The rule directory cannot be used."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(f"{len(problems)} problems in the rule directory")
-        self.problems = problems
 
 
 _KINDS: tuple[tuple[frozenset[DropReason], type[NoEligibleModel], str], ...] = (

@@ -120,6 +120,8 @@ class Requirements(Struct, frozen=True, kw_only=True):
     model: str = ""
     """Id or alias that narrows the candidates; empty for "you decide"."""
 
+    __repr__ = redacted
+
 
 class Context(Struct, frozen=True, kw_only=True):
     """Who asks, and in which conversation. The tenant is not here: it comes from the credential."""

@@ -1,6 +1,7 @@
 """The closed sets of words: the enums of the contract without their wire prefixes, and the vocabularies that rules compare with.
 
-Numbers are those of the wire, so that the codec converts without a table; a test holds both sides equal.
+Numbers are those of the wire, so that the codec converts without a table; a test holds both sides equal. UNSPECIFIED also stands for what a
+newer server says and this client does not know.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Role(IntEnum):
 class TokenCountMethod(IntEnum):
     """How tokens were counted: by the model's own tokeniser, by another one and a factor, or partly guessed."""
 
+    UNSPECIFIED = 0
     EXACT = 1
     CALIBRATED = 2
     HEURISTIC = 3
@@ -29,6 +31,7 @@ class TokenCountMethod(IntEnum):
 class DecisionReason(IntEnum):
     """What kind of decision was made."""
 
+    UNSPECIFIED = 0
     RULE_MATCH = 1
     ROLLOUT = 2
     DEFAULT = 3
@@ -42,6 +45,7 @@ class DecisionReason(IntEnum):
 class DropReason(IntEnum):
     """Why a model may not serve. They are checked in this order; the first that holds is given."""
 
+    UNSPECIFIED = 0
     CONSTRAINT = 1
     TENANT = 2
     NOT_ASKED = 3
@@ -61,6 +65,7 @@ class DropReason(IntEnum):
 class RuleOutcome(IntEnum):
     """What became of a rule in an explanation."""
 
+    UNSPECIFIED = 0
     NO_MATCH = 1
     MATCH = 2
     ROLLED_OUT_OF = 3
@@ -82,6 +87,7 @@ class FinishReason(IntEnum):
 class AttemptReason(IntEnum):
     """Why a model was called."""
 
+    UNSPECIFIED = 0
     PRIMARY = 1
     RETRY = 2
     FALLBACK = 3

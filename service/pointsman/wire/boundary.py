@@ -55,6 +55,9 @@ class Boundary:
         self._log = log
         self._clock = clock
         self._revision = revision
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def unary(self, method: str, kind: type[M], handle: Handle[M, R]) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and one response."""
@@ -76,16 +79,31 @@ class Boundary:
 
         return grpc.unary_stream_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
 
+    async def idle(self) -> None:
+        """Wait until no call is under way."""
+        await self._idle.wait()
+
+    def began(self) -> None:
+        """Count a call that begins."""
+        self._under_way += 1
+        self._idle.clear()
+
     async def ended(self, served: _Served, error: BaseException | None) -> None:
         """Write the log line, and turn an error into a status. Raises what grpc raises to end a call."""
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
         record, context = served.record, served.context
         record.ms = round((self._clock.monotonic() - served.started) * 1000, 3)
         record.revision = record.revision or self._revision()
         failure = self._failure(record, error, time_left_s=context.time_remaining())
         self._log.call(record)
-        context.set_trailing_metadata(((REQUEST_ID, record.id), (REVISION, record.revision)))
-        if failure is not None:
-            await context.abort_with_status(rpc_status.to_status(status_of(failure, record.id)))
+        trailing = ((REQUEST_ID, record.id), (REVISION, record.revision))
+        if failure is None:
+            context.set_trailing_metadata(trailing)
+            return
+        status = rpc_status.to_status(status_of(failure, record.id))
+        await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
 
     def _failure(self, record: CallRecord, error: BaseException | None, *, time_left_s: float | None) -> PointsmanError | None:
         """Take down how a call failed and return what to tell the caller; None where it did not fail, or nobody listens any more."""
@@ -119,6 +137,7 @@ class _Served:
         self.record = CallRecord(method=method, id=self.call.id)
 
     async def __aenter__(self) -> Self:
+        self._boundary.began()
         if self._id_is_callers:
             await self.context.send_initial_metadata(((REQUEST_ID, self.call.id),))
         return self
@@ -154,10 +173,15 @@ def _opened(handle: HandleStream[M, R], message: M | _Unparsed[M], served: _Serv
     return handle(_parsed(message), served.call, served.record)
 
 
+def is_request_id(text: str) -> bool:
+    """Return whether a text can be the id of a request."""
+    return _ID.fullmatch(text) is not None
+
+
 def _request_id(context: Context) -> str | None:
     """Return the caller's id of the request, or None where there is none that can be used."""
     for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and _ID.fullmatch(str(value)):
+        if key == REQUEST_ID and is_request_id(str(value)):
             return str(value)
     return None
 

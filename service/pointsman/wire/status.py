@@ -7,11 +7,14 @@ Every status carries one ErrorInfo (domain "pointsman") and, where they help, Ba
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import accumulate
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyPb
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2 as details
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
@@ -41,9 +44,13 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
 
 INTERNAL = errors.ServerError("an error that nobody foresaw; the server's log has it under this request's id")
 
+_SENT_AS_THEY_ARE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
 _BY_REASON = {reason: kind for kind, (_, reason) in STATUSES.items()}
-_LONGEST_MESSAGE = 2_000
-"""Characters: statuses travel as metadata, which has a limit of 16 KB."""
+
+# Statuses travel as metadata, for which many clients allow 8 KB: each part gets its share, in bytes as they are sent.
+_MESSAGE_SHARE, _FIELDS_SHARE, _CONSTRAINTS_SHARE = 1_500, 2_000, 500
+_LONGEST_DESCRIPTION = 300
 
 
 def status_of(error: PointsmanError, request_id: str) -> Status:
@@ -51,7 +58,23 @@ def status_of(error: PointsmanError, request_id: str) -> Status:
     code, reason = STATUSES[type(error)]
     info = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=_metadata(error))
     packed = [info, *_details(error), details.RequestInfo(request_id=request_id)]
-    return Status(code=code.value[0], message=str(error)[:_LONGEST_MESSAGE], details=[_packed(detail) for detail in packed])
+    return Status(code=code.value[0], message=_cut(str(error)), details=[_packed(detail) for detail in packed])
+
+
+def _cut(message: str) -> str:
+    """Return as much of a message as its share allows, percent-encoded as grpc sends it."""
+    sent = 0
+    for at, char in enumerate(message):
+        sent += len(quote(char, safe=_SENT_AS_THEY_ARE))
+        if sent > _MESSAGE_SHARE:
+            return message[: at - 3] + "..."
+    return message
+
+
+def _share(items: Iterable[str], share: int) -> int:
+    """Return how many of the items fit into so many bytes."""
+    sizes = accumulate(len(item.encode(errors="replace")) + 1 for item in items)
+    return sum(size <= share for size in sizes)
 
 
 def reason_of(error: PointsmanError) -> tuple[str, str]:
@@ -74,7 +97,7 @@ def _metadata(error: PointsmanError) -> dict[str, str]:
         return {}
     found = {"rule": error.rule} | {_camel(reason): str(count) for reason, count in error.counts.items()}
     if isinstance(error, errors.ConstrainedOut):
-        found["constraints"] = ",".join(error.constraints)
+        found["constraints"] = ",".join(error.constraints[: _share(error.constraints, _CONSTRAINTS_SHARE)])
     return found
 
 
@@ -91,10 +114,13 @@ def _snake(key: str) -> str:
 def _details(error: PointsmanError) -> list[Message]:
     match error:
         case errors.InvalidRequest(violations=violations):
-            fields = [details.BadRequest.FieldViolation(field=wrong.field, description=wrong.message) for wrong in violations[:20]]
+            told = [(wrong.field, wrong.message[:_LONGEST_DESCRIPTION]) for wrong in violations]
+            fitting = told[: max(1, _share(map("".join, told), _FIELDS_SHARE))]
+            fields = [details.BadRequest.FieldViolation(field=field, description=message) for field, message in fitting]
             return [details.BadRequest(field_violations=fields)]
         case errors.ConstrainedOut(constraints=constraints):
-            violations_of = [details.PreconditionFailure.Violation(type="CONSTRAINT", subject=name) for name in constraints]
+            fitting_ids = constraints[: _share(constraints, _CONSTRAINTS_SHARE)]
+            violations_of = [details.PreconditionFailure.Violation(type="CONSTRAINT", subject=name) for name in fitting_ids]
             return [details.PreconditionFailure(violations=violations_of)]
         case errors.BudgetExhausted():
             return [details.QuotaFailure(violations=[details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])])]
@@ -106,7 +132,7 @@ def _details(error: PointsmanError) -> list[Message]:
 
 def error_of(rpc_error: grpc.aio.AioRpcError) -> PointsmanError:
     """Return the error that a failed call stands for: of the class that the server raised where it said so, else by the code."""
-    status = rpc_status.from_call(rpc_error)
+    status = _status_in(rpc_error)
     found = {detail.DESCRIPTOR.name: detail for detail in _unpacked(status)} if status else {}
     info = found.get("ErrorInfo")
     kind = _BY_REASON.get(info.reason) if isinstance(info, details.ErrorInfo) and info.domain == DOMAIN else None
@@ -115,6 +141,15 @@ def error_of(rpc_error: grpc.aio.AioRpcError) -> PointsmanError:
     request = found.get("RequestInfo")
     error.request_id = request.request_id if isinstance(request, details.RequestInfo) else ""
     return error
+
+
+def _status_in(rpc_error: grpc.aio.AioRpcError) -> Status | None:
+    """Return the status that came with an error, None where there is none or a proxy has put its own code or words on top."""
+    try:
+        status: Status | None = rpc_status.from_call(rpc_error)
+    except (ValueError, DecodeError):
+        return None
+    return status
 
 
 def _unpacked(status: Status) -> list[Message]:

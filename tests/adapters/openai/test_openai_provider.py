@@ -135,13 +135,15 @@ async def test_failures_say_how_and_quote_nobody(behaviour: Behaviour, error_typ
     assert "canary" not in told
 
 
-async def test_calls_share_a_connection() -> None:
-    async with served(replies(OPENAI), streams(*HELLO, DONE), replies(OPENAI)) as (provider, upstream):
+async def test_calls_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointsman.adapters.openai.provider.LINGER_S", 5.0)
+    async with served(replies(OPENAI), streams(*HELLO, DONE), streams(*HELLO, DONE, 0.03), replies(OPENAI)) as (provider, upstream):
         await provider.answer(CALL)
         await streamed(provider)
+        await streamed(provider)  # this one ends a moment after it has said all
         await provider.answer(CALL)
 
-        assert [request.connection for request in upstream.requests] == [1, 1, 1]
+        assert [request.connection for request in upstream.requests] == [1, 1, 1, 1]
 
 
 # Streams.
@@ -163,7 +165,6 @@ NO_USAGE = Finished(finish_reason=FinishReason.STOP, usage=None)
     ("behaviour", "pieces", "error_type"),
     [
         pytest.param(streams(*HELLO), [*SAID, ENDED], "", id="no [DONE]"),
-        pytest.param(streams(*HELLO, DONE, then="hang"), [*SAID, ENDED], "", id="does not end after [DONE]"),
         pytest.param(streams(*HELLO[:4], DONE), [*SAID, NO_USAGE], "", id="no usage"),
         pytest.param(streams(*HELLO[:4], then="cut"), [*SAID, NO_USAGE], "", id="breaks after the answer is complete"),
         pytest.param(streams(*HELLO[:4], event('{"error":{}}')), [*SAID, NO_USAGE], "", id="fails after the answer is complete"),
@@ -182,6 +183,11 @@ async def test_streams(behaviour: Behaviour, pieces: list[Piece], error_type: st
     short = 0.2 if error_type == "timeout" else 10
     async with served(behaviour, first_s=10 if pieces else short, idle_s=short) as (provider, _):
         assert await streamed(provider) == (pieces, error_type)
+
+
+async def test_a_stream_that_does_not_end_after_done_holds_nobody_up() -> None:
+    async with served(streams(*HELLO, DONE, then="hang")) as (provider, _), asyncio.timeout(2):
+        assert await streamed(provider) == ([*SAID, ENDED], "")
 
 
 async def test_pieces_come_as_they_are_sent() -> None:

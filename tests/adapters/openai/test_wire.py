@@ -22,6 +22,7 @@ from recordings import (
     OPENAI_STREAM,
     OPENAI_TOOLS,
     OPENAI_TOOLS_STREAM,
+    PROXIED_STREAM,
     REFUSAL_STREAM,
     UNNUMBERED_STREAM,
     VLLM,
@@ -277,6 +278,12 @@ USED = Usage(input_tokens=9, output_tokens=3)
             Finished(finish_reason=FinishReason.STOP, usage=None),
             id="calls without numbers",
         ),
+        pytest.param(
+            PROXIED_STREAM,
+            [TextDelta("Hello")],
+            Finished(finish_reason=FinishReason.STOP, usage=USED),
+            id="an empty reason ends nothing, a later null takes no usage back",
+        ),
     ],
 )
 def test_streams(events: list[str], deltas: list[Delta], finished: Finished) -> None:
@@ -288,7 +295,7 @@ def test_streams(events: list[str], deltas: list[Delta], finished: Finished) -> 
 
 def test_a_stream_that_does_not_say_how_it_ends_is_incomplete() -> None:
     reply = StreamedReply()
-    reply.read(chunk('{"content":"Hel"}'))
+    reply.read(chunk('{"content":"Hel"}', finish='""'))
 
     with pytest.raises(AttemptFailed, match="incomplete"):
         reply.finished()

@@ -436,6 +436,10 @@ def test_each_operand_of_a_logical_chain_counts_its_own_operators() -> None:
     parse(" && ".join(["a + b + c == d"] * 100))
 
 
+def test_the_caps_are_those_that_are_documented() -> None:
+    assert (LONGEST, DEEPEST) == (4096, 64)
+
+
 def test_text_is_capped() -> None:
     parse("a".ljust(LONGEST))
 

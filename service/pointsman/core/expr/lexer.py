@@ -13,8 +13,8 @@ LONGEST = 4096
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+|//[^\n]*)
       | (?P<double>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)
-      | (?P<int>0[xX][0-9a-fA-F]+|[0-9]+)
-      | (?P<string>[rR]?"(?:[^"\\\n]|\\.)*"|[rR]?'(?:[^'\\\n]|\\.)*')
+      | (?P<int>0x[0-9a-fA-F]+|[0-9]+)
+      | (?P<string>[rR]"[^"\r\n]*"|[rR]'[^'\r\n]*'|"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*')
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<operator>&&|\|\||==|!=|<=|>=|[<>!?:+\-*/%.,()\[\]])""",
     re.VERBOSE,
@@ -58,7 +58,7 @@ def _token(match: re.Match[str]) -> Token:
     kind, text, start, end = match.lastgroup or "", match.group(), match.start(), match.end()
     value: int | float | str = text
     if kind == "int":
-        value = int(text, 0) if text[:2] in ("0x", "0X") else int(text)
+        value = int(text, 0) if text.startswith("0x") else int(text)
     elif kind == "double":
         value = _double(text, start, end)
     elif kind == "string":

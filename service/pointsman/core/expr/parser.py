@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from pointsman.core.expr.lexer import Token, tokenize
-from pointsman.core.expr.syntax import Binary, Call, Conditional, ListOf, Literal, Logical, Name, Node, SyntaxFlaw, Unary, children
+from pointsman.core.expr.syntax import (
+    RESERVED,
+    Binary,
+    Call,
+    Conditional,
+    ListOf,
+    Literal,
+    Logical,
+    Name,
+    Node,
+    SyntaxFlaw,
+    Unary,
+    children,
+)
 
 DEEPEST = 64
 """Nesting of parentheses and operators: keeps recursion here, in the checker and in Python's own compiler far from its limit."""
@@ -52,7 +65,7 @@ class _Parser:
         start = self._next.start
         test = self._binary(1)
         if self._take("?"):
-            then = self.conditional()
+            then = self._binary(1)  # as in CEL: another '? :' in the middle needs parentheses
             self._expect(":", "between the two values of '? :'")
             otherwise = self.conditional()
             test = Conditional(start, self._end, test, then, otherwise)
@@ -140,7 +153,7 @@ class _Parser:
 
     def _field(self, node: Node) -> Node:
         token = self._advance()
-        if token.kind != "name":
+        if token.kind != "name" or token.value in RESERVED:
             raise SyntaxFlaw(token.start, max(token.end, token.start + 1), "a name is expected after '.'", _label_help(token))
         if self._take("("):
             arguments, end = self._list_until(")")
@@ -165,6 +178,8 @@ class _Parser:
             items.append(self.conditional())
             if not self._take(","):
                 break
+            if closing == ")" and self._next.value == ")":
+                raise self._unexpected(self._next)  # as in CEL: a list may end with a comma, a call may not
         return tuple(items), self._expect(closing, "to close the list").end
 
     @property

@@ -5,8 +5,15 @@ Nodes are compared by identity: the checker keeps types by node, and two equal-l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from json import dumps
+
+_IDENTIFIER = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+
+RESERVED = frozenset({"in", "true", "false", "null"})
+"""Words that cannot follow a dot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +40,8 @@ class Name:
     def written(self) -> str:
         """The name as it is written in an expression: a label's key in brackets where it is no identifier."""
         *group, key = self.parts
-        return self.dotted if key.isidentifier() else f'{".".join(group)}["{key}"]'
+        plain = len(self.parts) < 3 or (_IDENTIFIER.fullmatch(key) and key not in RESERVED)
+        return self.dotted if plain else f"{'.'.join(group)}[{dumps(key, ensure_ascii=False)}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from pointsman.core.market import ModelState
 from pointsman.core.vocabulary import DropReason
 from pointsman.router import ModelStatus
 from pointsman.v1 import admin_service_pb2 as admin_pb
-from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
+from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_pb
 
 
 class ListedModel(Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ def listed_model_from_pb(message: admin_pb.Model) -> ListedModel:
             output=price.output.nano_usd,
             nominal=price.nominal,
         ),
-        unavailable=DropReason(message.unavailable) if message.unavailable else None,
+        unavailable=known(DropReason, message.unavailable) if message.unavailable else None,
         ttft_ms=ms_from_pb(message.time_to_first_token),
         aliases=tuple(message.aliases),
     )

@@ -7,7 +7,7 @@ from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.request import message_from_pb, message_to_pb
-from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
+from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_pb
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
@@ -29,10 +29,10 @@ def completion_from_pb(message: pb.Completion) -> Completion:
     """Return the completion that a server sent."""
     return Completion(
         message=message_from_pb(message.message) if message.HasField("message") else None,
-        finish_reason=FinishReason(message.finish_reason),
+        finish_reason=known(FinishReason, message.finish_reason),
         usage=_usage_from_pb(message.usage),
         attempts=tuple(map(_attempt_from_pb, message.attempts)),
-        cache_status=CacheStatus(message.cache_status),
+        cache_status=known(CacheStatus, message.cache_status),
         model=message.model,
     )
 
@@ -96,7 +96,7 @@ def _attempt_from_pb(message: pb.Attempt) -> Attempt:
     return Attempt(
         model=message.model,
         provider=message.provider,
-        reason=AttemptReason(message.reason),
+        reason=known(AttemptReason, message.reason),
         error_type=message.error_type,
         latency_ms=ms_from_pb(message.latency),
         ttft_ms=ms_from_pb(message.time_to_first_token) if message.HasField("time_to_first_token") else None,

@@ -8,7 +8,7 @@ from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped
 from pointsman.core.facts import FeatureFacts, TokenFacts
 from pointsman.core.vocabulary import DecisionReason, DropReason, RuleOutcome, TokenCountMethod
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_fields
+from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_fields
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
@@ -38,10 +38,10 @@ def decision_from_pb(message: pb.Decision) -> Decision:
         fallbacks=tuple(map(_candidate_from_pb, message.fallbacks)),
         rule=_rule_from_pb(message.rule),
         revision=message.ruleset_revision,
-        reason=DecisionReason(message.reason),
+        reason=known(DecisionReason, message.reason),
         features=_features_from_pb(message.facts),
         tokens=_tokens_from_pb(message.facts.tokens),
-        dropped=tuple(Dropped(model=drop.model, reason=DropReason(drop.reason), detail=drop.detail) for drop in message.dropped),
+        dropped=tuple(Dropped(model=drop.model, reason=known(DropReason, drop.reason), detail=drop.detail) for drop in message.dropped),
         baseline_cost=message.baseline_cost.nano_usd,
         explanation=_explanation_from_pb(message.explanation) if message.HasField("explanation") else None,
     )
@@ -88,7 +88,7 @@ def _candidate_from_pb(message: pb.Candidate) -> Candidate:
         tokens=TokenEstimate(
             input=tokens.input,
             input_upper_bound=tokens.input_upper_bound,
-            method=TokenCountMethod(tokens.method),
+            method=known(TokenCountMethod, tokens.method),
             output=tokens.output,
             output_p90=tokens.output_p90,
             output_cap=tokens.output_cap,
@@ -145,7 +145,7 @@ def _tokens_from_pb(message: pb.TokenEstimate) -> TokenFacts:
         output_p90=message.output_p90,
         output_max=message.output_cap or None,
         total=message.input + min(message.output_p90, message.output_cap or message.output_p90),
-        method=TokenCountMethod(message.method),
+        method=known(TokenCountMethod, message.method),
     )
 
 
@@ -195,7 +195,9 @@ def _trace_from_pb(message: pb.RuleTrace) -> RuleTrace:
         )
         for condition in message.conditions
     )
-    return RuleTrace(rule=_rule_from_pb(message.rule), outcome=RuleOutcome(message.outcome), conditions=conditions, detail=message.detail)
+    return RuleTrace(
+        rule=_rule_from_pb(message.rule), outcome=known(RuleOutcome, message.outcome), conditions=conditions, detail=message.detail
+    )
 
 
 def _value_to_pb(value: object) -> Value:

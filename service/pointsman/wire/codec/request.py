@@ -212,7 +212,15 @@ def _context(message: pb.Context, wrong: _Wrong) -> Context:
 
 
 def request_to_pb(request: Request) -> pb.Request:
-    """Return the request as a message."""
+    """Return the request as a message. Raises InvalidRequest where a value fits into no message."""
+    try:
+        return _request_to_pb(request)
+    except (ValueError, OverflowError):  # protobuf's own words may quote the value
+        message = "holds a value that no message can hold: numbers must fit their fields, and texts must be Unicode"
+        raise InvalidRequest(Violation(field="request", message=message)) from None
+
+
+def _request_to_pb(request: Request) -> pb.Request:
     return pb.Request(
         prompt=_prompt_to_pb(request.prompt),
         generation=_generation_to_pb(request.generation),

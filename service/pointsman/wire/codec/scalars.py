@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+from typing import TypeVar
+
 from google.protobuf.duration_pb2 import Duration
 
 from pointsman.v1 import routing_pb2 as pb
+
+K = TypeVar("K", bound=IntEnum)
 
 _NANOS_PER_MS = 1_000_000
 
@@ -28,3 +33,8 @@ def ms_from_pb(duration: Duration) -> float:
 def money_to_pb(nano_usd: int) -> pb.Money:
     """Return an amount of nano-USD as a message."""
     return pb.Money(nano_usd=nano_usd)
+
+
+def known(kind: type[K], number: int) -> K:
+    """Return the member of that number, UNSPECIFIED where a newer server sent one that is not known here."""
+    return kind(number) if number in kind._value2member_map_ else kind(0)
