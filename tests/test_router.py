@@ -232,10 +232,10 @@ async def test_a_name_of_a_million_characters_is_refused_as_fast_as_a_short_one(
     """The nearest name is looked for on the event loop, so the time that it takes must not depend on what a caller sends."""
     router, request, took = build(), Request.of("hi", model="fast" * 250_000), []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(UnknownModel):
             await router.route(request, CALL)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
 
     assert min(took) < 0.02
 

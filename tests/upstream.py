@@ -137,6 +137,7 @@ class Upstream:
         self._tasks: set[asyncio.Task[None]] = set()
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)  # so that what was sent is what the client took, almost
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # so that a piece that was sent is not held back for the next one
         self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), sock=listening, ssl=self.tls)
         self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{listening.getsockname()[1]}/v1"
         return self

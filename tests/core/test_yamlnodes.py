@@ -445,11 +445,11 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.
     ],
 )
 def test_no_file_makes_the_reader_crash_or_wait(text: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     _, problems = parse(text, file="r.yaml")
 
     assert problems
-    assert time.perf_counter() - started < 0.8
+    assert time.process_time() - started < 0.8
 
 
 SAMPLE = """\

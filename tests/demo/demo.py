@@ -171,7 +171,7 @@ def wait_for_model(stub: RouterServiceStub, *, at_most_s: float = 20.0) -> None:
             if time.monotonic() < until and "UNHEALTHY" in str(error):
                 time.sleep(0.2)
                 continue
-            CONSOLE.print(f"[yellow]no embedded model here, so `builtin` answers alone: {error.details()}[/]")  # type: ignore[attr-defined]
+            CONSOLE.print(f"[yellow]no embedded model here, so `builtin` answers alone: {error.details()}[/]")
         return
 
 
@@ -185,9 +185,9 @@ def call(stub: RouterServiceStub, each: Ask) -> tuple[Line, pb.Decision | str]:
         line.ms = (time.perf_counter() - began) * 1000
         status = rpc_status.from_call(error)
         info = ErrorInfo()
-        line.code = error.code().name  # type: ignore[attr-defined]
+        line.code = error.code().name
         line.reason = next((info.reason for detail in (status.details if status else ()) if detail.Unpack(info)), "")
-        return line, str(error.details())  # type: ignore[attr-defined]
+        return line, str(error.details())
     line.ms = (time.perf_counter() - began) * 1000
     line.rule, line.reason = decision.rule.id, pb.DecisionReason.Name(decision.reason).removeprefix("DECISION_REASON_")
     line.model = completion.model or decision.chosen.model

@@ -48,8 +48,9 @@ class Context:
     def set_trailing_metadata(self, metadata: tuple[tuple[str, str], ...]) -> None:
         self.trailing = dict(metadata)
 
-    async def abort_with_status(self, status: Any) -> None:
-        self.trailing = dict(status.trailing_metadata)
+    async def abort(self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, Any], ...]) -> None:
+        del code, details
+        self.trailing = dict(trailing_metadata)
         self.status = Status.FromString(self.trailing["grpc-status-details-bin"])
         raise grpc.aio.AbortError
 

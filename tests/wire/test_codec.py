@@ -257,7 +257,7 @@ listed_models = st.builds(
     tags=st.lists(any_texts, max_size=3).map(tuple),
     context_window=counts,
     price=st.builds(Price, input=amounts, cached_input=amounts, cache_write=amounts, output=amounts, nominal=st.booleans()),
-    unavailable=st.none() | st.sampled_from(DropReason),
+    unavailable=st.none() | st.sampled_from([reason for reason in DropReason if reason]),
     ttft_ms=durations_ms,
     aliases=st.lists(any_texts, max_size=3).map(tuple),
 )

@@ -393,7 +393,7 @@ def test_a_flaw_underlines_the_whole_token(text: str, underlined: str) -> None:
         pytest.param("-" * DEEPEST + "a", DEEPEST - 1, id="signs"),
         pytest.param("[" * DEEPEST + "a" + "]" * DEEPEST, DEEPEST, id="lists"),
         pytest.param("f(" * DEEPEST + "a" + ")" * DEEPEST, 2 * DEEPEST, id="calls"),
-        pytest.param("a ? b : " * DEEPEST + "c", 8 * DEEPEST - 4, id="ternaries"),
+        pytest.param("a ? b : " * DEEPEST + "c", 8 * DEEPEST, id="ternaries"),
     ],
 )
 def test_nesting_is_capped(text: str, offset: int) -> None:
