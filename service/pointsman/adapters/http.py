@@ -5,7 +5,7 @@ Rules it keeps:
 - All that goes wrong is AttemptFailed, which holds neither text of the upstream nor headers of ours: the client's own errors carry both, so
   that none of them is its cause or context.
 - Nothing is awaited without an end, and nothing that an upstream sends grows without a bound.
-- It reads only when it is asked to. What a slow reader leaves unread stays upstream, but for some 400 KiB in the buffers on the way.
+- It reads only when it is asked to. What a slow reader leaves unread stays upstream, but for some 500 KiB in the buffers on the way.
 - A call that is not read to its end closes its connection; one that is read to its end leaves it for the next call.
 """
 
