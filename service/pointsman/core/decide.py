@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, Decision, Dropped
-from pointsman.core.drops import Terms, reasons_against
+from pointsman.core.drops import Terms, barred, unfit
 from pointsman.core.errors import refusal
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
@@ -40,9 +41,11 @@ _ORDER: dict[Strategy, Callable[[Candidate], tuple[float, ...]]] = {
 
 
 class _Offer(Struct, frozen=True):
-    """A candidate and the first reason against it, if there is one."""
+    """A model on offer: what to expect of it, and the first reason against it, if there is one."""
 
-    candidate: Candidate
+    model: Model
+    candidate: Candidate | None
+    """None where it is barred whatever it would take: most of a large catalog is, and an estimate costs more than all other checks."""
     dropped: Dropped | None
 
 
@@ -57,8 +60,10 @@ class _Trial(Struct, frozen=True, kw_only=True):
 
     def speaks_against(self, offer: _Offer) -> set[DropReason]:
         """Return every reason against a candidate, not just the first."""
-        model = self.terms.ruleset.catalog.models[offer.candidate.model]
-        return {drop.reason for drop in reasons_against(model, offer.candidate, self.terms, self.bar)}
+        reasons = {drop.reason for drop in barred(offer.model, self.terms)}
+        if offer.candidate is None:
+            return reasons
+        return reasons | {drop.reason for drop in unfit(offer.model, offer.candidate, self.terms, self.bar)}
 
 
 class _Choice(Struct, frozen=True, kw_only=True):
@@ -100,22 +105,28 @@ def _on_offer(route: Route, terms: Terms) -> tuple[str, ...]:
 
 def _offer(terms: Terms, model_id: str, bar: float) -> _Offer:
     model = terms.ruleset.catalog.models[model_id]
+    if (reason := next(barred(model, terms), None)) is not None:
+        return _Offer(model, None, reason)
     candidate = estimate(model, terms.facts, terms.market.state(model_id), terms.ruleset.defaults)
-    return _Offer(candidate, next(reasons_against(model, candidate, terms, bar), None))
+    return _Offer(model, candidate, next(unfit(model, candidate, terms, bar), None))
 
 
 def _note(offers: Iterable[_Offer], dropped: dict[str, Dropped]) -> None:
     """Bring `dropped` up to date: a later route may keep what an earlier one dropped, and the other way round."""
     for offer in offers:
         if offer.dropped is None:
-            dropped.pop(offer.candidate.model, None)
+            dropped.pop(offer.model.id, None)
         else:
-            dropped[offer.candidate.model] = offer.dropped
+            dropped[offer.model.id] = offer.dropped
+
+
+def _kept(offers: Iterable[_Offer]) -> list[Candidate]:
+    return [offer.candidate for offer in offers if offer.dropped is None and offer.candidate is not None]
 
 
 def _choose(trial: _Trial, dropped: dict[str, Dropped]) -> _Choice | None:
     route = trial.route
-    kept = sorted((offer.candidate for offer in trial.offers if offer.dropped is None), key=_ORDER[route.strategy])
+    kept = sorted(_kept(trial.offers), key=_ORDER[route.strategy])
     if kept:
         return _Choice(plan=_plan(kept, _fitting_fallbacks(trial, dropped)), reason=_reason(trial))
     if route.on_empty is OnEmpty.FALLBACK and (fitting := _fitting_fallbacks(trial, dropped)):
@@ -129,12 +140,12 @@ def _fitting_fallbacks(trial: _Trial, dropped: dict[str, Dropped]) -> list[Candi
     """Return the fallbacks that pass every drop. The route's own `min_quality` is not asked of them, the caller's accuracy is."""
     offers = [_offer(trial.terms, model, trial.terms.facts.request.accuracy) for model in trial.route.fallbacks]
     _note(offers, dropped)
-    return [offer.candidate for offer in offers if offer.dropped is None]
+    return _kept(offers)
 
 
 def _best_effort(trial: _Trial) -> list[Candidate]:
     """Return, as a list of at most one, the best of the candidates that nothing but quality and latency speaks against."""
-    able = [offer.candidate for offer in trial.offers if trial.speaks_against(offer) <= _SET_ASIDE]
+    able = [offer.candidate for offer in trial.offers if offer.candidate is not None and trial.speaks_against(offer) <= _SET_ASIDE]
     return sorted(able, key=_ORDER[Strategy.BEST])[:1]
 
 
@@ -176,7 +187,7 @@ def _baseline(chosen: Candidate, trial: _Trial) -> tuple[int, str]:
     It could have served if it was kept, or if nothing but its cost speaks against it.
     """
     models, tokens = trial.terms.ruleset.catalog.models, chosen.tokens
-    able = {chosen.model} | {offer.candidate.model for offer in trial.offers if _could_serve(offer, trial)}
+    able = {chosen.model} | {offer.model.id for offer in trial.offers if _could_serve(offer, trial)}
     return max((models[model].price.cost(input_tokens=tokens.input, output_tokens=tokens.output), model) for model in able)
 
 

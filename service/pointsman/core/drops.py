@@ -46,18 +46,34 @@ _NEEDS = {flags: frozenset(compress(CAPABILITIES, flags)) for flags in product((
 """The capabilities behind the three `needs_*` facts, looked up rather than built for every call."""
 
 
-def reasons_against(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[Dropped]:
-    """Yield every reason why the model may not serve, in the order of DropReason; nothing if it may.
+def barred(model: Model, terms: Terms) -> Iterator[Dropped]:
+    """Yield the reasons why the model may not serve that need no estimate of what it would take, in the order of DropReason."""
+    for constraint in terms.constraints:
+        if model.id not in constraint.permitted:
+            yield _dropped(model, DropReason.CONSTRAINT, f"constraint {constraint.ref.id}")
+            break
+    if terms.asked is not None and model.id not in terms.asked:
+        yield _dropped(model, DropReason.NOT_ASKED, f"the caller asked for {terms.facts.request.model}")
+    if missing := terms.facts.request.tags - model.tags:
+        yield _dropped(model, DropReason.TAGS, f"lacks the tags {', '.join(sorted(missing))}")
+    if missing := terms.capabilities - model.capabilities:
+        yield _dropped(model, DropReason.CAPABILITY, f"cannot do {', '.join(sorted(missing))}")
+    if not terms.market.state(model.id).has_credential:
+        yield _dropped(model, DropReason.NO_CREDENTIAL, f"the key of provider {model.provider} is not set")
 
-    `bar` is the least acceptable quality, 0..1. The first reason is the one to report; asking for more costs more.
-    """
-    for reason, detail in _against(model, candidate, terms, bar):
-        yield Dropped(model=model.id, reason=reason, detail=detail)
+
+def unfit(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[Dropped]:
+    """Yield the other reasons, in the order of DropReason; `bar` is the least acceptable quality, 0..1."""
+    for reason, detail in _unfit(model, candidate, terms, bar):
+        yield _dropped(model, reason, detail)
 
 
-def _against(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[tuple[DropReason, str]]:
-    yield from _not_allowed(model, terms)
-    yield from _not_able(model, candidate, terms)
+def _dropped(model: Model, reason: DropReason, detail: str) -> Dropped:
+    return Dropped(model=model.id, reason=reason, detail=detail)
+
+
+def _unfit(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[tuple[DropReason, str]]:
+    yield from _too_long(model, candidate, terms)
     yield from _too_dear(candidate, terms)
     if candidate.quality < bar:
         yield DropReason.QUALITY, f"quality {_apart(candidate.quality, '<', bar, digits=2)}"
@@ -69,22 +85,7 @@ def _against(model: Model, candidate: Candidate, terms: Terms, bar: float) -> It
         yield DropReason.CAPACITY, "it is full at present"
 
 
-def _not_allowed(model: Model, terms: Terms) -> Iterator[tuple[DropReason, str]]:
-    for constraint in terms.constraints:
-        if model.id not in constraint.permitted:
-            yield DropReason.CONSTRAINT, f"constraint {constraint.ref.id}"
-            break
-    if terms.asked is not None and model.id not in terms.asked:
-        yield DropReason.NOT_ASKED, f"the caller asked for {terms.facts.request.model}"
-    if missing := terms.facts.request.tags - model.tags:
-        yield DropReason.TAGS, f"lacks the tags {', '.join(sorted(missing))}"
-
-
-def _not_able(model: Model, candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
-    if missing := terms.capabilities - model.capabilities:
-        yield DropReason.CAPABILITY, f"cannot do {', '.join(sorted(missing))}"
-    if not terms.market.state(model.id).has_credential:
-        yield DropReason.NO_CREDENTIAL, f"the key of provider {model.provider} is not set"
+def _too_long(model: Model, candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
     tokens = candidate.tokens
     # The answer needs room for its median, or for what was asked where that is less; `tokens.output` is already the smaller of the two.
     needed = tokens.input_upper_bound + max(1, tokens.output)

@@ -18,7 +18,7 @@ from pointsman.core.quality import BASE_RATE, quality
 from pointsman.core.request import Prompt
 from pointsman.core.vocabulary import Role, Task
 
-LOOKED_AT = 400
+LOOKED_AT = 200
 CERTAIN_AT_MOST = 0.4
 
 SMALL, STRONG = 0.58, 0.88
