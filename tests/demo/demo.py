@@ -101,7 +101,7 @@ def asks() -> list[Ask]:
     json_ask.request.prompt.response_format.json = True
     fallback = ask("fallback", "Say hello to the harbour.")
     fallback.request.context.labels["demo"] = "fallback"
-    private = ask("personal data", "Greet Ann by her name.")
+    private = ask("private", "Greet Ann by her name.")
     private.request.context.labels["data"] = "personal"
     return [
         ask("chat", "Hello! How are you today?"),
@@ -114,10 +114,10 @@ def asks() -> list[Ask]:
         ask("long text", f"Summarize in two sentences: {LONG}"),
         json_ask,
         private,
-        ask("in a hurry", "Good evening!", max_time_to_first_token=Duration(nanos=50_000_000)),
-        ask("decide only", "Prove that there are infinitely many primes.", method="Route"),
+        ask("in a hurry", "Good evening!", max_time_to_first_token=Duration(nanos=200_000_000)),
+        ask("decide", "Prove that there are infinitely many primes.", method="Route"),
         fallback,
-        ask("high accuracy", "Which treaty ended the Thirty Years' War?", accuracy=0.95, tags=["onprem"]),
+        ask("accuracy", "Which treaty ended the Thirty Years' War?", accuracy=0.95, tags=["onprem"]),
         ask("tiny budget", f"Tell me about this: {LONG}", refused=True, max_total_tokens=60),
         ask("impossible", "What do you see from up there?", refused=True, tags=["on-the-moon"]),
     ]
@@ -231,8 +231,8 @@ def streamed(stub: RouterServiceStub, each: Ask) -> tuple[pb.Decision, pb.Comple
 def table(lines: list[Line]) -> None:
     """Show what became of every prompt."""
     shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-    right = ("hard", "tokens", "cost", "baseline", "ms")
-    for column in ("prompt", "task", "hard", "rule", "model", "why", "tokens", "cost", "baseline", "ms"):
+    right = ("hard", "tokens", "cost", "base", "ms")
+    for column in ("prompt", "task", "hard", "rule", "model", "why", "tokens", "cost", "base", "ms"):
         shown.add_column(
             column,
             justify="right" if column in right else "left",
@@ -283,8 +283,8 @@ def closer_look(results: list[tuple[Ask, Line, pb.Decision | str]]) -> None:
     CONSOLE.rule("a refusal that helps", align="left")
     CONSOLE.print(next(str(outcome) for each, _, outcome in results if each.kind == "tiny budget"), soft_wrap=True, markup=False)
     CONSOLE.rule("why that model for the proof?", align="left")
-    if "decide only" in decisions:
-        show.explained(decision_from_pb(decisions["decide only"]))
+    if "decide" in decisions:
+        show.explained(decision_from_pb(decisions["decide"]))
 
 
 def write_json(lines: list[Line]) -> None:

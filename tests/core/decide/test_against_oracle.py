@@ -38,9 +38,7 @@ BARS = (0.5, 0.6, 0.8, 0.95, "request.accuracy", "features.complexity > 0.5 ? 0.
 QUALITIES = (0.3, 0.5, 0.6, 0.7, 0.7, 0.8, 0.95)
 
 MUST_OCCUR = (
-    {
-        f"dropped: {reason.name}" for reason in DropReason if reason not in (DropReason.UNSPECIFIED, DropReason.TENANT)
-    }  # there are no tenants yet
+    {f"dropped: {reason.name}" for reason in set(DropReason) - {DropReason.UNSPECIFIED, DropReason.TENANT}}  # there are no tenants yet
     | {f"decided: {reason}" for reason in ("RULE_MATCH", "DEFAULT", "CALLER_MODEL", "ON_EMPTY_FALLBACK", "BEST_EFFORT")}
     | {f"refused: {kind}" for kind in ("NoEligibleModel", "ConstrainedOut", "ContextTooLong", "BudgetExhausted", "AllUnavailable")}
     | {f"strategy: {strategy.value}, {n} planned" for strategy in Strategy for n in (1, 2, 3, 4)}

@@ -356,6 +356,18 @@ def test_an_operator_reaches_over_the_parentheses_of_its_operands(text: str, exp
         pytest.param("['a']['b']", 5, "only labels can be looked up with [ ]", "", id="a key of a list"),
         pytest.param("request.labels['a'", 18, "']' is expected after the key, but the expression ends", "", id="a key that does not end"),
         pytest.param("request.labels['a', 'b']", 18, "']' is expected after the key, found ','", "", id="two keys"),
+        # What CEL cannot read either
+        pytest.param("f(1,)", 4, "unexpected ')'", "", id="a comma behind the last argument"),
+        pytest.param(
+            "request.labels.in", 15, "a name is expected after '.'", 'request.labels["data-class"]', id="a key that is an operator"
+        ),
+        pytest.param("request.labels.true == 'a'", 15, "a name is expected after '.'", "in brackets", id="a key that is a constant"),
+        pytest.param(
+            "a ? b ? c : d : e", 6, "':' is expected between the two values of '? :', found '?'", "", id="a ternary in the middle"
+        ),
+        pytest.param("0X1F", 1, "unexpected 'X1F'", "", id="a capital X"),
+        pytest.param("'a\rb'", 0, "the string that begins here does not end", "", id="a carriage return inside"),
+        pytest.param(r"r'it\'s'", 7, "the string that begins here does not end", "", id="a quote in a raw string"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place_and_a_way_out(text: str, offset: int, message: str, help_: str) -> None:
