@@ -5,6 +5,7 @@ A line holds the fields that are declared here and no others, none of which can 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import traceback
@@ -17,6 +18,9 @@ from msgspec import Struct
 
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
+
+FLUSH_S = 0.1
+"""A system call for each line would be a tenth of what the line is about."""
 
 
 class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="call"):
@@ -71,15 +75,19 @@ class Log:
         self._out = sys.stderr.buffer if out is None else out
         self._now = now
         self._encoder = msgspec.json.Encoder()
+        self._flushing: asyncio.TimerHandle | None = None
 
     def call(self, record: CallRecord) -> None:
-        """Write the line of a call that has ended."""
+        """Write the line of a call that has ended; it is on its way within FLUSH_S, together with those of other calls."""
         record.time = self._time()
         self._write(record)
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
 
     def note(self, message: str, *, level: str = "info") -> None:
         """Write a line about the process."""
         self._write(Note(time=self._time(), level=level, message=message))
+        self._flush()
 
     def unexpected(self, record: CallRecord, error: BaseException) -> None:
         """Write where an error that nobody foresaw was raised. Its message is left out: it may quote the prompt."""
@@ -92,6 +100,11 @@ class Log:
 
     def _write(self, line: Struct) -> None:
         self._out.write(self._encoder.encode(line) + b"\n")
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self._flushing = None
         self._out.flush()
 
 

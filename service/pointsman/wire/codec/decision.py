@@ -8,24 +8,29 @@ from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped
 from pointsman.core.facts import FeatureFacts, TokenFacts
 from pointsman.core.vocabulary import DecisionReason, DropReason, RuleOutcome, TokenCountMethod
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_fields
+from pointsman.wire.codec.scalars import known, ms_from_pb, ms_to_fields
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
+
+
+Fields = dict[str, object]
+"""Fields of a nested message by name. protobuf fills them in place, where it would copy a message made first; a decision nests some
+thirty messages, so this is half of what it costs to encode one."""
 
 
 def decision_to_pb(decision: Decision) -> pb.Decision:
     """Return the decision as a message."""
     return pb.Decision(
         id=decision.id,
-        chosen=_candidate_to_pb(decision.chosen),
-        fallbacks=[_candidate_to_pb(candidate) for candidate in decision.fallbacks],
+        chosen=_candidate_fields(decision.chosen),
+        fallbacks=[_candidate_fields(candidate) for candidate in decision.fallbacks],
         rule=_rule_to_pb(decision.rule),
         ruleset_revision=decision.revision,
         reason=decision.reason,
-        facts=_facts_to_pb(decision.features, decision.tokens),
+        facts=_facts_fields(decision.features, decision.tokens),
         dropped=[pb.DroppedCandidate(model=drop.model, reason=drop.reason, detail=drop.detail) for drop in decision.dropped],
-        baseline_cost=money_to_pb(decision.baseline_cost),
+        baseline_cost={"nano_usd": decision.baseline_cost},
         explanation=None if decision.explanation is None else explanation_to_pb(decision.explanation),
     )
 
@@ -47,15 +52,14 @@ def decision_from_pb(message: pb.Decision) -> Decision:
     )
 
 
-def _candidate_to_pb(candidate: Candidate) -> pb.Candidate:
-    # Nested messages as dicts: protobuf fills them in place, where it would copy messages that were made first. A decision has up to four.
+def _candidate_fields(candidate: Candidate) -> Fields:
     tokens = candidate.tokens
-    return pb.Candidate(
-        model=candidate.model,
-        provider=candidate.provider,
-        upstream_model=candidate.upstream,
-        quality=candidate.quality,
-        tokens={
+    fields: Fields = {
+        "model": candidate.model,
+        "provider": candidate.provider,
+        "upstream_model": candidate.upstream,
+        "quality": candidate.quality,
+        "tokens": {
             "input": tokens.input,
             "input_upper_bound": tokens.input_upper_bound,
             "method": tokens.method,
@@ -63,19 +67,15 @@ def _candidate_to_pb(candidate: Candidate) -> pb.Candidate:
             "output_p90": tokens.output_p90,
             "output_cap": tokens.output_cap,
         },
-        expected_cost={"nano_usd": candidate.expected_cost},
-        max_cost={"nano_usd": candidate.max_cost},
-        expected_latency=ms_to_fields(candidate.expected_latency_ms),
-        expected_time_to_first_token=ms_to_fields(candidate.expected_ttft_ms),
-        affinity=_affinity_to_pb(candidate),
-    )
-
-
-def _affinity_to_pb(candidate: Candidate) -> pb.CacheAffinity | None:
-    if not candidate.cached_tokens and candidate.switch_cost is None:
-        return None
-    cost = None if candidate.switch_cost is None else money_to_pb(candidate.switch_cost)
-    return pb.CacheAffinity(expected_cached_tokens=candidate.cached_tokens, switch_cost=cost)
+        "expected_cost": {"nano_usd": candidate.expected_cost},
+        "max_cost": {"nano_usd": candidate.max_cost},
+        "expected_latency": ms_to_fields(candidate.expected_latency_ms),
+        "expected_time_to_first_token": ms_to_fields(candidate.expected_ttft_ms),
+    }
+    if candidate.cached_tokens or candidate.switch_cost is not None:
+        cost = {} if candidate.switch_cost is None else {"switch_cost": {"nano_usd": candidate.switch_cost}}
+        fields["affinity"] = {"expected_cached_tokens": candidate.cached_tokens, **cost}
+    return fields
 
 
 def _candidate_from_pb(message: pb.Candidate) -> Candidate:
@@ -110,22 +110,22 @@ def _rule_from_pb(message: pb.RuleRef) -> RuleRef:
     return RuleRef(id=message.id, file=message.file, line=message.line, why=message.why)
 
 
-def _facts_to_pb(features: FeatureFacts, tokens: TokenFacts) -> pb.Facts:
-    return pb.Facts(
-        complexity=features.complexity,
-        gain=features.gain,
-        confidence=features.confidence,
-        task=features.task,
-        subject=features.subject,
-        tokens=pb.TokenEstimate(
-            input=tokens.input,
-            input_upper_bound=tokens.input,
-            method=tokens.method,
-            output=tokens.output,
-            output_p90=tokens.output_p90,
-            output_cap=tokens.output_max or 0,
-        ),
-    )
+def _facts_fields(features: FeatureFacts, tokens: TokenFacts) -> Fields:
+    return {
+        "complexity": features.complexity,
+        "gain": features.gain,
+        "confidence": features.confidence,
+        "task": features.task,
+        "subject": features.subject,
+        "tokens": {
+            "input": tokens.input,
+            "input_upper_bound": tokens.input,
+            "method": tokens.method,
+            "output": tokens.output,
+            "output_p90": tokens.output_p90,
+            "output_cap": tokens.output_max or 0,
+        },
+    }
 
 
 def _features_from_pb(message: pb.Facts) -> FeatureFacts:
