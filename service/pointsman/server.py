@@ -42,8 +42,8 @@ READINESS = ("", *SERVICES, "readiness")
 """The names under which health is asked for that say: send calls here."""
 
 
-LAST_WORDS_S = 0.1
-"""For those who watch the health to hear that it ends."""
+LAST_WORDS_S = 0.2
+"""For answers to leave, and for those who watch the health to hear that it ends."""
 
 
 class CannotListen(Exception):
@@ -110,14 +110,24 @@ def _on_signals(log: Log) -> _Stop:
 
 
 async def _drain(server: grpc.aio.Server, checks: health.aio.HealthServicer, boundary: Boundary, stop: _Stop, grace_s: float) -> None:
-    """Finish the calls under way, for as long as the grace period; those who only watch the health are not waited for."""
+    """Finish the calls under way, for as long as the grace period; those who only watch the health are not waited for.
+
+    For a moment new calls are still answered, with UNAVAILABLE: what arrives once grpc stops is cancelled, which callers do not try again.
+    """
+    boundary.refuse_new_calls()
     for name in READINESS:
         await checks.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-    stopping = asyncio.create_task(server.stop(grace_s))
     await asyncio.sleep(LAST_WORDS_S)
-    ends = (stopping, asyncio.create_task(boundary.idle()), asyncio.create_task(stop.wait_again()))
+    stopping = asyncio.create_task(server.stop(grace_s))
+    ends = (stopping, asyncio.create_task(_all_answered(boundary)), asyncio.create_task(stop.wait_again()))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     await server.stop(None)
     for end in ends[1:]:
         end.cancel()
     await stopping
+
+
+async def _all_answered(boundary: Boundary) -> None:
+    """Wait until no call is under way, and the last answers have left."""
+    await boundary.idle()
+    await asyncio.sleep(LAST_WORDS_S)

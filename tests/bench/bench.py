@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from pointsman.v1 import router_service_pb2 as router_pb
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fakes import catalog_yaml, facts_of, model_yaml
 
+HERE = Path(__file__).parent
+ROUTER = "/pointsman.v1.RouterService"
 PAIRS = 5
 PROMPT = "Please summarize the following notes about the quarterly planning meeting. " * 14
 """About 1 KB."""
@@ -56,7 +59,7 @@ class Figure:
 
 def main() -> int:
     """Measure, print, and write JSON where BENCH_JSON names a file; 1 if a target is missed."""
-    figures = [*pure(), *served()]
+    figures = [*pure(), *served(), *completed()]
     _show(figures)
     missed = [figure for figure in figures if figure.met is False]
     return 1 if missed else 0
@@ -104,10 +107,10 @@ def served() -> list[Figure]:
         payload = request.SerializeToString()
         began = time.monotonic()
         serve = ["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder]
-        echo = [str(Path(__file__).parent / "echo.py")]
+        echo = [str(HERE / "echo.py")]
         with running(serve) as (pid, address), running(echo) as (echo_pid, echo_address):
             ready_s = time.monotonic() - began
-            route = Target(pid, address, "/pointsman.v1.RouterService/Route", payload)
+            route = Target(pid, address, f"{ROUTER}/Route", payload)
             bare = Target(echo_pid, echo_address, "/bench.Echo/Echo", payload)
             for target in (route, bare):
                 cpu_per_call(target, 1_000)
@@ -120,6 +123,47 @@ def served() -> list[Figure]:
         Figure("start to ready", ready_s, "s", 1.5),
         Figure("memory after load", memory, "MB", 200),
     ]
+
+
+def completed() -> list[Figure]:
+    """Return what a Complete costs a server against a minimal proxy to the same upstream, and what a piece of a stream costs it."""
+    few, many = 20, 220
+    request = router_pb.CompleteRequest()
+    request.request.prompt.text = PROMPT
+    payload = request.SerializeToString()
+
+    def target(served: tuple[int, str], method: str) -> Target:
+        return Target(served[0], served[1], f"{ROUTER}/{method}", payload)
+
+    with ExitStack() as stack:
+        _, near = stack.enter_context(running([str(HERE / "provider.py"), str(few)]))
+        _, far = stack.enter_context(running([str(HERE / "provider.py"), str(many)]))
+        served = stack.enter_context(_serving_models_at(near))
+        whole, short = target(served, "Complete"), target(served, "StreamComplete")
+        long = target(stack.enter_context(_serving_models_at(far)), "StreamComplete")
+        bare = target(stack.enter_context(running([str(HERE / "proxy.py"), f"http://{near}/v1"])), "Complete")
+        for each in (whole, bare, short, long):
+            cpu_per_call(each, 320)
+        pairs = [(cpu_per_call(bare, 3_200), cpu_per_call(whole, 3_200)) for _ in range(PAIRS)]
+        streams = [(cpu_per_call(short, 640), cpu_per_call(long, 320)) for _ in range(PAIRS)]
+    return [
+        Figure("minimal proxy, CPU per call", statistics.median(a for a, _ in pairs), "us"),
+        Figure("Complete, CPU per call", statistics.median(b for _, b in pairs), "us"),
+        Figure("Complete CPU / minimal proxy CPU", statistics.median(b / a for a, b in pairs), "", 1.2),
+        Figure("one piece of a stream, CPU", statistics.median((b - a) / (many - few) for a, b in streams), "us"),
+    ]
+
+
+@contextmanager
+def _serving_models_at(upstream: str) -> Iterator[tuple[int, str]]:
+    """Run a server whose only provider is the upstream, and yield its process id and address."""
+    provider = f"{{api: openai, base_url: 'http://{upstream}/v1', internal: true}}"
+    with tempfile.TemporaryDirectory() as folder:
+        models, routing = rules_of(30)
+        Path(folder, "models.yaml").write_text(models.replace("{api: builtin}", provider))
+        Path(folder, "routing.yaml").write_text(routing)
+        with running(["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder]) as served:
+            yield served
 
 
 def _ruleset(routes: int) -> Ruleset:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.adapters.embedded import KNOWN
 from pointsman.client import Client
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.errors import NoEligibleModel, PointsmanError, UpstreamUnavailable
 from pointsman.core.request import Generation, Request
-from pointsman.offline import KNOWN
 from pointsman.settings import Settings
 
 MODEL = "smollm2-135m"
@@ -97,7 +97,7 @@ async def until_another(server: Server, child: int) -> float:
 async def is_gone(pid: int, *, within_s: float) -> bool:
     """Return whether a process ends within so many seconds."""
     until = time.monotonic() + within_s
-    while (alive := runs(pid)) and time.monotonic() < until:
+    while (alive := runs(pid)) and time.monotonic() < until:  # noqa: ASYNC110  # as above
         await asyncio.sleep(0.05)
     return not alive
 

@@ -13,8 +13,9 @@
     │  └─ AllUnavailable         every model fails or is full at present
     ├─ DeadlineTooShort          the caller left too little time to begin
     ├─ DeadlinePassed            time was up before an answer came
-    ├─ UpstreamUnavailable       every attempt failed; `attempts` says how
+    ├─ UpstreamUnavailable       every attempt failed; the message says how each
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
+    ├─ Ending                    the server is about to end; another one will serve
     ├─ NotYet                    a later version will do this
     └─ ServerError               the server failed in a way that it does not tell; only the client raises it
 
@@ -112,6 +113,10 @@ class StreamInterrupted(PointsmanError):
     def __init__(self, message: str, *, emitted_tokens: int = 0) -> None:
         super().__init__(message)
         self.emitted_tokens = emitted_tokens
+
+
+class Ending(PointsmanError):
+    """The server has been asked to end, and takes no more calls."""
 
 
 class NotYet(PointsmanError):

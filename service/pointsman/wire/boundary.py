@@ -22,7 +22,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from pointsman.core.errors import MalformedMessage, PointsmanError, Violation
+from pointsman.core.errors import Ending, MalformedMessage, PointsmanError, Violation
 from pointsman.ports import Clock
 from pointsman.router import Call
 from pointsman.telemetry import CallRecord, Log
@@ -61,13 +61,14 @@ class Boundary:
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._ending = False
 
     def unary(self, method: str, kind: type[M], handle: Handle[M, R]) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and one response."""
 
         async def serve(message: M | _Unparsed[M], context: Context) -> R | None:
             async with _Served(self, method, context) as served:
-                return await handle(_parsed(message), served.call, served.record)
+                return await handle(self._admitted(message), served.call, served.record)
             return None  # not reached: a call that failed has been aborted
 
         return grpc.unary_unary_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
@@ -76,11 +77,24 @@ class Boundary:
         """Return the handler of a method with one request and a stream of responses."""
 
         async def serve(message: M | _Unparsed[M], context: Context) -> AsyncGenerator[R, None]:
-            async with _Served(self, method, context) as served, aclosing(_opened(handle, message, served)) as responses:
+            async with _Served(self, method, context) as served, aclosing(self._opened(handle, message, served)) as responses:
                 async for response in responses:
                     yield response
 
         return grpc.unary_stream_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
+
+    def _opened(self, handle: HandleStream[M, R], message: M | _Unparsed[M], served: _Served) -> AsyncGenerator[R, None]:
+        return handle(self._admitted(message), served.call, served.record)
+
+    def _admitted(self, message: M | _Unparsed[M]) -> M:
+        """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
+        if self._ending:
+            raise Ending("this server is about to end; call another one, or again in a moment")
+        return _parsed(message)
+
+    def refuse_new_calls(self) -> None:
+        """Answer calls that begin from now on with UNAVAILABLE, which callers try elsewhere; those under way go on."""
+        self._ending = True
 
     async def idle(self) -> None:
         """Wait until no call is under way."""
@@ -91,11 +105,14 @@ class Boundary:
         self._under_way += 1
         self._idle.clear()
 
-    async def ended(self, served: _Served, error: BaseException | None) -> None:
-        """Write the log line, and turn an error into a status. Raises what grpc raises to end a call."""
+    def left(self) -> None:
+        """Count a call that has ended."""
         self._under_way -= 1
         if not self._under_way:
             self._idle.set()
+
+    async def ended(self, served: _Served, error: BaseException | None) -> None:
+        """Write the log line, and turn an error into a status. Raises what grpc raises to end a call."""
         record, context = served.record, served.context
         record.ms = round((self._clock.monotonic() - served.started) * 1000, 3)
         record.revision = record.revision or self._revision()
@@ -146,7 +163,10 @@ class _Served:
         return self
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        await self._boundary.ended(self, error)
+        try:
+            await self._boundary.ended(self, error)
+        finally:
+            self._boundary.left()
 
 
 def _parser(kind: type[M]) -> Callable[[bytes], M | _Unparsed[M]]:
@@ -170,10 +190,6 @@ def _parsed(message: M | _Unparsed[M]) -> M:
 
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
-
-
-def _opened(handle: HandleStream[M, R], message: M | _Unparsed[M], served: _Served) -> AsyncGenerator[R, None]:
-    return handle(_parsed(message), served.call, served.record)
 
 
 def is_request_id(text: str) -> bool:

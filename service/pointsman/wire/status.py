@@ -38,6 +38,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
     errors.UpstreamUnavailable: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     errors.StreamInterrupted: (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED"),
+    errors.Ending: (grpc.StatusCode.UNAVAILABLE, "ENDING"),
     errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),
     errors.ServerError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
 }
@@ -124,7 +125,7 @@ def _details(error: PointsmanError) -> list[Message]:
             return [details.PreconditionFailure(violations=violations_of)]
         case errors.BudgetExhausted():
             return [details.QuotaFailure(violations=[details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])])]
-        case errors.AllUnavailable() | errors.UpstreamUnavailable():
+        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Ending():
             return [details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))]
         case _:
             return []

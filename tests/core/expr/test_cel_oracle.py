@@ -2,8 +2,8 @@
 
 Known differences, each with a test: `has(x.labels["k"])` (CEL wants a dotted key there; it is asked `"k" in x.labels` instead), integers that outgrow
 64 bits (an error in CEL), integers from 2^53 on compared with doubles (Google's CEL rounds them, we do not), and raw strings that end with a
-backslash (Google's CEL lexes and then refuses them). CEL's checker refuses to compare an
-int with a double where it can see both types; its evaluator compares them as numbers, so there it is asked without its checker.
+backslash (Google's CEL lexes and then refuses them). CEL's checker refuses to compare an int with a double where it can see both types; its
+evaluator compares them as numbers, so there it is asked without its checker.
 """
 
 from __future__ import annotations

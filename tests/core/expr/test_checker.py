@@ -274,6 +274,7 @@ UNKNOWN_NAME = "facts are written group.name; strings are written in quotes"
         pytest.param(r"request.tenant.matches(«r'(a)\1'»)", r"the pattern is no RE2 regular expression: invalid escape sequence: \1", "", id="back reference"),
         pytest.param("request.tenant.matches(«'(?=a)'»)", "the pattern is no RE2 regular expression", "", id="look-ahead"),
         pytest.param("request.tenant.matches(«'((a{100}){100}){100}'»)", "the pattern is no RE2 regular expression", "", id="pattern too large"),
+        pytest.param(r"request.tenant.matches(«r'(\pL{100}){2}'»)", "the pattern is no RE2 regular expression: pattern too large", "", id="pattern that RE2 alone would take"),
         # Ranges and enums
         pytest.param("features.gain > «70»", "70 is outside the range of features.gain (0..1); this is always false", "", id="above"),
         pytest.param("features.gain <= «1.01»", "1.01 is outside the range of features.gain (0..1); this is always true", "", id="above, true"),

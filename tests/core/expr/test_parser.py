@@ -424,6 +424,11 @@ def test_nesting_up_to_the_cap_is_fine(opening: str, closing: str) -> None:
     parse(opening * (DEEPEST - 1) + "a" + closing * (DEEPEST - 1))
 
 
+def test_what_stands_side_by_side_is_not_nested() -> None:
+    for operand in ("(a)", "!a", "f(a)", "[a]", "(a ? b : c)"):
+        parse(" && ".join([operand] * 2 * DEEPEST))
+
+
 def test_operators_in_a_row_are_capped() -> None:
     parse("a" + "+a" * DEEPEST)
 

@@ -31,6 +31,13 @@ from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.scalars import money_to_pb, ms_from_pb, ms_to_pb
 
 MOST_LABELS = 64
+MOST_MESSAGES = 4_096
+MOST_PARTS = 8_192
+"""Of all messages together."""
+MOST_TOOLS = 512
+MOST_NAMES = 64
+"""Of stops, capabilities and tags, each. A few bytes of wire make a value of Python, so eight megabytes could make minutes of work."""
+MOST_VIOLATIONS = 100
 
 T = TypeVar("T")
 
@@ -59,7 +66,14 @@ class _Wrong:
         self.violations: list[Violation] = []
 
     def add(self, path: str, message: str) -> None:
-        self.violations.append(Violation(field=f"request.{path}", message=message))
+        if len(self.violations) < MOST_VIOLATIONS:
+            self.violations.append(Violation(field=f"request.{path}", message=message))
+
+    def fits(self, number: int, most: int, path: str) -> bool:
+        """Return whether a list is short enough to be looked at, and note it if not."""
+        if number > most:
+            self.add(path, f"must be at most {most}, found {number}")
+        return number <= most
 
     def unless(self, fits: bool, path: str, message: str) -> None:
         if not fits:
@@ -71,6 +85,8 @@ def _optional(message: Pb, field: str, read: Callable[[], T]) -> T | None:
 
 
 def _prompt(message: pb.Prompt, wrong: _Wrong) -> Prompt:
+    if not _is_short(message, wrong):
+        return Prompt(messages=())
     messages = [_message(item, f"prompt.messages[{index}]", wrong) for index, item in enumerate(message.messages)]
     if message.text:
         messages.append(Message(role=Role.USER, parts=(message.text,)))
@@ -80,6 +96,14 @@ def _prompt(message: pb.Prompt, wrong: _Wrong) -> Prompt:
         messages=tuple(messages),
         tools=tuple(_tool(tool, f"prompt.tools[{index}]", wrong) for index, tool in enumerate(message.tools)),
         response_format=_response_format(message.response_format, wrong) if message.HasField("response_format") else None,
+    )
+
+
+def _is_short(message: pb.Prompt, wrong: _Wrong) -> bool:
+    return (
+        wrong.fits(len(message.messages), MOST_MESSAGES, "prompt.messages")
+        and wrong.fits(sum(len(item.parts) for item in message.messages), MOST_PARTS, "prompt.messages.parts")
+        and wrong.fits(len(message.tools), MOST_TOOLS, "prompt.tools")
     )
 
 
@@ -156,14 +180,15 @@ def _generation(message: pb.Generation, wrong: _Wrong) -> Generation:
     wrong.unless(length is None or length >= 1, "generation.max_output_tokens", f"must be at least 1, found {length}")
     wrong.unless(temperature is None or 0 <= temperature <= 2, "generation.temperature", f"must be between 0 and 2, found {temperature}")
     wrong.unless(top_p is None or 0 <= top_p <= 1, "generation.top_p", f"must be between 0 and 1, found {top_p}")
-    for index, stop in enumerate(message.stop):
+    stops = message.stop if wrong.fits(len(message.stop), MOST_NAMES, "generation.stop") else ()
+    for index, stop in enumerate(stops):
         wrong.unless(bool(stop), f"generation.stop[{index}]", "is empty")
     return Generation(
         max_output_tokens=length,
         temperature=temperature,
         top_p=top_p,
         seed=_optional(message, "seed", lambda: message.seed),
-        stop=tuple(message.stop),
+        stop=tuple(stops),
     )
 
 
@@ -174,13 +199,15 @@ def _requirements(message: pb.Requirements, wrong: _Wrong) -> Requirements:
     wrong.unless(accuracy is None or 0 <= accuracy <= 1, "requirements.accuracy", f"must be between 0 and 1, found {accuracy}")
     wrong.unless(tokens is None or tokens >= 1, "requirements.max_total_tokens", f"must be at least 1, found {tokens}")
     wrong.unless(cost is None or cost >= 0, "requirements.max_cost.nano_usd", f"must not be negative, found {cost}")
-    for index, capability in enumerate(message.capabilities):
+    capabilities = message.capabilities if wrong.fits(len(message.capabilities), MOST_NAMES, "requirements.capabilities") else ()
+    tags = message.tags if wrong.fits(len(message.tags), MOST_NAMES, "requirements.tags") else ()
+    for index, capability in enumerate(capabilities):
         wrong.unless(
             capability in CAPABILITIES,
             f"requirements.capabilities[{index}]",
             f"must be one of {', '.join(CAPABILITIES)}, found {capability[:40]!r}",
         )
-    for index, tag in enumerate(message.tags):
+    for index, tag in enumerate(tags):
         wrong.unless(bool(tag), f"requirements.tags[{index}]", "is empty")
     return Requirements(
         accuracy=accuracy,
@@ -188,8 +215,8 @@ def _requirements(message: pb.Requirements, wrong: _Wrong) -> Requirements:
         max_cost=cost,
         max_latency_ms=_limit(message, "max_latency", wrong),
         max_ttft_ms=_limit(message, "max_time_to_first_token", wrong),
-        capabilities=frozenset(message.capabilities),
-        tags=frozenset(message.tags),
+        capabilities=frozenset(capabilities),
+        tags=frozenset(tags),
         model=message.model,
     )
 
@@ -204,8 +231,7 @@ def _limit(message: pb.Requirements, field: str, wrong: _Wrong) -> float | None:
 
 
 def _context(message: pb.Context, wrong: _Wrong) -> Context:
-    labels = dict(message.labels)
-    wrong.unless(len(labels) <= MOST_LABELS, "context.labels", f"must be at most {MOST_LABELS}, found {len(labels)}")
+    labels = dict(message.labels) if wrong.fits(len(message.labels), MOST_LABELS, "context.labels") else {}
     if not all(map(_LABEL_KEY.fullmatch, labels)):
         wrong.add("context.labels", f"keys must match {_LABEL_KEY.pattern}")
     return Context(session_id=message.session_id, user_id=message.user_id, labels=labels)
