@@ -36,7 +36,9 @@ from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, STRING, Type, agre
 from pointsman.core.facts import FACTS, LABELS, Facts, FactSpec, everything
 
 cel = pytest.importorskip(
-    "cel_expr_python.cel", reason="cel-expr-python, Google's CEL, has no wheel for this machine: nothing to compare with"
+    "cel_expr_python.cel",
+    exc_type=ImportError,
+    reason="cel-expr-python, Google's CEL, has no wheel for this machine: nothing to compare with",
 )
 
 SOAK = "POINTSMAN_TEST_SOAK" in os.environ
@@ -695,6 +697,9 @@ def test_the_table_of_values_holds_in_cel(case: dict[str, Any]) -> None:
         pytest.param("has(request.labels.null) && request.labels.null == 'a'", id="the key null"),
         pytest.param("true ? true ? 1 : 2 : 3", id="a ternary in the middle of another"),
         pytest.param("request.tenant == 'a\rb'", id="a carriage return in a string"),
+        pytest.param('request.tenant == "a\rb"', id="a carriage return in double quotes"),
+        pytest.param("request.tenant == r'a\rb'", id="a carriage return in a raw string"),
+        pytest.param('request.tenant == r"a\rb"', id="a carriage return in a raw string, double quotes"),
         pytest.param("tokens.input > 0X1F", id="hexadecimal with a capital X"),
         pytest.param(r"request.tenant == r'\''", id="an escaped quote in a raw string"),
     ],

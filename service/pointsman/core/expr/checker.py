@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pointsman.core.diagnostics import did_you_mean
+from pointsman.core.expr.growth import LARGEST, growth
 from pointsman.core.expr.guards import NOTHING, Present, proves
 from pointsman.core.expr.patterns import flaw_of_pattern
 from pointsman.core.expr.syntax import Binary, Call, Conditional, Flaw, ListOf, Literal, Logical, Name, Node, Unary
@@ -27,6 +28,8 @@ class Scope:
 
     vars: Mapping[str, Type] = field(default_factory=dict)
     lists: Mapping[str, Type] = field(default_factory=dict)
+    growths: Mapping[str, int] = field(default_factory=dict)
+    """Of vars, as `growth` counts; 1 for those that are not here."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Checked:
     flaws: list[Flaw]
     types: dict[Node, Type]
     when_true: Present = NOTHING
+    growth: int = 1
 
     def type_of(self, node: Node) -> Type:
         return self.types.get(node, ANY)
@@ -50,7 +54,12 @@ def check(node: Node, scope: Scope, *, expected: Type | None, present: Present =
     found = checker.visit(node, present)
     if expected is not None and not agree(found, expected):
         checker.flaw(node, f"this is {found.described}, but {expected.described} is expected", _expected_help(found, expected))
-    return Checked(checker.flaws, checker.types, proves(node)[0])
+    grown = growth(node, scope.growths)
+    if grown > LARGEST:
+        checker.flaw(
+            node, f"the result may be made of {grown} values; {LARGEST} are allowed", "vars that multiply or join each other add up"
+        )
+    return Checked(checker.flaws, checker.types, proves(node)[0], grown)
 
 
 def _expected_help(found: Type, expected: Type) -> str:

@@ -102,6 +102,6 @@ def facts_in(expression: Expression, vars: dict[str, tuple[str, ...]]) -> tuple[
     """Return the names of the facts in an expression, in order, those of its vars included (`vars` holds theirs)."""
     found: dict[str, None] = {}
     for name in names(expression.node):
-        own = vars[name.parts[1]] if name.parts[0] == "vars" else (name.dotted,)
+        own = vars.get(name.parts[1], ()) if name.parts[0] == "vars" else (name.dotted,)
         found |= dict.fromkeys(own if name.parts[0] != "lists" else ())
     return tuple(found)

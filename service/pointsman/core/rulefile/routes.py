@@ -74,6 +74,7 @@ class RoutesReader:
         self._problems = problems
         self._scope_vars: dict[str, Type] = {}
         self._scope_lists: dict[str, Type] = {}
+        self._growths: dict[str, int] = {}
         self._ids: dict[str, RuleRef] = {}
         self._defaults_in = ""
         self._file = ""
@@ -95,7 +96,7 @@ class RoutesReader:
 
     @property
     def _scope(self) -> Scope:
-        return Scope(vars=self._scope_vars, lists=self._scope_lists)
+        return Scope(vars=self._scope_vars, lists=self._scope_lists, growths=self._growths)
 
     def _error(self, node: Node, message: str, help_: str = "") -> None:
         self._problems.append(problem_at(node, self._file, message, help_))
@@ -140,6 +141,7 @@ class RoutesReader:
         self._scope_vars[key.text] = written.expression.checked.type_of(written.expression.node)
         self.drafts.var_facts[key.text] = facts_in(written.expression, self.drafts.var_facts)
         self.drafts.vars[key.text] = written.expression
+        self._growths[key.text] = written.expression.checked.growth
 
     def _taken(self, key: Scalar, known: dict[str, Type], kind: str) -> bool:
         if key.text in known:
