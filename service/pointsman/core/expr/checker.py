@@ -56,9 +56,7 @@ def check(node: Node, scope: Scope, *, expected: Type | None, present: Present =
         checker.flaw(node, f"this is {found.described}, but {expected.described} is expected", _expected_help(found, expected))
     grown = growth(node, scope.growths)
     if grown > LARGEST:
-        checker.flaw(
-            node, f"the result may be made of {grown} values; {LARGEST} are allowed", "vars that multiply or join each other add up"
-        )
+        checker.flaw(node, f"the result may be made of {grown} values; {LARGEST} are allowed", "vars within vars add up")
     return Checked(checker.flaws, checker.types, proves(node)[0], grown)
 
 

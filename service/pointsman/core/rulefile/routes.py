@@ -136,7 +136,7 @@ class RoutesReader:
             return
         written = self._expressions.expression(node, self._scope, expected=None)
         if written is None:
-            self._scope_vars[key.text] = ANY  # poisoned: those who use it must not complain again
+            self._scope_vars[key.text], self._growths[key.text] = ANY, 0  # poisoned: those who use it must not complain again
             return
         self._scope_vars[key.text] = written.expression.checked.type_of(written.expression.node)
         self.drafts.var_facts[key.text] = facts_in(written.expression, self.drafts.var_facts)
