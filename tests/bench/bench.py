@@ -108,8 +108,9 @@ def served() -> list[Figure]:
         began = time.monotonic()
         serve = ["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder]
         echo = [str(HERE / "echo.py")]
-        with running(serve) as (pid, address), running(echo) as (echo_pid, echo_address):
+        with running(serve) as (pid, address):
             ready_s = time.monotonic() - began
+        with running(serve) as (pid, address), running(echo) as (echo_pid, echo_address):
             route = Target(pid, address, f"{ROUTER}/Route", payload)
             bare = Target(echo_pid, echo_address, "/bench.Echo/Echo", payload)
             for target in (route, bare):

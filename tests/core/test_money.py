@@ -75,6 +75,12 @@ def test_four_kinds_of_a_fraction_of_a_nano_dollar_each_make_one_not_four() -> N
     assert price.cost(input_tokens=3, output_tokens=1, cached_tokens=1, cache_write_tokens=1) == 1
 
 
+def test_nothing_is_cached_or_written_unless_it_is_said() -> None:
+    price = Price(input=2_000_000, cached_input=1, cache_write=1, output=1_000_000)
+
+    assert price.cost(input_tokens=3, output_tokens=4) == 10
+
+
 def test_usd_is_what_rules_compare_with() -> None:
     assert usd(20_000_000) == 0.02
 
