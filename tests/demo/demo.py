@@ -99,7 +99,7 @@ def asks() -> list[Ask]:
     """Return the prompts of the demo."""
     json_ask = ask("JSON", "Name two colours of the sea.")
     json_ask.request.prompt.response_format.json = True
-    fallback = ask("fallback", "Say hello to the harbour.")
+    fallback = ask("fallback", "Say hello to the harbour.", accuracy=0.1)
     fallback.request.context.labels["demo"] = "fallback"
     private = ask("private", "Greet Ann by her name.")
     private.request.context.labels["data"] = "personal"
@@ -160,7 +160,7 @@ def serving() -> Iterator[tuple[str, subprocess.Popen[str]]]:
                 process.wait(timeout=20)
 
 
-def wait_for_model(stub: RouterServiceStub, *, at_most_s: float = 20.0) -> None:
+def wait_for_model(stub: RouterServiceStub, *, at_most_s: float = 10.0) -> None:
     """Wait until the embedded model can be chosen, and say so if it cannot."""
     asked = RouteRequest(request=pb.Request(prompt=pb.Prompt(text="Hello"), requirements=pb.Requirements(model="smollm2-135m")))
     until = time.monotonic() + at_most_s
@@ -171,7 +171,7 @@ def wait_for_model(stub: RouterServiceStub, *, at_most_s: float = 20.0) -> None:
             if time.monotonic() < until and "UNHEALTHY" in str(error):
                 time.sleep(0.2)
                 continue
-            CONSOLE.print(f"[yellow]no embedded model here, so `builtin` answers alone: {error.details()}[/]")
+            CONSOLE.print("[yellow]no embedded model here, so `builtin` answers alone; `pointsman fetch` would bring it[/]")
         return
 
 

@@ -159,7 +159,8 @@ MOST_TOLD = 3
 def _told(dropped: tuple[Dropped, ...]) -> str:
     """Return the drops in words, by reason, the latest check first: what comes last in the order is nearest to fitting."""
     told = []
-    for reason in sorted({drop.reason for drop in dropped}, reverse=True):
+    reasons = {drop.reason for drop in dropped}
+    for reason in sorted(reasons - {DropReason.NOT_ASKED} or reasons, reverse=True):
         drops = [drop for drop in dropped if drop.reason is reason]
         named = "; ".join(f"{drop.model}: {drop.detail}" for drop in drops[:MOST_TOLD])
         more = f"; and {len(drops) - MOST_TOLD} more" if len(drops) > MOST_TOLD else ""
