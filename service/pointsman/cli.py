@@ -48,7 +48,9 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 
 def _serve(commands: Commands, settings: Settings) -> None:
-    variables = "\n".join(f"  {name:28} {says} Default: {default or 'none'}." for name, _, default, says in described())
+    variables = "\n".join(
+        f"  {name:28} {says} Default: {'off' if default is False else default}." for name, _, default, says in described()
+    )
     command = _command(
         commands, "serve", serve.serve, "Serve gRPC until SIGTERM.", epilog=f"settings, as environment variables:\n{variables}"
     )

@@ -126,16 +126,18 @@ def _value(value: object) -> str:
 
 def models(found: Sequence[ListedModel]) -> None:
     """Show the catalog with its state."""
-    table = _table(
-        "model", "provider", "tier", "window", "$ in / M", "$ out / M", "can", "tags", "now", numbers=("window", "$ in / M", "$ out / M")
-    )
+    columns = ("model", "provider", "tier", "window", "$ in/M", "$ out/M", "can", "tags", "now")
+    table = _table(*columns, numbers=("window", "$ in/M", "$ out/M"))
+    table.padding = (0, 1, 0, 0)
+    for column in (table.columns[0], table.columns[-1]):
+        column.no_wrap = True
     for model in found:
         price, nominal = model.price, "*" if model.price.nominal else ""
         table.add_row(
             escape(model.id),
             escape(model.provider),
             model.tier,
-            f"{model.context_window:,}",
+            _thousands(model.context_window),
             f"{dollars(price.input)}{nominal}",
             f"{dollars(price.output)}{nominal}",
             " ".join(model.capabilities),
@@ -146,6 +148,11 @@ def models(found: Sequence[ListedModel]) -> None:
     console.print(table)
     if any(model.price.nominal for model in found):
         console.print("[dim]* nominal: made up for a model that runs in process, so that costs can be compared[/]")
+
+
+def _thousands(tokens: int) -> str:
+    """Return a number of tokens as people speak of windows: "272k", "1.0M"."""
+    return f"{tokens / 1e6:.1f}M" if tokens >= 1_000_000 else f"{tokens // 1000}k"
 
 
 def rules_summary(ruleset: Ruleset, directory: Path, *, warnings: int) -> str:
