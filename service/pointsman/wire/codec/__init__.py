@@ -4,10 +4,11 @@
 Requests are checked here, field by field, and nowhere else: a value that exists is valid.
 """
 
+from pointsman.wire.codec.asking import request_to_pb
 from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_pb, listed_model_to_pb
 from pointsman.wire.codec.completion import completion_from_pb, completion_to_pb, delta_from_pb, delta_to_pb
 from pointsman.wire.codec.decision import decision_from_pb, decision_to_pb
-from pointsman.wire.codec.request import request_from_pb, request_to_pb
+from pointsman.wire.codec.request import request_from_pb
 
 __all__ = [
     "ListedModel",

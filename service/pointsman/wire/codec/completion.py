@@ -6,7 +6,8 @@ from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, Too
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.request import message_from_pb, message_to_pb
+from pointsman.wire.codec.asking import message_to_pb
+from pointsman.wire.codec.request import message_from_pb
 from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_pb
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
