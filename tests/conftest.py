@@ -23,6 +23,7 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
 from pointsman.offline import load_rules, open_router
 from pointsman.ports import Answer, ModelCall, Provider
+from pointsman.reader import Reader
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import Log
@@ -39,7 +40,9 @@ class Running:
 
     address: str
     channel: grpc.aio.Channel
-    log: io.BytesIO = field(repr=False)
+    log: Log = field(repr=False)
+    out: io.BytesIO = field(repr=False)
+    """What the log wrote."""
 
     def __post_init__(self) -> None:
         self.router = RouterServiceStub(self.channel)
@@ -47,7 +50,8 @@ class Running:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines of the log so far."""
-        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+        self.log.flush()
+        return [json.loads(line) for line in self.out.getvalue().splitlines()]
 
     def calls(self) -> list[dict[str, Any]]:
         """Return those lines that tell of calls."""
@@ -85,7 +89,7 @@ class _AllWell:
 def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
     clock, counter = SystemClock(), WordCounter()
     executor = Executor({"builtin": provider}, counter, clock)
-    return Router(ruleset=ruleset, counter=counter, executor=executor, states=_AllWell(), clock=clock, longest_s=60)
+    return Router(ruleset=ruleset, reader=Reader(counter), executor=executor, states=_AllWell(), clock=clock, longest_s=60)
 
 
 @pytest.fixture
@@ -122,9 +126,9 @@ async def start(router: Router) -> AsyncIterator[Start]:
 
         async def start(provider: Provider | None = None, **settings: Any) -> Running:
             wanted = replace(SETTINGS, **settings)
-            log = io.BytesIO()
+            log = Log(out := io.BytesIO())
             serving = router if provider is None else _router_over(router.ruleset, provider)
-            built, checks, _ = server._server(serving, Log(log), wanted)
+            built, checks, _ = server._server(serving, log, wanted)
             address = server._bind(built, wanted.listen)
             await built.start()
             stack.push_async_callback(built.stop, None)
@@ -132,7 +136,7 @@ async def start(router: Router) -> AsyncIterator[Start]:
                 await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
             # The tests decide what is too large for the server, not the library on the way to it.
             channel = grpc.aio.insecure_channel(address, options=[("grpc.max_send_message_length", 32 << 20)])
-            return Running(address=address, channel=await stack.enter_async_context(channel), log=log)
+            return Running(address=address, channel=await stack.enter_async_context(channel), log=log, out=out)
 
         yield start
 

@@ -9,11 +9,12 @@ from msgspec import structs
 
 from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
+from pointsman.core.reading import Count
 from pointsman.core.request import Message
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import FinishReason, Role, TokenCountMethod
-from pointsman.ports import Answer, AttemptFailed, Count, Finished, ModelCall, Piece
+from pointsman.ports import Answer, AttemptFailed, Finished, ModelCall, Piece
 
 
 class FakeClock:

@@ -19,12 +19,14 @@ from pointsman.core.errors import (
     UpstreamUnavailable,
 )
 from pointsman.core.market import ModelState
+from pointsman.core.reading import Count
 from pointsman.core.request import Message, Prompt, Request, Requirements, Tool
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import DropReason, Role, RuleOutcome, TokenCountMethod
 from pointsman.execute import Executor
-from pointsman.ports import Answer, Count, ModelCall, Provider, TokenCounter
-from pointsman.router import INLINE, Call, Router
+from pointsman.ports import Answer, ModelCall, Provider, TokenCounter
+from pointsman.reader import INLINE, Reader
+from pointsman.router import Call, Router
 
 CALL = Call(id="id-1", time_left_s=30.0)
 HI = Request.of("hi there")
@@ -81,7 +83,7 @@ def build(rules: Ruleset) -> Build:
         clock, counter = clock or FakeClock(), counter or WordCounter()
         return Router(
             ruleset=rules,
-            counter=counter,
+            reader=Reader(counter),
             executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock),
             states=states or States(),
             clock=clock,

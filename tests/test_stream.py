@@ -16,6 +16,7 @@ from pointsman.core.request import Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.execute import Executor
 from pointsman.ports import Finished
+from pointsman.reader import Reader
 from pointsman.router import Call, Router
 
 RULES = ruleset_of(
@@ -38,7 +39,7 @@ def router_over(provider: StreamingProvider, *, longest_s: float = 10) -> Router
     """Return a router whose models all stream from one provider."""
     clock = FakeClock()
     executor = Executor({"builtin": provider}, WordCounter(), clock)
-    return Router(ruleset=RULES, counter=WordCounter(), executor=executor, states=Steady(), clock=clock, longest_s=longest_s)
+    return Router(ruleset=RULES, reader=Reader(WordCounter()), executor=executor, states=Steady(), clock=clock, longest_s=longest_s)
 
 
 async def streamed(provider: StreamingProvider, *, longest_s: float = 10) -> tuple[list[object], PointsmanError | None]:

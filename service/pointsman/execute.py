@@ -143,7 +143,7 @@ class _Work:
             cached_tokens=usage.cached_input_tokens,
             cache_write_tokens=usage.cache_write_tokens,
         )
-        baseline = models[self.decision.baseline_model].price.cost(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        baseline = models[self.decision.baseline_model].price.cost(usage.input_tokens, usage.output_tokens)
         return structs.replace(usage, cost=cost, baseline_cost=baseline)
 
 

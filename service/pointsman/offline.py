@@ -20,6 +20,7 @@ from pointsman.core.rulefile import Loaded, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
 from pointsman.ports import AttemptFailed, Provider
+from pointsman.reader import Reader
 from pointsman.router import Router
 from pointsman.settings import Settings
 
@@ -53,7 +54,7 @@ async def open_router(
         }
         router = Router(
             ruleset=ruleset,
-            counter=counter,
+            reader=Reader(counter),
             executor=Executor(ports, counter, clock),
             states=KnownStates(ruleset.catalog, keys, _readiness(supervisors, settings)),
             clock=clock,

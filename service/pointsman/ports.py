@@ -11,8 +11,9 @@ from msgspec import Struct
 from pointsman.core.catalog import Model
 from pointsman.core.completion import TextDelta, ToolCallDelta, Usage
 from pointsman.core.market import ModelState
+from pointsman.core.reading import Count
 from pointsman.core.request import Generation, Message, Prompt
-from pointsman.core.vocabulary import FinishReason, TokenCountMethod
+from pointsman.core.vocabulary import FinishReason
 
 
 class ModelCall(Struct, frozen=True, kw_only=True):
@@ -66,13 +67,6 @@ class Provider(Protocol):
         It asks upstream for more only when it is asked itself, so that a slow reader slows the model and fills no buffer here.
         """
         ...
-
-
-class Count(Struct, frozen=True):
-    """Tokens by the reference tokeniser, and how they were counted."""
-
-    tokens: int
-    method: TokenCountMethod
 
 
 class TokenCounter(Protocol):

@@ -5,7 +5,6 @@ Each call takes the ruleset once, at its start, and keeps it to its end.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -18,18 +17,13 @@ from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
 from pointsman.core.explain import explain
-from pointsman.core.facts import Facts
 from pointsman.core.gather import gather
 from pointsman.core.market import Market, ModelState
-from pointsman.core.prompt_tokens import count_prompt, texts_of
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
-from pointsman.core.vocabulary import TokenCountMethod
 from pointsman.execute import Executor
-from pointsman.ports import Clock, ModelStates, TokenCounter
-
-INLINE = 32_000
-"""Characters, some 8,000 tokens: counting more takes over a millisecond, so a thread does it."""
+from pointsman.ports import Clock, ModelStates
+from pointsman.reader import Reader
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -56,11 +50,11 @@ class Router:
     """Decides, and calls what it decided on."""
 
     def __init__(
-        self, *, ruleset: Ruleset, counter: TokenCounter, executor: Executor, states: ModelStates, clock: Clock, longest_s: float
+        self, *, ruleset: Ruleset, reader: Reader, executor: Executor, states: ModelStates, clock: Clock, longest_s: float
     ) -> None:
         """`longest_s` bounds calls whose caller sets no deadline."""
         self.ruleset = ruleset
-        self._counter = counter
+        self._reader = reader
         self._executor = executor
         self._states = states
         self._clock = clock
@@ -109,29 +103,14 @@ class Router:
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False
     ) -> Decision:
         _check_model(ruleset, request.requirements.model)
-        facts = await self._facts(ruleset, request, call, stream=stream)
+        reading = await self._reader.read(request.prompt)
+        facts = gather(request, reading, defaults=ruleset.defaults, now=self._clock.now(), request_id=call.id, stream=stream)
         try:
             decision = decide(ruleset, facts, market)
         except NoEligibleModel as refused:
             refused.explanation = explain(ruleset, facts, refused) if explained else None
             raise
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
-
-    async def _facts(self, ruleset: Ruleset, request: Request, call: Call, *, stream: bool) -> Facts:
-        long = sum(map(len, texts_of(request.prompt))) > INLINE
-        tokens, method = await asyncio.to_thread(self._count, request) if long else self._count(request)
-        now, defaults = self._clock.now(), ruleset.defaults
-        return gather(request, input_tokens=tokens, method=method, defaults=defaults, now=now, request_id=call.id, stream=stream)
-
-    def _count(self, request: Request) -> tuple[int, TokenCountMethod]:
-        methods = [TokenCountMethod.EXACT]
-
-        def count(text: str) -> int:
-            found = self._counter.count(text)
-            methods.append(found.method)
-            return found.tokens
-
-        return count_prompt(request.prompt, count), max(methods)
 
 
 def _check_model(ruleset: Ruleset, name: str) -> None:

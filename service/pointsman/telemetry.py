@@ -20,7 +20,7 @@ from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 
 FLUSH_S = 0.1
-"""A system call for each line would be a tenth of what the line is about."""
+"""Encoding and writing line by line would be a tenth of what the lines are about."""
 
 
 class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="call"):
@@ -28,7 +28,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
 
     method: str
     id: str
-    time: str = ""
+    time: datetime | None = None
+    """When the call ended, in UTC."""
     code: str = ""
     reason: str = ""
     """Of an error: as in ErrorInfo."""
@@ -63,7 +64,7 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
 class Note(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="note"):
     """Something about the process rather than about a call."""
 
-    time: str
+    time: datetime
     level: str
     message: str
 
@@ -75,37 +76,33 @@ class Log:
         self._out = sys.stderr.buffer if out is None else out
         self._now = now
         self._encoder = msgspec.json.Encoder()
-        self._flushing: asyncio.TimerHandle | None = None
+        self._waiting: list[CallRecord] = []
 
     def call(self, record: CallRecord) -> None:
-        """Write the line of a call that has ended; it is on its way within FLUSH_S, together with those of other calls."""
-        record.time = self._time()
-        self._write(record)
-        if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+        """Write the line of a call that has ended; it leaves within FLUSH_S, together with those of other calls."""
+        record.time = self._now()
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        self._waiting.append(record)
 
     def note(self, message: str, *, level: str = "info") -> None:
-        """Write a line about the process."""
-        self._write(Note(time=self._time(), level=level, message=message))
-        self._flush()
+        """Write a line about the process, and those that wait."""
+        self.flush()
+        self._out.write(self._encoder.encode(Note(time=self._now(), level=level, message=message)) + b"\n")
+        self._out.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        lines, self._waiting = self._waiting, []
+        if lines:
+            self._out.write(self._encoder.encode_lines(lines))
+            self._out.flush()
 
     def unexpected(self, record: CallRecord, error: BaseException) -> None:
         """Write where an error that nobody foresaw was raised. Its message is left out: it may quote the prompt."""
         frames = traceback.extract_tb(error.__traceback__)
         at = " < ".join(f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in reversed(frames[-6:]))
         self.note(f"{record.method} {record.id}: {type(error).__name__} raised in {at}", level="error")
-
-    def _time(self) -> str:
-        return self._now().isoformat(timespec="milliseconds")
-
-    def _write(self, line: Struct) -> None:
-        self._out.write(self._encoder.encode(line) + b"\n")
-
-    def _flush(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-        self._flushing = None
-        self._out.flush()
 
 
 class LibraryLog(logging.Handler):

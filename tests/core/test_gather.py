@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from pointsman.core.facts import Facts
+from pointsman.core.features import features
 from pointsman.core.gather import gather
+from pointsman.core.reading import Reading
 from pointsman.core.request import Context, Generation, Image, Message, Prompt, Request, Requirements, ResponseFormat, Tool
 from pointsman.core.ruleset import Defaults
 from pointsman.core.vocabulary import Role, TokenCountMethod
@@ -17,8 +19,7 @@ def gathered(request: Request, *, accuracy: float = 0.0) -> Facts:
     """Return the facts of a request of 50 tokens on a Sunday evening."""
     return gather(
         request,
-        input_tokens=50,
-        method=TokenCountMethod.EXACT,
+        Reading(input_tokens=50, method=TokenCountMethod.EXACT, features=features(request.prompt)),
         defaults=Defaults(accuracy=accuracy),
         now=SUNDAY,
         request_id="id-7",

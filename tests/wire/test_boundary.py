@@ -72,8 +72,8 @@ class Door:
         self._takes_s = takes_s
         self._out = io.BytesIO()
         self.calls: list[Call] = []
-        log = Log(self._out, now=self._clock.now)
-        self.boundary = Boundary(log=log, clock=self._clock, revision=lambda: "0123456789ab")
+        self._log = Log(self._out, now=self._clock.now)
+        self.boundary = Boundary(log=self._log, clock=self._clock, revision=lambda: "0123456789ab")
         self.handler: Any = self.boundary.unary("Route", router_pb.RouteRequest, self._answer)
 
     async def _answer(self, _message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
@@ -100,6 +100,7 @@ class Door:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines of the log."""
+        self._log.flush()
         return [json.loads(line) for line in self._out.getvalue().splitlines()]
 
     def line(self) -> dict[str, Any]:
@@ -176,7 +177,7 @@ async def test_a_call_leaves_one_line_in_the_log() -> None:
         "event": "call",
         "method": "Route",
         "id": "id-1",
-        "time": "2026-11-23T12:00:00.250+00:00",
+        "time": "2026-11-23T12:00:00.250000Z",
         "code": "OK",
         "ms": 250.0,
         "revision": "0123456789ab",
@@ -267,7 +268,8 @@ class Stream:
     def __init__(self, error: Exception | None = None) -> None:
         self._out = io.BytesIO()
         self._error = error
-        boundary = Boundary(log=Log(self._out), clock=FakeClock(), revision=lambda: "0123456789ab")
+        self._log = Log(self._out)
+        boundary = Boundary(log=self._log, clock=FakeClock(), revision=lambda: "0123456789ab")
         self.handler: Any = boundary.stream("StreamComplete", router_pb.StreamCompleteRequest, self._answer)
 
     async def _answer(
@@ -284,6 +286,7 @@ class Stream:
 
     def code(self) -> str:
         """Return the code in the only line of the log."""
+        self._log.flush()
         (line,) = self._out.getvalue().splitlines()
         code: str = json.loads(line)["code"]
         return code

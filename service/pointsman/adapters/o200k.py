@@ -16,8 +16,8 @@ from importlib.resources import files
 
 import tiktoken
 
+from pointsman.core.reading import Count
 from pointsman.core.vocabulary import TokenCountMethod
-from pointsman.ports import Count
 
 _RANKS_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 

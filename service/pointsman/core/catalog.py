@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from pointsman.core.money import charge
+from pointsman.core.money import TOKENS_PER_PRICE
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -20,12 +20,12 @@ class Price(Struct, frozen=True, kw_only=True):
     nominal: bool = False
     """Made up, as for models that run in this process; marked in every report."""
 
-    def cost(self, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0, cache_write_tokens: int = 0) -> int:
+    def cost(self, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0, cache_write_tokens: int = 0) -> int:
         """Return what the tokens cost in nano-USD; cached and written tokens are part of `input_tokens`."""
         due = input_tokens * self.input + output_tokens * self.output
         if cached_tokens or cache_write_tokens:
             due += cached_tokens * (self.cached_input - self.input) + cache_write_tokens * (self.cache_write - self.input)
-        return charge(due)
+        return -(-due // TOKENS_PER_PRICE)  # rounded up
 
 
 EMBEDDED = ("smollm2-135m",)

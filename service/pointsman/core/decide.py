@@ -175,7 +175,7 @@ def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped]) -> De
         reason=choice.reason,
         features=facts.features,
         tokens=facts.tokens,
-        dropped=tuple(drop for model, drop in dropped.items() if model not in planned),
+        dropped=tuple([drop for model, drop in dropped.items() if model not in planned]) if dropped else (),
         baseline_cost=baseline_cost,
         baseline_model=baseline_model,
     )
@@ -187,8 +187,8 @@ def _baseline(chosen: Candidate, trial: _Trial) -> tuple[int, str]:
     It could have served if it was kept, or if nothing but its cost speaks against it.
     """
     models, tokens = trial.terms.ruleset.catalog.models, chosen.tokens
-    able = {chosen.model} | {offer.model.id for offer in trial.offers if _could_serve(offer, trial)}
-    return max((models[model].price.cost(input_tokens=tokens.input, output_tokens=tokens.output), model) for model in able)
+    able = [offer.model for offer in trial.offers if _could_serve(offer, trial)]
+    return max([(model.price.cost(tokens.input, tokens.output), model.id) for model in (models[chosen.model], *able)])
 
 
 def _could_serve(offer: _Offer, trial: _Trial) -> bool:

@@ -64,59 +64,56 @@ def barred(model: Model, terms: Terms) -> Iterator[Dropped]:
 
 def unfit(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[Dropped]:
     """Yield the other reasons, in the order of DropReason; `bar` is the least acceptable quality, 0..1."""
-    for reason, detail in _unfit(model, candidate, terms, bar):
-        yield _dropped(model, reason, detail)
+    yield from _too_long(model, candidate, terms)
+    yield from _too_dear(model, candidate, terms)
+    if candidate.quality < bar:
+        yield _dropped(model, DropReason.QUALITY, f"quality {_apart(candidate.quality, '<', bar, digits=2)}")
+    yield from _too_slow(model, candidate, terms)
+    state = terms.market.state(model.id)
+    if not state.healthy:
+        yield _dropped(model, DropReason.UNHEALTHY, "it fails at present")
+    if not state.has_room:
+        yield _dropped(model, DropReason.CAPACITY, "it is full at present")
+
+
+def _too_long(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Dropped]:
+    tokens = candidate.tokens
+    # The answer needs room for its median, or for what was asked where that is less; `tokens.output` is already the smaller of the two.
+    needed = tokens.input_upper_bound + (tokens.output or 1)
+    if needed > model.context_window:
+        yield _dropped(
+            model, DropReason.CONTEXT_WINDOW, f"input {tokens.input_upper_bound} + answer {tokens.output} > window {model.context_window}"
+        )
+    budget = terms.facts.request.max_total_tokens
+    if budget is not None and needed > budget:
+        yield _dropped(model, DropReason.TOKEN_BUDGET, f"input {tokens.input_upper_bound} + answer {tokens.output} > {budget} tokens")
+
+
+def _too_dear(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Dropped]:
+    market, tokens = terms.market, candidate.tokens
+    expected = tokens.input_upper_bound + tokens.output
+    if market.tokens_left is not None and expected > market.tokens_left:
+        yield _dropped(model, DropReason.BUDGET, f"{expected} tokens > {market.tokens_left} left")
+    elif market.cost_left is not None and candidate.expected_cost > market.cost_left:
+        yield _dropped(model, DropReason.BUDGET, f"{_dollars_apart(candidate.expected_cost, market.cost_left)} left")
+    limit = terms.facts.request.max_cost
+    if limit is not None and candidate.expected_cost > limit:
+        yield _dropped(model, DropReason.COST, _dollars_apart(candidate.expected_cost, limit))
+
+
+def _too_slow(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Dropped]:
+    request, latency, ttft = terms.facts.request, candidate.expected_latency_ms, candidate.expected_ttft_ms
+    left = terms.market.time_left_ms
+    if request.max_ttft_ms is not None and ttft > request.max_ttft_ms:
+        yield _dropped(model, DropReason.LATENCY, f"first token {_apart(ttft, '>', request.max_ttft_ms, ' ms')}")
+    elif request.max_latency_ms is not None and latency > request.max_latency_ms:
+        yield _dropped(model, DropReason.LATENCY, _apart(latency, ">", request.max_latency_ms, " ms"))
+    elif left is not None and latency > left:
+        yield _dropped(model, DropReason.LATENCY, f"{_apart(latency, '>', left, ' ms')} until the deadline")
 
 
 def _dropped(model: Model, reason: DropReason, detail: str) -> Dropped:
     return Dropped(model=model.id, reason=reason, detail=detail)
-
-
-def _unfit(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[tuple[DropReason, str]]:
-    yield from _too_long(model, candidate, terms)
-    yield from _too_dear(candidate, terms)
-    if candidate.quality < bar:
-        yield DropReason.QUALITY, f"quality {_apart(candidate.quality, '<', bar, digits=2)}"
-    yield from _too_slow(candidate, terms)
-    state = terms.market.state(model.id)
-    if not state.healthy:
-        yield DropReason.UNHEALTHY, "it fails at present"
-    if not state.has_room:
-        yield DropReason.CAPACITY, "it is full at present"
-
-
-def _too_long(model: Model, candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
-    tokens = candidate.tokens
-    # The answer needs room for its median, or for what was asked where that is less; `tokens.output` is already the smaller of the two.
-    needed = tokens.input_upper_bound + max(1, tokens.output)
-    if needed > model.context_window:
-        yield DropReason.CONTEXT_WINDOW, f"input {tokens.input_upper_bound} + answer {tokens.output} > window {model.context_window}"
-    budget = terms.facts.request.max_total_tokens
-    if budget is not None and needed > budget:
-        yield DropReason.TOKEN_BUDGET, f"input {tokens.input_upper_bound} + answer {tokens.output} > {budget} tokens"
-
-
-def _too_dear(candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
-    market, tokens = terms.market, candidate.tokens
-    expected = tokens.input_upper_bound + tokens.output
-    if market.tokens_left is not None and expected > market.tokens_left:
-        yield DropReason.BUDGET, f"{expected} tokens > {market.tokens_left} left"
-    elif market.cost_left is not None and candidate.expected_cost > market.cost_left:
-        yield DropReason.BUDGET, f"{_dollars_apart(candidate.expected_cost, market.cost_left)} left"
-    limit = terms.facts.request.max_cost
-    if limit is not None and candidate.expected_cost > limit:
-        yield DropReason.COST, _dollars_apart(candidate.expected_cost, limit)
-
-
-def _too_slow(candidate: Candidate, terms: Terms) -> Iterator[tuple[DropReason, str]]:
-    request, latency, ttft = terms.facts.request, candidate.expected_latency_ms, candidate.expected_ttft_ms
-    left = terms.market.time_left_ms
-    if request.max_ttft_ms is not None and ttft > request.max_ttft_ms:
-        yield DropReason.LATENCY, f"first token {_apart(ttft, '>', request.max_ttft_ms, ' ms')}"
-    elif request.max_latency_ms is not None and latency > request.max_latency_ms:
-        yield DropReason.LATENCY, _apart(latency, ">", request.max_latency_ms, " ms")
-    elif left is not None and latency > left:
-        yield DropReason.LATENCY, f"{_apart(latency, '>', left, ' ms')} until the deadline"
 
 
 def _apart(left: float, sign: str, right: float, unit: str = "", *, digits: int = 0) -> str:

@@ -6,7 +6,7 @@ from math import ceil
 
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, TokenEstimate
-from pointsman.core.facts import Facts
+from pointsman.core.facts import Facts, FeatureFacts
 from pointsman.core.market import ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
@@ -17,25 +17,25 @@ _NO_LIMIT = 1 << 31
 
 def estimate(model: Model, facts: Facts, state: ModelState, defaults: Defaults) -> Candidate:
     """Return the model as a candidate for the request."""
-    tokens = tokens_on(model, facts, defaults)
-    features = facts.features
-    ability = model.ability_for(features.task)
+    tokens, price = tokens_on(model, facts, defaults), model.price
     ttft = model.ttft_ms if state.ttft_ms is None else state.ttft_ms
-    pace = state.tokens_per_s or model.tokens_per_s
-    warm = min(state.warm_prefix_tokens, tokens.input)
-    fixed = state.quality
+    warm = min(state.warm_prefix_tokens, tokens.input) if state.warm_prefix_tokens else 0
     return Candidate(
         model=model.id,
         provider=model.provider,
         upstream=model.upstream,
-        quality=quality(ability, features.complexity, features.discrimination) if fixed is None else fixed,
+        quality=_quality(model, facts.features) if state.quality is None else state.quality,
         tokens=tokens,
-        expected_cost=model.price.cost(input_tokens=tokens.input, output_tokens=tokens.output, cached_tokens=warm),
-        max_cost=model.price.cost(input_tokens=tokens.input_upper_bound, output_tokens=tokens.output_cap),
-        expected_latency_ms=ttft + tokens.output * 1000.0 / pace,
+        expected_cost=price.cost(tokens.input, tokens.output, cached_tokens=warm),
+        max_cost=price.cost(tokens.input_upper_bound, tokens.output_cap),
+        expected_latency_ms=ttft + tokens.output * 1000.0 / (state.tokens_per_s or model.tokens_per_s),
         expected_ttft_ms=ttft,
         cached_tokens=warm,
     )
+
+
+def _quality(model: Model, features: FeatureFacts) -> float:
+    return quality(model.ability_for(features.task), features.complexity, features.discrimination)
 
 
 def tokens_on(model: Model, facts: Facts, defaults: Defaults) -> TokenEstimate:
@@ -43,20 +43,24 @@ def tokens_on(model: Model, facts: Facts, defaults: Defaults) -> TokenEstimate:
 
     The cap on output is min(asked, the model's, window - input bound, token budget - input bound), and 0 where that is negative.
     """
-    counted = facts.tokens
+    counted, budget = facts.tokens, facts.request.max_total_tokens
     family = factor(model.tokenizer, facts.features.text_class)
     bound = ceil(counted.input * family.bound)
-    longest = min(asked_output(facts, defaults), model.max_output)
-    budget = facts.request.max_total_tokens
-    room = model.context_window if budget is None else min(model.context_window, budget)
+    longest = _lesser(asked_output(facts, defaults), model.max_output)
+    room = model.context_window if budget is None else _lesser(model.context_window, budget)
     return TokenEstimate(
         input=ceil(counted.input * family.middle),
         input_upper_bound=bound,
         method=method(model.tokenizer, counted.method),
-        output=min(counted.output, longest),
-        output_p90=min(counted.output_p90, longest),
-        output_cap=max(0, min(longest, room - bound)),
+        output=_lesser(counted.output, longest),
+        output_p90=_lesser(counted.output_p90, longest),
+        output_cap=_lesser(longest, room - bound) if room > bound else 0,
     )
+
+
+def _lesser(one: int, other: int) -> int:
+    """Return the lesser of two: a third of what `min` takes, which shows where it is asked five times per candidate."""
+    return one if one < other else other  # noqa: FURB136
 
 
 def asked_output(facts: Facts, defaults: Defaults) -> int:

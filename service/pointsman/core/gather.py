@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
-from pointsman.core.features import answer_length, features
+from pointsman.core.facts import Facts, RequestFacts, TimeFacts, TokenFacts
+from pointsman.core.features import answer_length
 from pointsman.core.money import usd
+from pointsman.core.reading import Reading
 from pointsman.core.request import Image, Request
 from pointsman.core.ruleset import Defaults
-from pointsman.core.vocabulary import TokenCountMethod
 
 ANONYMOUS = "default"
 """The tenant where there are none."""
@@ -17,20 +17,18 @@ ANONYMOUS = "default"
 
 def gather(
     request: Request,
+    reading: Reading,
     *,
-    input_tokens: int,
-    method: TokenCountMethod,
     defaults: Defaults,
     now: datetime,
     request_id: str,
     stream: bool = False,
 ) -> Facts:
-    """Return the facts of a request; `now` is in UTC, `input_tokens` counts everything that will be sent."""
-    seen = features(request.prompt)
+    """Return the facts of a request; `now` is in UTC."""
     return Facts(
         request=_request(request, defaults, request_id, stream=stream),
-        features=seen,
-        tokens=_tokens(request, seen, input_tokens, method),
+        features=reading.features,
+        tokens=_tokens(request, reading),
         time=time_facts(now),
     )
 
@@ -67,14 +65,14 @@ def _shows_pictures(request: Request) -> bool:
     return any(isinstance(part, Image) for message in request.prompt.messages for part in message.parts)
 
 
-def _tokens(request: Request, seen: FeatureFacts, input_tokens: int, method: TokenCountMethod) -> TokenFacts:
-    median, p90 = answer_length(seen.task)
+def _tokens(request: Request, reading: Reading) -> TokenFacts:
+    median, p90 = answer_length(reading.features.task)
     asked = request.generation.max_output_tokens
     return TokenFacts(
-        input=input_tokens,
+        input=reading.input_tokens,
         output=median,
         output_p90=p90,
         output_max=asked,
-        total=input_tokens + (p90 if asked is None else min(p90, asked)),
-        method=method,
+        total=reading.input_tokens + (p90 if asked is None else min(p90, asked)),
+        method=reading.method,
     )

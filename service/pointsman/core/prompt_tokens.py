@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
-from pointsman.core.request import Image, Message, Part, Prompt, ToolCall, ToolResult
+from pointsman.core.request import Image, Prompt, ToolCall, ToolResult
 
 FRAME_MESSAGE = 3
 """Tokens that frame one message; the chat formats of the reference family spend three on role and separators."""
@@ -31,22 +31,19 @@ def count_prompt(prompt: Prompt, count: Callable[[str], int]) -> int:
 def texts_of(prompt: Prompt) -> Iterator[str]:
     """Yield every text that will be sent, tools and schema included."""
     for message in prompt.messages:
-        yield from _texts(message)
+        for part in message.parts:
+            if isinstance(part, str):  # nearly all are
+                yield part
+            else:
+                yield from _texts_of_part(part)
     for tool in prompt.tools:
         yield from (tool.name, tool.description, tool.parameters_json)
     if prompt.response_format is not None:
         yield prompt.response_format.json_schema
 
 
-def _texts(message: Message) -> Iterator[str]:
-    for part in message.parts:
-        yield from _texts_of_part(part)
-
-
-def _texts_of_part(part: Part) -> tuple[str, ...]:
+def _texts_of_part(part: Image | ToolCall | ToolResult) -> tuple[str, ...]:
     match part:
-        case str():
-            return (part,)
         case ToolCall(name=name, arguments_json=arguments):
             return (name, arguments)
         case ToolResult(text=text):

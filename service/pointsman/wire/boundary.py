@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -59,17 +59,25 @@ class Boundary:
         self._clock = clock
         self._revision = revision
         self._under_way = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._left_one = asyncio.Event()
         self._ending = False
 
     def unary(self, method: str, kind: type[M], handle: Handle[M, R]) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and one response."""
 
         async def serve(message: M | _Unparsed[M], context: Context) -> R | None:
-            async with _Served(self, method, context) as served:
-                return await handle(self._admitted(message), served.call, served.record)
-            return None  # not reached: a call that failed has been aborted
+            began, record = self._begin(method, context)
+            try:
+                call = await self._call(record, context)
+                response = await handle(self._admitted(message), call, record)
+            except BaseException as error:  # each is either told to the caller or was the caller's leaving
+                await self._failed(error, record, context, began)
+                raise  # not reached where the call was aborted
+            else:
+                self._succeeded(record, context, began)
+                return response
+            finally:
+                self._left()
 
         return grpc.unary_unary_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
 
@@ -77,14 +85,20 @@ class Boundary:
         """Return the handler of a method with one request and a stream of responses."""
 
         async def serve(message: M | _Unparsed[M], context: Context) -> AsyncGenerator[R, None]:
-            async with _Served(self, method, context) as served, aclosing(self._opened(handle, message, served)) as responses:
-                async for response in responses:
-                    yield response
+            began, record = self._begin(method, context)
+            try:
+                call = await self._call(record, context)
+                async with aclosing(handle(self._admitted(message), call, record)) as responses:
+                    async for response in responses:
+                        yield response
+                self._succeeded(record, context, began)
+            except BaseException as error:  # as above
+                await self._failed(error, record, context, began)
+                raise
+            finally:
+                self._left()
 
         return grpc.unary_stream_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
-
-    def _opened(self, handle: HandleStream[M, R], message: M | _Unparsed[M], served: _Served) -> AsyncGenerator[R, None]:
-        return handle(self._admitted(message), served.call, served.record)
 
     def _admitted(self, message: M | _Unparsed[M]) -> M:
         """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
@@ -98,38 +112,50 @@ class Boundary:
 
     async def idle(self) -> None:
         """Wait until no call is under way."""
-        await self._idle.wait()
+        while self._under_way:
+            self._left_one.clear()
+            await self._left_one.wait()
 
-    def began(self) -> None:
-        """Count a call that begins."""
+    def _begin(self, method: str, context: Context) -> tuple[float, CallRecord]:
+        """Count a call that begins, and return when it did and its record."""
         self._under_way += 1
-        self._idle.clear()
+        return self._clock.monotonic(), CallRecord(method=method, id=_request_id(context))
 
-    def left(self) -> None:
+    async def _call(self, record: CallRecord, context: Context) -> Call:
+        """Return what is known of the call; an id that the caller gave is echoed at once."""
+        if record.id:
+            await context.send_initial_metadata(((REQUEST_ID, record.id),))
+        else:
+            record.id = _new_id()
+        return Call(id=record.id, time_left_s=context.time_remaining())
+
+    def _left(self) -> None:
         """Count a call that has ended."""
         self._under_way -= 1
-        if not self._under_way:
-            self._idle.set()
+        if self._ending:
+            self._left_one.set()
 
-    async def ended(self, served: _Served, error: BaseException | None) -> None:
-        """Write the log line, and turn an error into a status. Raises what grpc raises to end a call."""
-        record, context = served.record, served.context
-        record.ms = round((self._clock.monotonic() - served.started) * 1000, 3)
-        record.revision = record.revision or self._revision()
+    def _succeeded(self, record: CallRecord, context: Context, began: float) -> None:
+        record.code = "OK"
+        context.set_trailing_metadata(self._write(record, began))
+
+    async def _failed(self, error: BaseException, record: CallRecord, context: Context, began: float) -> None:
+        """Turn an error into a status. Raises what grpc raises to end a call, unless nobody listens any more."""
         failure = self._failure(record, error, time_left_s=context.time_remaining())
-        self._log.call(record)
-        trailing = ((REQUEST_ID, record.id), (REVISION, record.revision))
-        if failure is None:
-            context.set_trailing_metadata(trailing)
-            return
-        status = rpc_status.to_status(status_of(failure, record.id))
-        await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
+        trailing = self._write(record, began)
+        if failure is not None:
+            status = rpc_status.to_status(status_of(failure, record.id))
+            await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
 
-    def _failure(self, record: CallRecord, error: BaseException | None, *, time_left_s: float | None) -> PointsmanError | None:
-        """Take down how a call failed and return what to tell the caller; None where it did not fail, or nobody listens any more."""
-        if error is None:
-            record.code = "OK"
-            return None
+    def _write(self, record: CallRecord, began: float) -> tuple[tuple[str, str], ...]:
+        """Write the log line of a call that ends, and return what its trailing metadata say."""
+        record.ms = round((self._clock.monotonic() - began) * 1000, 3)
+        record.revision = record.revision or self._revision()
+        self._log.call(record)
+        return ((REQUEST_ID, record.id), (REVISION, record.revision))
+
+    def _failure(self, record: CallRecord, error: BaseException, *, time_left_s: float | None) -> PointsmanError | None:
+        """Take down how a call failed and return what to tell the caller; None where nobody listens any more."""
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             record.code = "CANCELLED" if time_left_s is None or time_left_s > 0 else "DEADLINE_EXCEEDED"
             return None
@@ -138,35 +164,6 @@ class Boundary:
         if known is INTERNAL:
             self._log.unexpected(record, error)
         return known
-
-    @property
-    def clock(self) -> Clock:
-        return self._clock
-
-
-class _Served:
-    """One call from its beginning to its end."""
-
-    def __init__(self, boundary: Boundary, method: str, context: Context) -> None:
-        self._boundary = boundary
-        self.context = context
-        self.started = boundary.clock.monotonic()
-        given = _request_id(context)
-        self._id_is_callers = given is not None
-        self.call = Call(id=given or _new_id(), time_left_s=context.time_remaining())
-        self.record = CallRecord(method=method, id=self.call.id)
-
-    async def __aenter__(self) -> Self:
-        self._boundary.began()
-        if self._id_is_callers:
-            await self.context.send_initial_metadata(((REQUEST_ID, self.call.id),))
-        return self
-
-    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        try:
-            await self._boundary.ended(self, error)
-        finally:
-            self._boundary.left()
 
 
 def _parser(kind: type[M]) -> Callable[[bytes], M | _Unparsed[M]]:
@@ -197,12 +194,12 @@ def is_request_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def _request_id(context: Context) -> str | None:
-    """Return the caller's id of the request, or None where there is none that can be used."""
+def _request_id(context: Context) -> str:
+    """Return the caller's id of the request, empty where there is none that can be used."""
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID and is_request_id(str(value)):
             return str(value)
-    return None
+    return ""
 
 
 def _new_id() -> str:

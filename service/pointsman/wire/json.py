@@ -7,19 +7,18 @@ from google.protobuf.json_format import MessageToJson
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision, Explanation
 from pointsman.v1 import admin_service_pb2 as admin_pb
-from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire import codec
 from pointsman.wire.codec.decision import explanation_to_pb
 
 
 def decision_to_json(decision: Decision) -> str:
     """Return a RouteResponse."""
-    return MessageToJson(router_pb.RouteResponse(decision=codec.decision_to_pb(decision)))
+    return MessageToJson(codec.route_response(decision))
 
 
 def completion_to_json(decision: Decision, completion: Completion) -> str:
     """Return a CompleteResponse."""
-    return MessageToJson(router_pb.CompleteResponse(decision=codec.decision_to_pb(decision), completion=codec.completion_to_pb(completion)))
+    return MessageToJson(codec.complete_response(decision, completion))
 
 
 def models_to_json(models: list[codec.ListedModel]) -> str:

@@ -58,14 +58,14 @@ class _Rpcs:
     async def route(self, message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
         decision = await self._router.route(codec.request_from_pb(message.request), call, explained=message.explain)
         record.decided(decision)
-        return router_pb.RouteResponse(decision=codec.decision_to_pb(decision))
+        return codec.route_response(decision)
 
     async def complete(self, message: router_pb.CompleteRequest, call: Call, record: CallRecord) -> router_pb.CompleteResponse:
         request = codec.request_from_pb(message.request)
         decision, completion = await self._router.complete(request, call, explained=message.explain)
         record.decided(decision)
         record.completed(completion)
-        return router_pb.CompleteResponse(decision=codec.decision_to_pb(decision), completion=codec.completion_to_pb(completion))
+        return codec.complete_response(decision, completion)
 
     async def stream_complete(
         self, message: router_pb.StreamCompleteRequest, call: Call, record: CallRecord
@@ -75,12 +75,9 @@ class _Rpcs:
             async for event in events:
                 if isinstance(event, Decision):
                     record.decided(event)
-                    yield router_pb.StreamCompleteResponse(decision=codec.decision_to_pb(event))
                 elif isinstance(event, Completion):
                     record.completed(event)
-                    yield router_pb.StreamCompleteResponse(completion=codec.completion_to_pb(event))
-                else:
-                    yield router_pb.StreamCompleteResponse(delta=codec.delta_to_pb(event))
+                yield codec.stream_response(event)
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
         return admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()])

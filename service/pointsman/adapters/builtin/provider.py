@@ -11,9 +11,10 @@ from typing import Protocol
 from pointsman.adapters.builtin.answers import answer
 from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.prompt_tokens import count_prompt
+from pointsman.core.reading import Count
 from pointsman.core.request import Message, Prompt
 from pointsman.core.vocabulary import FinishReason, Role
-from pointsman.ports import Answer, AttemptFailed, Count, Finished, ModelCall, Piece
+from pointsman.ports import Answer, AttemptFailed, Finished, ModelCall, Piece
 
 INLINE = 20_000
 """Characters of an ask that is answered on the event loop; longer ones take milliseconds, so a thread does them."""

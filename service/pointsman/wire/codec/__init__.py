@@ -9,9 +9,11 @@ from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_
 from pointsman.wire.codec.completion import completion_from_pb, completion_to_pb, delta_from_pb, delta_to_pb
 from pointsman.wire.codec.decision import decision_from_pb, decision_to_pb
 from pointsman.wire.codec.request import request_from_pb
+from pointsman.wire.codec.responses import complete_response, route_response, stream_response
 
 __all__ = [
     "ListedModel",
+    "complete_response",
     "completion_from_pb",
     "completion_to_pb",
     "decision_from_pb",
@@ -23,4 +25,6 @@ __all__ = [
     "listed_model_to_pb",
     "request_from_pb",
     "request_to_pb",
+    "route_response",
+    "stream_response",
 ]

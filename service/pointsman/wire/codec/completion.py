@@ -8,7 +8,7 @@ from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.asking import message_to_pb
 from pointsman.wire.codec.request import message_from_pb
-from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_pb
+from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
@@ -16,14 +16,19 @@ from pointsman.wire.codec.scalars import known, money_to_pb, ms_from_pb, ms_to_p
 
 def completion_to_pb(completion: Completion) -> pb.Completion:
     """Return the completion as a message."""
-    return pb.Completion(
-        message=None if completion.message is None else message_to_pb(completion.message),
-        finish_reason=completion.finish_reason,
-        usage=_usage_to_pb(completion.usage),
-        attempts=[_attempt_to_pb(attempt) for attempt in completion.attempts],
-        cache_status=completion.cache_status,
-        model=completion.model,
-    )
+    return pb.Completion(**completion_fields(completion))
+
+
+def completion_fields(completion: Completion) -> Fields:
+    """Return the fields of the completion's message."""
+    return {
+        "message": None if completion.message is None else message_to_pb(completion.message),
+        "finish_reason": completion.finish_reason,
+        "usage": _usage_fields(completion.usage),
+        "attempts": [_attempt_fields(attempt) for attempt in completion.attempts],
+        "cache_status": completion.cache_status,
+        "model": completion.model,
+    }
 
 
 def completion_from_pb(message: pb.Completion) -> Completion:
@@ -55,17 +60,17 @@ def delta_from_pb(message: router_pb.Delta) -> Delta:
     return TextDelta(message.text)
 
 
-def _usage_to_pb(usage: Usage) -> pb.Usage:
-    return pb.Usage(
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        estimated=usage.estimated,
-        cost=money_to_pb(usage.cost),
-        baseline_cost=money_to_pb(usage.baseline_cost),
-    )
+def _usage_fields(usage: Usage) -> Fields:
+    return {
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "estimated": usage.estimated,
+        "cost": {"nano_usd": usage.cost},
+        "baseline_cost": {"nano_usd": usage.baseline_cost},
+    }
 
 
 def _usage_from_pb(message: pb.Usage) -> Usage:
@@ -81,16 +86,16 @@ def _usage_from_pb(message: pb.Usage) -> Usage:
     )
 
 
-def _attempt_to_pb(attempt: Attempt) -> pb.Attempt:
-    return pb.Attempt(
-        model=attempt.model,
-        provider=attempt.provider,
-        error_type=attempt.error_type,
-        latency=ms_to_pb(attempt.latency_ms),
-        time_to_first_token=None if attempt.ttft_ms is None else ms_to_pb(attempt.ttft_ms),
-        usage=None if attempt.usage is None else _usage_to_pb(attempt.usage),
-        reason=attempt.reason,
-    )
+def _attempt_fields(attempt: Attempt) -> Fields:
+    return {
+        "model": attempt.model,
+        "provider": attempt.provider,
+        "error_type": attempt.error_type,
+        "latency": ms_to_fields(attempt.latency_ms),
+        "time_to_first_token": None if attempt.ttft_ms is None else ms_to_fields(attempt.ttft_ms),
+        "usage": None if attempt.usage is None else _usage_fields(attempt.usage),
+        "reason": attempt.reason,
+    }
 
 
 def _attempt_from_pb(message: pb.Attempt) -> Attempt:

@@ -8,31 +8,31 @@ from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped
 from pointsman.core.facts import FeatureFacts, TokenFacts
 from pointsman.core.vocabulary import DecisionReason, DropReason, RuleOutcome, TokenCountMethod
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import known, ms_from_pb, ms_to_fields
+from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
 
 
-Fields = dict[str, object]
-"""Fields of a nested message by name. protobuf fills them in place, where it would copy a message made first; a decision nests some
-thirty messages, so this is half of what it costs to encode one."""
-
-
 def decision_to_pb(decision: Decision) -> pb.Decision:
     """Return the decision as a message."""
-    return pb.Decision(
-        id=decision.id,
-        chosen=_candidate_fields(decision.chosen),
-        fallbacks=[_candidate_fields(candidate) for candidate in decision.fallbacks],
-        rule=_rule_to_pb(decision.rule),
-        ruleset_revision=decision.revision,
-        reason=decision.reason,
-        facts=_facts_fields(decision.features, decision.tokens),
-        dropped=[pb.DroppedCandidate(model=drop.model, reason=drop.reason, detail=drop.detail) for drop in decision.dropped],
-        baseline_cost={"nano_usd": decision.baseline_cost},
-        explanation=None if decision.explanation is None else explanation_to_pb(decision.explanation),
-    )
+    return pb.Decision(**decision_fields(decision))
+
+
+def decision_fields(decision: Decision) -> Fields:
+    """Return the fields of the decision's message."""
+    return {
+        "id": decision.id,
+        "chosen": _candidate_fields(decision.chosen),
+        "fallbacks": [_candidate_fields(candidate) for candidate in decision.fallbacks],
+        "rule": _rule_fields(decision.rule),
+        "ruleset_revision": decision.revision,
+        "reason": decision.reason,
+        "facts": _facts_fields(decision.features, decision.tokens),
+        "dropped": [{"model": drop.model, "reason": drop.reason, "detail": drop.detail} for drop in decision.dropped],
+        "baseline_cost": {"nano_usd": decision.baseline_cost},
+        "explanation": None if decision.explanation is None else explanation_to_pb(decision.explanation),
+    }
 
 
 def decision_from_pb(message: pb.Decision) -> Decision:
@@ -102,8 +102,8 @@ def _candidate_from_pb(message: pb.Candidate) -> Candidate:
     )
 
 
-def _rule_to_pb(rule: RuleRef) -> pb.RuleRef:
-    return pb.RuleRef(id=rule.id, file=rule.file, line=rule.line, why=rule.why)
+def _rule_fields(rule: RuleRef) -> Fields:
+    return {"id": rule.id, "file": rule.file, "line": rule.line, "why": rule.why}
 
 
 def _rule_from_pb(message: pb.RuleRef) -> RuleRef:
@@ -168,7 +168,7 @@ def _explanation_from_pb(message: pb.Explanation) -> Explanation:
 
 def _trace_to_pb(trace: RuleTrace) -> pb.RuleTrace:
     return pb.RuleTrace(
-        rule=_rule_to_pb(trace.rule),
+        rule=_rule_fields(trace.rule),
         outcome=trace.outcome,
         conditions=[
             pb.ConditionTrace(

@@ -102,7 +102,7 @@ def _prompt(message: pb.Prompt, wrong: _Wrong) -> Prompt:
 def _is_short(message: pb.Prompt, wrong: _Wrong) -> bool:
     return (
         wrong.fits(len(message.messages), MOST_MESSAGES, "prompt.messages")
-        and wrong.fits(sum(len(item.parts) for item in message.messages), MOST_PARTS, "prompt.messages.parts")
+        and wrong.fits(sum([len(item.parts) for item in message.messages]), MOST_PARTS, "prompt.messages.parts")
         and wrong.fits(len(message.tools), MOST_TOOLS, "prompt.tools")
     )
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
 from pointsman.v1 import routing_pb2 as pb
 
 K = TypeVar("K", bound=IntEnum)
+
+Fields = dict[str, Any]
+"""Fields of a message by name. protobuf fills nested ones in place, where it would copy a message made first; a decision nests some thirty,
+so this is half of what it costs to encode one."""
 
 _NANOS_PER_MS = 1_000_000
 

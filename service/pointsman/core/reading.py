@@ -1,0 +1,50 @@
+"""What a prompt says of itself, whoever sends it and whatever for: how long it is, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from pointsman.core.facts import FeatureFacts
+from pointsman.core.features import features
+from pointsman.core.prompt_tokens import count_prompt
+from pointsman.core.request import Prompt
+from pointsman.core.vocabulary import TokenCountMethod
+
+
+class Count(Struct, frozen=True):
+    """Tokens by the reference tokeniser, and how they were counted."""
+
+    tokens: int
+    method: TokenCountMethod
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """Tokens of everything that will be sent, by the reference tokeniser, and the features."""
+
+    input_tokens: int
+    method: TokenCountMethod
+    features: FeatureFacts
+
+
+def read(prompt: Prompt, count: Callable[[str], Count]) -> Reading:
+    """Return the reading of a prompt; `count` gives the tokens of one text, and the least sure of its methods is that of the whole."""
+    methods = [TokenCountMethod.EXACT]
+
+    def tokens_of(text: str) -> int:
+        found = count(text)
+        methods.append(found.method)
+        return found.tokens
+
+    return Reading(input_tokens=count_prompt(prompt, tokens_of), method=max(methods), features=features(prompt))
+
+
+def digest(prompt: Prompt) -> bytes:
+    """Return 16 bytes that differ for prompts that differ in anything."""
+    return blake2b(_ENCODER.encode(prompt), digest_size=16).digest()
+
+
+_ENCODER = msgspec.msgpack.Encoder()
