@@ -189,7 +189,13 @@ def _micros(piece: Callable[[], object], *, rounds: int = 21) -> float:
 
 
 def _show(figures: list[Figure]) -> None:
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), title=f"driven by {driver()}; servers are sent one prompt again and again, so it is read once", title_justify="left")
+    table = Table(
+        box=None,
+        header_style="bold",
+        padding=(0, 2, 0, 0),
+        title=f"driven by {driver()}; servers are sent one prompt again and again, so it is read once",
+        title_justify="left",
+    )
     for column in ("what", "measured", "target", ""):
         table.add_column(column, justify="left" if column == "what" else "right")
     for figure in figures:
