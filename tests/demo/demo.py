@@ -261,7 +261,7 @@ def table(lines: list[Line]) -> None:
     cost, baseline = sum(line.cost_nano_usd for line in lines), sum(line.baseline_nano_usd for line in lines)
     saved = f"[bold]{1 - cost / baseline:.0%} saved[/]" if baseline else "nothing to save"
     CONSOLE.print(f"\n{dollars(cost)} spent, {dollars(baseline)} with the dearest model that could have served each: {saved}")
-    CONSOLE.print("[dim]u$ are millionths of a dollar; prices of models that run in process are nominal, made up to be compared[/]")
+    CONSOLE.print("[dim]u$: millionths of a dollar. Models that run in process have nominal prices, to be compared[/]")
 
 
 def micro(nano_usd: int) -> str:
@@ -269,20 +269,26 @@ def micro(nano_usd: int) -> str:
     return f"{nano_usd / 1000:.1f}u$"
 
 
+def section(title: str) -> None:
+    """Open a part of the report."""
+    CONSOLE.print()
+    CONSOLE.rule(f"[bold]{title}[/]", align="left", style="dim")
+
+
 def closer_look(results: list[tuple[Ask, Line, pb.Decision | str]]) -> None:
     """Show some answers, the fallback, a refusal, and one explanation."""
-    CONSOLE.rule("some answers", align="left")
+    section("some answers")
     for kind in ("arithmetic", "summary", "chat", "JSON"):
         if kind in completions:
             CONSOLE.print(
                 f"[bold]{kind}[/] ({completions[kind].model}): {completions[kind].message.text.strip()}", soft_wrap=True, markup=True
             )
-    CONSOLE.rule("a fallback", align="left")
+    section("a fallback")
     for attempt in completions["fallback"].attempts if "fallback" in completions else ():
         CONSOLE.print(f"  {attempt.model}: {attempt.error_type or 'answered'} after {attempt.latency.ToMilliseconds()} ms")
-    CONSOLE.rule("a refusal that helps", align="left")
+    section("a refusal that helps")
     CONSOLE.print(next(str(outcome) for each, _, outcome in results if each.kind == "tiny budget"), soft_wrap=True, markup=False)
-    CONSOLE.rule("why that model for the proof?", align="left")
+    section("why that model for the proof?")
     if "decide" in decisions:
         show.explained(decision_from_pb(decisions["decide"]))
 
