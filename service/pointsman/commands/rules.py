@@ -33,7 +33,7 @@ def check(options: argparse.Namespace, _settings: Settings) -> int:
     if found is None:
         return 1
     loaded, sources = found
-    problems = [*loaded.problems, *(ruletest.run(loaded.ruleset, loaded.cases)[1] if loaded.ruleset else ())]
+    problems = [*loaded.problems, *(ruletest.run(loaded.ruleset, loaded.cases).problems if loaded.ruleset else ())]
     _print_problems(problems, sources, options.directory, file=sys.stdout)
     if errors(problems) or loaded.ruleset is None:
         print(f"{_count(len(errors(problems)), 'error')} in {options.directory}")
@@ -51,12 +51,14 @@ def test(options: argparse.Namespace, _settings: Settings) -> int:
     if loaded.ruleset is None:
         _print_problems(loaded.problems, sources, options.directory, file=sys.stdout)
         return 1
-    results, problems = ruletest.run(loaded.ruleset, loaded.cases)
+    report = ruletest.run(loaded.ruleset, loaded.cases)
+    results, problems = report.results, report.problems
     _print_problems(problems, sources, options.directory, file=sys.stdout)
     show.case_results(results, options.directory, verbose=options.verbose)
     failed = sum(bool(result.failures) for result in results)
     if not results and not problems:
         print(f"there are no tests in {options.directory}: write a *_test.yaml file")
+    show.missed(report, options.directory)
     print(f"{len(results) - failed} passed, {failed} failed" + (f", {len(problems)} could not run" if problems else ""))
     return 1 if failed or problems or not results else 0
 

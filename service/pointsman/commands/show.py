@@ -16,7 +16,7 @@ from pointsman.core.decision import Decision, Dropped, Explanation, RuleTrace
 from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamUnavailable
 from pointsman.core.money import dollars
 from pointsman.core.ruleset import Ruleset
-from pointsman.core.ruletest import CaseResult
+from pointsman.core.ruletest import CaseResult, Report
 from pointsman.core.vocabulary import RuleOutcome
 from pointsman.wire.codec import ListedModel
 
@@ -171,6 +171,13 @@ def case_results(results: Iterable[CaseResult], directory: Path, *, verbose: boo
             print(f"{directory}/{result.file}:{result.line}:1: error: {result.name}: {failure}")
         if result.explanation is not None:
             explanation(result.explanation, ())
+
+
+def missed(report: Report, directory: Path) -> None:
+    """Show what no test has shown, and the share that was."""
+    for point in report.missed:
+        print(f"{directory}/{point.file}:{point.line}:1: not covered: {point.what}")
+    print(f"coverage {report.covered:.0f} %")
 
 
 def failure(error: PointsmanError, *, where: str) -> None:

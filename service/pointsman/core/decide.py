@@ -3,41 +3,37 @@
     1 constraints   all that hold apply; each can only take models away
     2 routes        the first that matches
     3 drops         per candidate the first reason of DropReason that holds (`drops.py`)
-    4 order         by the route's strategy; ties by the other measures, then by the order in the file
+    4 order         by the route's strategy (`strategy.py`)
     5 plan          chosen, the other kept ones in order, then the route's fallbacks in file order; no model twice, at most 4
 
 Rules that this module keeps: it is pure, so (ruleset, facts, market) reproduce a decision bit for bit; a model in a plan has passed every
 drop, but for the best effort of a route that says so; nothing here sets aside a constraint, a tag, a capability, a window or a budget.
-Serving, explaining, rule tests and replay all call `decide`; there is no second way to choose.
+Serving, explaining, rule tests and replay all call `decide`; there is no second way to choose. Routes in shadow are tried in the same way,
+and what they come to is noted beside the decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pointsman.core.catalog import Model
-from pointsman.core.decision import Candidate, Decision, Dropped
-from pointsman.core.drops import Terms, barred, unfit
+from pointsman.core.decision import Candidate, Decision, Dropped, Shadowed
+from pointsman.core.drops import Bar, Terms, barred, unfit
 from pointsman.core.errors import refusal
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
-from pointsman.core.ruleset import Route, Ruleset
-from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
+from pointsman.core.ruleset import Matched, Route, Ruleset
+from pointsman.core.strategy import best, ordered
+from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty
 
 LONGEST_PLAN = 4
 """Models that one call may try: beyond that a caller has waited long enough."""
 
 _SET_ASIDE = frozenset({DropReason.QUALITY, DropReason.LATENCY})
 """What a best effort may set aside, and nothing else."""
-
-_ORDER: dict[Strategy, Callable[[Candidate], tuple[float, ...]]] = {
-    Strategy.CHEAPEST: lambda candidate: (candidate.expected_cost, -candidate.quality),
-    Strategy.FASTEST: lambda candidate: (candidate.expected_latency_ms, candidate.expected_cost),
-    Strategy.BEST: lambda candidate: (-candidate.quality, candidate.expected_cost),
-}
 
 
 class _Offer(Struct, frozen=True):
@@ -54,8 +50,7 @@ class _Trial(Struct, frozen=True, kw_only=True):
 
     route: Route
     terms: Terms
-    bar: float
-    """Least acceptable quality of a candidate."""
+    bar: Bar
     offers: list[_Offer]
 
     def speaks_against(self, offer: _Offer) -> set[DropReason]:
@@ -75,25 +70,52 @@ class _Choice(Struct, frozen=True, kw_only=True):
 
 def decide(ruleset: Ruleset, facts: Facts, market: Market) -> Decision:
     """Return which model is to serve the request, and why. Raises NoEligibleModel, or the kind of it that says best why none may."""
-    fired, index = ruleset.match(facts)
-    terms = Terms.of(ruleset, facts, market, tuple(ruleset.constraints[i] for i in fired))
+    matched = ruleset.match(facts)
+    terms = Terms.of(ruleset, facts, market, tuple([ruleset.constraints[i] for i in matched.constraints]))
+    shadows = tuple(_shadows(ruleset, terms, matched)) if matched.shadows or ruleset.shadows else ()
     dropped: dict[str, Dropped] = {}
+    index = matched.route
     while True:
         trial = _try(ruleset.routes[index], terms)
         _note(trial.offers, dropped)
         choice = _choose(trial, dropped)
         if choice is not None:
-            return _decision(trial, choice, dropped)
+            return _decision(trial, choice, dropped, shadows)
         behind = ruleset.next_match(facts, index) if trial.route.on_empty is OnEmpty.NEXT_RULE else None
         if behind is None:
-            raise refusal(trial.route.ref.id, tuple(dropped.values()), tuple(constraint.ref.id for constraint in terms.constraints))
+            fired = tuple(constraint.ref.id for constraint in terms.constraints)
+            raise refusal(trial.route.ref.id, tuple(dropped.values()), fired, shadows)
         index = behind
+
+
+def _shadows(ruleset: Ruleset, terms: Terms, matched: Matched) -> Iterator[Shadowed]:
+    """Yield what the shadow routes that match would have decided, and then what each file in shadow would have."""
+    for index in matched.shadows:
+        yield _shadowed(ruleset.routes[index], terms)
+    for aside in ruleset.shadows:
+        found = aside.match(terms.facts)
+        if found.route >= 0:
+            narrowed = structs.replace(terms, constraints=(*terms.constraints, *(aside.constraints[i] for i in found.constraints)))
+            yield _shadowed(aside.routes[found.route], narrowed)
+
+
+def _shadowed(route: Route, terms: Terms) -> Shadowed:
+    choice = _choose(_try(route, terms), {})
+    if choice is None:
+        return Shadowed(rule=route.ref)
+    chosen = choice.plan[0]
+    return Shadowed(rule=route.ref, model=chosen.model, quality=chosen.quality, expected_cost=chosen.expected_cost)
 
 
 def _try(route: Route, terms: Terms) -> _Trial:
     least = route.min_quality(terms.facts) if route.min_quality else 0.0
-    bar = max(terms.facts.request.accuracy, least)
+    bar = _bar(route, terms, least)
     return _Trial(route=route, terms=terms, bar=bar, offers=[_offer(terms, model, bar) for model in _on_offer(route, terms)])
+
+
+def _bar(route: Route, terms: Terms, least: float = 0.0) -> Bar:
+    asked, costs = terms.facts.request, [cost for cost in (terms.facts.request.max_cost, route.max_cost) if cost is not None]
+    return Bar(quality=max(asked.accuracy, least), cost=min(costs, default=None))
 
 
 def _on_offer(route: Route, terms: Terms) -> tuple[str, ...]:
@@ -103,7 +125,7 @@ def _on_offer(route: Route, terms: Terms) -> tuple[str, ...]:
     return (*terms.asked, *(model for model in route.candidates if model not in terms.asked))
 
 
-def _offer(terms: Terms, model_id: str, bar: float) -> _Offer:
+def _offer(terms: Terms, model_id: str, bar: Bar) -> _Offer:
     model = terms.ruleset.catalog.models[model_id]
     if (reason := next(barred(model, terms), None)) is not None:
         return _Offer(model, None, reason)
@@ -126,19 +148,20 @@ def _kept(offers: Iterable[_Offer]) -> list[Candidate]:
 
 def _choose(trial: _Trial, dropped: dict[str, Dropped]) -> _Choice | None:
     route = trial.route
-    kept = sorted(_kept(trial.offers), key=_ORDER[route.strategy])
+    kept = ordered(_kept(trial.offers), route, trial.terms.facts)
     if kept:
         return _Choice(plan=_plan(kept, _fitting_fallbacks(trial, dropped)), reason=_reason(trial))
     if route.on_empty is OnEmpty.FALLBACK and (fitting := _fitting_fallbacks(trial, dropped)):
         return _Choice(plan=_plan(fitting), reason=DecisionReason.ON_EMPTY_FALLBACK)
-    if route.on_empty is OnEmpty.BEST_EFFORT and (best := _best_effort(trial)):
-        return _Choice(plan=_plan(best, _fitting_fallbacks(trial, dropped)), reason=DecisionReason.BEST_EFFORT)
+    if route.on_empty is OnEmpty.BEST_EFFORT and (able := _best_effort(trial)):
+        return _Choice(plan=_plan(able, _fitting_fallbacks(trial, dropped)), reason=DecisionReason.BEST_EFFORT)
     return None
 
 
 def _fitting_fallbacks(trial: _Trial, dropped: dict[str, Dropped]) -> list[Candidate]:
     """Return the fallbacks that pass every drop. The route's own `min_quality` is not asked of them, the caller's accuracy is."""
-    offers = [_offer(trial.terms, model, trial.terms.facts.request.accuracy) for model in trial.route.fallbacks]
+    bar = _bar(trial.route, trial.terms)
+    offers = [_offer(trial.terms, model, bar) for model in trial.route.fallbacks]
     _note(offers, dropped)
     return _kept(offers)
 
@@ -146,7 +169,7 @@ def _fitting_fallbacks(trial: _Trial, dropped: dict[str, Dropped]) -> list[Candi
 def _best_effort(trial: _Trial) -> list[Candidate]:
     """Return, as a list of at most one, the best of the candidates that nothing but quality and latency speaks against."""
     able = [offer.candidate for offer in trial.offers if offer.candidate is not None and trial.speaks_against(offer) <= _SET_ASIDE]
-    return sorted(able, key=_ORDER[Strategy.BEST])[:1]
+    return best(able)[:1]
 
 
 def _plan(first: Iterable[Candidate], then: Iterable[Candidate] = ()) -> tuple[Candidate, ...]:
@@ -159,10 +182,12 @@ def _plan(first: Iterable[Candidate], then: Iterable[Candidate] = ()) -> tuple[C
 def _reason(trial: _Trial) -> DecisionReason:
     if trial.terms.asked is not None:
         return DecisionReason.CALLER_MODEL
+    if trial.route.rollout is not None:
+        return DecisionReason.ROLLOUT
     return DecisionReason.DEFAULT if trial.route.is_default else DecisionReason.RULE_MATCH
 
 
-def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped]) -> Decision:
+def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped], shadows: tuple[Shadowed, ...]) -> Decision:
     facts, chosen = trial.terms.facts, choice.plan[0]
     baseline_cost, baseline_model = _baseline(chosen, trial)
     planned = {candidate.model for candidate in choice.plan}
@@ -178,6 +203,7 @@ def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped]) -> De
         dropped=tuple([drop for model, drop in dropped.items() if model not in planned]) if dropped else (),
         baseline_cost=baseline_cost,
         baseline_model=baseline_model,
+        shadows=shadows,
     )
 
 

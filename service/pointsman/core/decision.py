@@ -52,6 +52,16 @@ class Dropped(Struct, frozen=True, kw_only=True):
     """The reason with its numbers: "quality 0.74 < 0.90"."""
 
 
+class Shadowed(Struct, frozen=True, kw_only=True):
+    """What a rule in shadow would have decided. `model` is empty where it would have kept no candidate."""
+
+    rule: RuleRef
+    model: str = ""
+    quality: float = 0.0
+    expected_cost: int = 0
+    """Nano-USD."""
+
+
 class RuleRef(Struct, frozen=True, kw_only=True):
     """Where a rule stands and what its author says of it."""
 
@@ -107,6 +117,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     baseline_model: str = ""
     """That candidate; empty in a decision that came over the wire."""
     explanation: Explanation | None = None
+    shadows: tuple[Shadowed, ...] = ()
+    """What rules in shadow would have decided; not sent over the wire but in explanations."""
 
     @property
     def plan(self) -> tuple[Candidate, ...]:

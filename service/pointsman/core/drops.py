@@ -16,8 +16,17 @@ from pointsman.core.ruleset import Constraint, Ruleset
 from pointsman.core.vocabulary import CAPABILITIES, DropReason
 
 
+class Bar(Struct, frozen=True, kw_only=True):
+    """What differs between routes, and between candidates and fallbacks."""
+
+    quality: float
+    """Least acceptable, 0..1."""
+    cost: int | None
+    """Nano-USD at most, by the caller's limit and the route's; None for any."""
+
+
 class Terms(Struct, frozen=True, kw_only=True):
-    """All that candidates of one request are judged by, but for the quality bar, which differs between candidates and fallbacks."""
+    """All else that candidates of one request are judged by."""
 
     ruleset: Ruleset
     facts: Facts
@@ -62,12 +71,12 @@ def barred(model: Model, terms: Terms) -> Iterator[Dropped]:
         yield _dropped(model, DropReason.NO_CREDENTIAL, f"the key of provider {model.provider} is not set")
 
 
-def unfit(model: Model, candidate: Candidate, terms: Terms, bar: float) -> Iterator[Dropped]:
-    """Yield the other reasons, in the order of DropReason; `bar` is the least acceptable quality, 0..1."""
+def unfit(model: Model, candidate: Candidate, terms: Terms, bar: Bar) -> Iterator[Dropped]:
+    """Yield the other reasons, in the order of DropReason."""
     yield from _too_long(model, candidate, terms)
-    yield from _too_dear(model, candidate, terms)
-    if candidate.quality < bar:
-        yield _dropped(model, DropReason.QUALITY, f"quality {_apart(candidate.quality, '<', bar, digits=2)}")
+    yield from _too_dear(model, candidate, terms, bar.cost)
+    if candidate.quality < bar.quality:
+        yield _dropped(model, DropReason.QUALITY, f"quality {_apart(candidate.quality, '<', bar.quality, digits=2)}")
     yield from _too_slow(model, candidate, terms)
     state = terms.market.state(model.id)
     if not state.healthy:
@@ -89,14 +98,13 @@ def _too_long(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Drop
         yield _dropped(model, DropReason.TOKEN_BUDGET, f"input {tokens.input_upper_bound} + answer {tokens.output} > {budget} tokens")
 
 
-def _too_dear(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Dropped]:
+def _too_dear(model: Model, candidate: Candidate, terms: Terms, limit: int | None) -> Iterator[Dropped]:
     market, tokens = terms.market, candidate.tokens
     expected = tokens.input_upper_bound + tokens.output
     if market.tokens_left is not None and expected > market.tokens_left:
         yield _dropped(model, DropReason.BUDGET, f"{expected} tokens > {market.tokens_left} left")
     elif market.cost_left is not None and candidate.expected_cost > market.cost_left:
         yield _dropped(model, DropReason.BUDGET, f"{_dollars_apart(candidate.expected_cost, market.cost_left)} left")
-    limit = terms.facts.request.max_cost
     if limit is not None and candidate.expected_cost > limit:
         yield _dropped(model, DropReason.COST, _dollars_apart(candidate.expected_cost, limit))
 

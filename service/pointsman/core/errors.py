@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from pointsman.core.vocabulary import DropReason
 
 if TYPE_CHECKING:
-    from pointsman.core.decision import Dropped, Explanation
+    from pointsman.core.decision import Dropped, Explanation, Shadowed
 
 
 class PointsmanError(Exception):
@@ -75,6 +75,9 @@ class NoEligibleModel(PointsmanError):
         self.counts = dict(counts or {})
         self.explanation: Explanation | None = None
         """Why each rule came out as it did, if that was asked for."""
+        self.dropped: tuple[Dropped, ...] = ()
+        self.shadows: tuple[Shadowed, ...] = ()
+        """What rules in shadow would have decided."""
 
 
 class ConstrainedOut(NoEligibleModel):
@@ -135,7 +138,7 @@ _KINDS: tuple[tuple[frozenset[DropReason], type[NoEligibleModel], str], ...] = (
 )
 
 
-def refusal(rule: str, dropped: tuple[Dropped, ...], constraints: tuple[str, ...]) -> NoEligibleModel:
+def refusal(rule: str, dropped: tuple[Dropped, ...], constraints: tuple[str, ...], shadows: tuple[Shadowed, ...] = ()) -> NoEligibleModel:
     """Return the error that says best why every candidate of the rule was dropped.
 
     NOT_ASKED says only that the caller named others, so it does not count when kinds are told apart.
@@ -149,6 +152,7 @@ def refusal(rule: str, dropped: tuple[Dropped, ...], constraints: tuple[str, ...
     error = kind(f"{sentence}; rule {rule}: {_told(dropped)}", rule=rule, counts={reason.name: n for reason, n in counts.items()})
     if isinstance(error, ConstrainedOut):
         error.constraints = constraints
+    error.dropped, error.shadows = dropped, shadows
     return error
 
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pointsman.core.decision import ConditionTrace, Decision, Explanation, RuleTrace
+from pointsman.core.decision import ConditionTrace, Decision, Explanation, RuleTrace, Shadowed
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, everything, value_of
 from pointsman.core.money import dollars
+from pointsman.core.rollout import BUCKETS
 from pointsman.core.ruleset import Condition, Constraint, Route, Ruleset
 from pointsman.core.vocabulary import DecisionReason, RuleOutcome
 
 
 def explain(ruleset: Ruleset, facts: Facts, outcome: Decision | NoEligibleModel) -> Explanation:
     """Return the trace of every rule for what `decide` came to with the same ruleset and facts, a decision or a refusal."""
-    decided_by = outcome.rule.id if isinstance(outcome, Decision) else outcome.rule
     return Explanation(
         summary=_sentence(outcome),
         facts=everything(facts),
-        rules=(*(_constraint(constraint, facts) for constraint in ruleset.constraints), *_routes(ruleset, facts, decided_by)),
+        rules=(*(_constraint(constraint, facts) for constraint in ruleset.constraints), *_routes(ruleset, facts, outcome)),
     )
 
 
@@ -35,6 +35,7 @@ def _sentence(outcome: Decision | NoEligibleModel) -> str:
         DecisionReason.BEST_EFFORT: "nothing met the bar: best effort",
         DecisionReason.ON_EMPTY_FALLBACK: "no candidate was left: first fallback that fits",
         DecisionReason.DEFAULT: "no other rule matched",
+        DecisionReason.ROLLOUT: "its conditions hold, and the request is in its share",
     }.get(outcome.reason, "its conditions hold")
     return (
         f"{outcome.rule.id} -> {chosen.model} ({how}); quality {chosen.quality:.2f}, expected {dollars(chosen.expected_cost)}, "
@@ -44,37 +45,76 @@ def _sentence(outcome: Decision | NoEligibleModel) -> str:
 
 def _constraint(constraint: Constraint, facts: Facts) -> RuleTrace:
     conditions = tuple(_conditions(constraint.conditions, facts))
-    held = all(condition.result for condition in conditions)
-    permitted = f"permits {', '.join(sorted(constraint.permitted)) or 'no model'}" if held else ""
-    return RuleTrace(rule=constraint.ref, outcome=_outcome(held), conditions=conditions, detail=permitted)
+    if not _held(constraint.conditions, facts):
+        return RuleTrace(rule=constraint.ref, outcome=RuleOutcome.NO_MATCH, conditions=conditions)
+    permitted = f"permits {', '.join(sorted(constraint.permitted)) or 'no model'}"
+    return RuleTrace(rule=constraint.ref, outcome=RuleOutcome.MATCH, conditions=conditions, detail=permitted)
 
 
-def _routes(ruleset: Ruleset, facts: Facts, decided_by: str) -> Iterator[RuleTrace]:
+def _routes(ruleset: Ruleset, facts: Facts, outcome: Decision | NoEligibleModel) -> Iterator[RuleTrace]:
+    decided_by = outcome.rule.id if isinstance(outcome, Decision) else outcome.rule
+    shadows = {shadow.rule.id: shadow for shadow in outcome.shadows}
     decided = False
     for route in ruleset.routes:
         if decided:
             yield RuleTrace(rule=route.ref, outcome=RuleOutcome.SKIPPED)
             continue
         decided = route.ref.id == decided_by
-        yield _route(route, facts, decided=decided)
+        yield _route(route, facts, shadows.get(route.ref.id), decided=decided)
+    for aside in ruleset.shadows:
+        first = next((route.ref.id for route in aside.routes if route.matches(facts)), None)
+        for route in aside.routes:
+            yield _route(route, facts, shadows.get(route.ref.id), decided=False)
+            if route.ref.id == first:
+                break
 
 
-def _route(route: Route, facts: Facts, *, decided: bool) -> RuleTrace:
+def _route(route: Route, facts: Facts, shadow: Shadowed | None, *, decided: bool) -> RuleTrace:
+    if route.is_expired(facts):
+        return RuleTrace(rule=route.ref, outcome=RuleOutcome.SKIPPED, detail=f"expired {route.expires}")
     conditions = tuple(_conditions(route.conditions, facts))
-    held = all(condition.result for condition in conditions)
-    passed_on = "kept no candidate, and went on to the next rule" if held and not decided else ""
-    return RuleTrace(rule=route.ref, outcome=_outcome(held), conditions=conditions, detail=passed_on)
+    held = _held(route.conditions, facts)
+    outcome, detail = (RuleOutcome.NO_MATCH, "") if not held else _matched(route, facts, shadow, decided=decided)
+    return RuleTrace(rule=route.ref, outcome=outcome, conditions=conditions, detail=detail)
 
 
-def _outcome(held: bool) -> RuleOutcome:
-    return RuleOutcome.MATCH if held else RuleOutcome.NO_MATCH
+def _matched(route: Route, facts: Facts, shadow: Shadowed | None, *, decided: bool) -> tuple[RuleOutcome, str]:
+    """Return what became of a route whose conditions hold."""
+    if route.rollout is not None and not route.rollout.admits(facts):
+        bucket, below = route.rollout.bucket(facts), route.rollout.below
+        return RuleOutcome.ROLLED_OUT_OF, f"rollout: bucket {bucket * 100 / BUCKETS:.2f} is not under {below * 100 / BUCKETS:g} %"
+    if route.shadow:
+        return RuleOutcome.SHADOW_MATCH, _would(shadow)
+    return RuleOutcome.MATCH, "" if decided else "kept no candidate, and went on to the next rule"
 
 
-def _conditions(conditions: tuple[Condition, ...], facts: Facts) -> Iterator[ConditionTrace]:
-    """Yield the conditions up to the first that does not hold: those behind it may rely on it."""
+def _would(shadow: Shadowed | None) -> str:
+    if shadow is None:
+        return ""
+    if not shadow.model:
+        return "would have kept no candidate"
+    return f"would have chosen {shadow.model}, {dollars(shadow.expected_cost)}, quality {shadow.quality:.2f}"
+
+
+def _held(conditions: tuple[Condition, ...], facts: Facts) -> bool:
+    return all(condition.holds(facts) for condition in conditions)
+
+
+def _conditions(conditions: tuple[Condition, ...], facts: Facts, depth: int = 0) -> Iterator[ConditionTrace]:
+    """Yield the conditions up to the first that settles the matter: those behind it may rely on it. Parts of groups are indented."""
     for condition in conditions:
         result = condition.holds(facts)
-        values = {name: value_of(facts, name) for name in condition.facts}
-        yield ConditionTrace(text=condition.text, line=condition.line, column=condition.column, result=result, values=values)
-        if not result:
+        values = {} if condition.items else {name: value_of(facts, name) for name in condition.facts}
+        text = "  " * depth + condition.text
+        yield ConditionTrace(text=text, line=condition.line, column=condition.column, result=result, values=values)
+        yield from _parts(condition, facts, depth + 1)
+        if not result and not depth:
+            return
+
+
+def _parts(group: Condition, facts: Facts, depth: int) -> Iterator[ConditionTrace]:
+    settles = group.joined_by != "all"
+    for item in group.items:
+        yield from _conditions((item,), facts, depth)
+        if item.holds(facts) is settles:
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pointsman.core.catalog import Catalog
 from pointsman.core.decision import RuleRef
 from pointsman.core.facts import Facts
+from pointsman.core.rollout import Rollout
 from pointsman.core.vocabulary import OnEmpty, Strategy
 
 
@@ -21,6 +23,10 @@ class Condition:
     facts: tuple[str, ...]
     """Names of the facts in it, those of its vars included."""
     holds: Callable[[Facts], bool]
+    items: tuple[Condition, ...] = ()
+    """Of a group: what it joins."""
+    joined_by: str = ""
+    """Of a group: "any", "all" or "none"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,18 @@ class Constraint:
     ref: RuleRef
     conditions: tuple[Condition, ...]
     permitted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """What a route says of the calls that it decides on, beside the model. None where it says nothing."""
+
+    cache_mode: str = "off"
+    cache_ttl_s: float = 0.0
+    optimize: str = ""
+    target_tokens: int | None = None
+    timeout_s: float | None = None
+    hedge_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +63,36 @@ class Route:
     on_empty: OnEmpty
     min_quality: Callable[[Facts], float] | None
     fallbacks: tuple[str, ...]
+    shadow: bool = False
+    """Evaluated and reported, never served."""
+    rollout: Rollout | None = None
+    expires: str | None = None
+    """Last day, UTC, on which it is used; an ISO date."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of strategy weighted, by model."""
+    by: str | None = None
+    """Of strategy weighted: the fact that is sticky."""
+    value: int = 0
+    """Of strategy balanced: nano-USD that one right answer is worth."""
+    max_cost: int | None = None
+    """Nano-USD that one request may cost."""
+    settings: RouteSettings = RouteSettings()
 
     @property
     def is_default(self) -> bool:
         return not self.conditions
 
+    def is_expired(self, facts: Facts) -> bool:
+        """Return whether its last day is over."""
+        return self.expires is not None and facts.time.date > self.expires
+
+    def admits(self, facts: Facts) -> bool:
+        """Return whether it is in use, and the request in its share; asked only where the conditions hold."""
+        return not self.is_expired(facts) and (self.rollout is None or self.rollout.admits(facts))
+
     def matches(self, facts: Facts) -> bool:
-        """Return whether all conditions hold."""
-        return all(condition.holds(facts) for condition in self.conditions)
+        """Return whether all conditions hold and it admits the request."""
+        return all(condition.holds(facts) for condition in self.conditions) and self.admits(facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +102,17 @@ class Defaults:
     accuracy: float = 0.0
     max_output: int | None = None
     """Tokens; None leaves it to the model."""
+
+
+class Matched(NamedTuple):
+    """What the conditions say of a request: indices into `constraints` and `routes`."""
+
+    constraints: tuple[int, ...]
+    """Those that hold."""
+    route: int
+    """The first enforced route that matches; -1 if none does."""
+    shadows: tuple[int, ...]
+    """Shadow routes that match before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +125,12 @@ class Ruleset:
     defaults: Defaults
     constraints: tuple[Constraint, ...]
     routes: tuple[Route, ...]
-    match: Callable[[Facts], tuple[tuple[int, ...], int]]
-    """All conditions in one compiled function: the indices of the constraints that hold, and of the first route that matches."""
+    match: Callable[[Facts], Matched]
+    """All conditions in one compiled function."""
+    shadows: tuple[Ruleset, ...] = ()
+    """Files that are wholly in shadow, each with its own constraints and routes, and perhaps without a default."""
 
     def next_match(self, facts: Facts, after: int) -> int | None:
         """Return the index of the first route behind `after` that matches, or None. Slower than `match`, and rarely needed."""
         behind = range(after + 1, len(self.routes))
-        return next((index for index in behind if self.routes[index].matches(facts)), None)
+        return next((index for index in behind if not self.routes[index].shadow and self.routes[index].matches(facts)), None)

@@ -121,6 +121,8 @@ class Strategy(Enum):
     CHEAPEST = "cheapest"
     FASTEST = "fastest"
     BEST = "best"
+    WEIGHTED = "weighted"
+    BALANCED = "balanced"
 
 
 class OnEmpty(Enum):

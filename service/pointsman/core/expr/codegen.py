@@ -15,6 +15,7 @@ from pointsman.core.expr.patterns import searcher
 from pointsman.core.expr.syntax import Binary, Call, Conditional, ListOf, Literal, Logical, Name, Node, Unary, names
 from pointsman.core.expr.types import INT
 from pointsman.core.facts import Facts
+from pointsman.core.ruleset import Matched
 
 WHITELIST: tuple[type[ast.AST], ...] = (
     ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.If,
@@ -40,6 +41,18 @@ class Expression:
     checked: Checked
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of several of which the first that holds is taken."""
+
+    condition: Expression | None
+    """None holds always."""
+    admits: Callable[[Facts], bool] | None = None
+    """Asked where the condition holds."""
+    shadow: bool = False
+    """Noted and passed by."""
+
+
 def _quotient(dividend: int, divisor: int) -> int:
     """Integer division as in CEL: towards zero."""
     quotient = abs(dividend) // abs(divisor)
@@ -61,30 +74,44 @@ class Code:
         self._vars = vars
         self._lists = lists
         self._functions: list[ast.stmt] = []
-        self._globals: dict[str, object] = {"__builtins__": {"len": len}, "_quotient": _quotient, "_remainder": _remainder}
+        self._globals: dict[str, object] = {
+            "__builtins__": {"len": len},
+            "_quotient": _quotient,
+            "_remainder": _remainder,
+            "_Matched": Matched,
+        }
 
     def value(self, expression: Expression) -> str:
         """Add a function `(facts) -> value of the expression`; return its name."""
         result = ast.Return(self._expr(expression.node, expression.checked))
         return self._function([*self._prologue([expression]), result])
 
-    def match(self, collected: Iterable[Expression], first: Iterable[Expression | None]) -> str:
-        """Add a function `(facts) -> (collected, first)`; return its name.
+    def match(self, collected: Iterable[Expression], first: Iterable[Choice]) -> str:
+        """Add a function `(facts) -> (collected, first, shadows)`; return its name.
 
-        It returns the indices of all of `collected` that hold, and the index of the first of `first` that holds, -1 if
-        none does. None holds always.
+        It returns the indices of all of `collected` that hold, the index of the first of `first` that holds, -1 if none does, and the
+        indices of the shadows that hold before it.
         """
         collected, first = tuple(collected), tuple(first)
-        body = self._prologue([*collected, *(expression for expression in first if expression is not None)])
-        body.append(ast.Assign([ast.Name("fired", ast.Store())], _constant(())))
+        body = self._prologue([*collected, *(choice.condition for choice in first if choice.condition is not None)])
+        body += [ast.Assign([ast.Name(name, ast.Store())], _constant(())) for name in ("fired", "shadows")]
         for index, expression in enumerate(collected):
-            fire = ast.AugAssign(ast.Name("fired", ast.Store()), ast.Add(), _constant((index,)))
-            body.append(ast.If(self._expr(expression.node, expression.checked), [fire], []))
-        for index, condition in enumerate(first):
-            if condition is None:
-                return self._function([*body, _matched(index)])
-            body.append(ast.If(self._expr(condition.node, condition.checked), [_matched(index)], []))
+            body.append(ast.If(self._expr(expression.node, expression.checked), [_note("fired", index)], []))
+        for index, choice in enumerate(first):
+            then = _note("shadows", index) if choice.shadow else _matched(index)
+            tests = self._tests(choice)
+            body.append(ast.If(tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests), [then], []) if tests else then)
+            if not tests and not choice.shadow:
+                return self._function(body)
         return self._function([*body, _matched(-1)])
+
+    def _tests(self, choice: Choice) -> list[ast.expr]:
+        tests = [] if choice.condition is None else [self._expr(choice.condition.node, choice.condition.checked)]
+        if choice.admits is not None:
+            name = f"_admits_{len(self._globals)}"
+            self._globals[name] = choice.admits
+            tests.append(ast.Call(_load(name), [_load(_FACTS)], []))
+        return tests
 
     def compile(self) -> Callable[[str], Callable[[Facts], object]]:
         """Return a look-up of the compiled functions by name."""
@@ -202,4 +229,8 @@ def _var(name: str) -> str:
 
 
 def _matched(index: int) -> ast.Return:
-    return ast.Return(ast.Tuple([_load("fired"), ast.Constant(index)], ast.Load()))
+    return ast.Return(ast.Call(_load("_Matched"), [_load("fired"), ast.Constant(index), _load("shadows")], []))
+
+
+def _note(name: str, index: int) -> ast.AugAssign:
+    return ast.AugAssign(ast.Name(name, ast.Store()), ast.Add(), _constant((index,)))

@@ -12,21 +12,18 @@ consequence of that is not reported.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pointsman.core.catalog import Catalog
 from pointsman.core.diagnostics import Problem, Severity, errors
-from pointsman.core.expr.codegen import Code
-from pointsman.core.facts import Facts
 from pointsman.core.rulefile.catalog import CatalogReader
+from pointsman.core.rulefile.compiled import ruleset as _ruleset
 from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc
-from pointsman.core.rulefile.expressions import Written, conjunction, facts_in
-from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader
+from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader, Rules, is_shadow
 from pointsman.core.rulefile.structure import check, problem_at
-from pointsman.core.ruleset import Condition, Constraint, Route, Ruleset
-from pointsman.core.vocabulary import OnEmpty, Strategy
+from pointsman.core.ruleset import Ruleset
 from pointsman.core.yamlnodes import Node, Scalar, find, parse
 
 MODELS = "models.yaml"
@@ -53,9 +50,10 @@ def load(sources: Mapping[str, bytes]) -> Loaded:
     if MODELS not in sources:
         problems.append(_missing(MODELS, "the catalog is missing", f"write a {MODELS} with providers and models"))
     drafts, catalog = _read(nodes, problems)
-    routing = [name for name in nodes if _document(name) is RoutingDoc]
+    enforced = {name: node for name, node in nodes.items() if _document(name) is RoutingDoc and not is_shadow(node)}
     if len(nodes) == len(sources):
-        _check_default(drafts, {name: nodes[name] for name in routing}, problems)
+        _check_default(drafts.rules, enforced, problems)
+    problems += _ties(drafts.rules.routes)
     found = tuple(sorted(set(problems)))
     cases = {name: node for name, node in nodes.items() if _document(name) is CasesDoc}
     usable = catalog is not None and not errors(found)
@@ -95,17 +93,30 @@ def _read(nodes: Mapping[str, Node], problems: list[Problem]) -> tuple[Drafts, C
     return routes.drafts, read
 
 
-def _check_default(drafts: Drafts, routing: Mapping[str, Node], problems: list[Problem]) -> None:
+def _check_default(rules: Rules, routing: Mapping[str, Node], problems: list[Problem]) -> None:
     """Note a missing default route, and routes behind one that takes every request."""
     if not routing:
         problems.append(_missing("routing.yaml", "there are no routes", "write a routing.yaml whose last route has no `when`"))
         return
-    ordered = drafts.in_order()
-    open_routes = [route for route in ordered if route.unconditional]
-    if not open_routes and len(drafts.routes) == sum(len(getattr(find(node, ("routes",)), "items", ())) for node in routing.values()):
+    ordered = rules.in_order()
+    open_routes = [route for route in ordered if route.takes_all]
+    if not open_routes and len(rules.routes) == sum(len(getattr(find(node, ("routes",)), "items", ())) for node in routing.values()):
         last, node = list(routing.items())[-1]
         problems.append(problem_at(_key(node, "routes"), last, "the default route is missing", "the last route must have no `when`"))
-    problems += [_early_default(route) for route in open_routes if route is not ordered[-1]]
+    final = next((route for route in reversed(ordered) if route.doc.mode == "enforce"), None)
+    problems += [_early_default(route) for route in open_routes if route is not final]
+
+
+def _ties(routes: Iterable[RouteDraft]) -> Iterator[Problem]:
+    """Yield routes of different files that have the same priority: the order of files is not something that people see."""
+    first: dict[int, RouteDraft] = {}
+    for route in routes:
+        if route.doc.mode == "shadow":
+            continue
+        other = first.setdefault(route.doc.priority, route)
+        if other.ref.file != route.ref.file:
+            message = f"route '{route.ref.id}' has the same priority, {route.doc.priority}, as '{other.ref.id}' in {other.ref.file}"
+            yield problem_at(route.place, route.ref.file, message, "give one of the two another priority; higher ones are looked at first")
 
 
 def _early_default(route: RouteDraft) -> Problem:
@@ -128,58 +139,8 @@ def _revision(sources: Mapping[str, bytes]) -> str:
 
 
 def _compiled(drafts: Drafts, catalog: Catalog, revision: str) -> Ruleset:
-    code = Code(vars=drafts.vars, lists=drafts.lists)
-    routes = drafts.in_order()
-    written_conditions = [written for draft in drafts.constraints for written in draft.conditions]
-    written_conditions += [written for draft in routes for written in draft.conditions]
-    conditions = {id(written): code.value(written.expression) for written in written_conditions}
-    bars = {route.ref.id: code.value(route.min_quality) for route in routes if route.min_quality}
-    match = code.match(
-        [conjunction(constraint.conditions) for constraint in drafts.constraints],
-        [conjunction(route.conditions) if route.conditions else None for route in routes],
-    )
-    function = code.compile()
-
-    def compiled(rule: Iterable[Written]) -> tuple[Condition, ...]:
-        return tuple(_condition(written, function(conditions[id(written)]), drafts.var_facts) for written in rule)
-
-    return Ruleset(
-        revision=revision,
-        catalog=catalog,
-        defaults=drafts.defaults,
-        constraints=tuple(
-            Constraint(ref=draft.ref, conditions=compiled(draft.conditions), permitted=draft.permitted) for draft in drafts.constraints
-        ),
-        routes=tuple(
-            _route(draft, compiled(draft.conditions), function(bars[draft.ref.id]) if draft.ref.id in bars else None) for draft in routes
-        ),
-        match=cast("Callable[[Facts], tuple[tuple[int, ...], int]]", function(match)),
-    )
-
-
-def _condition(written: Written, holds: Callable[[Facts], object], var_facts: dict[str, tuple[str, ...]]) -> Condition:
-    line, column = written.scalar.position(0)
-    return Condition(
-        text=" ".join(written.scalar.text.split()),
-        line=line,
-        column=column,
-        facts=facts_in(written.expression, var_facts),
-        holds=cast("Callable[[Facts], bool]", holds),
-    )
-
-
-def _route(draft: RouteDraft, conditions: tuple[Condition, ...], bar: Callable[[Facts], object] | None) -> Route:
-    use = draft.doc.use
-    return Route(
-        ref=draft.ref,
-        priority=draft.doc.priority,
-        conditions=conditions,
-        candidates=draft.candidates,
-        strategy=Strategy(use.strategy),
-        on_empty=OnEmpty(use.on_empty),
-        min_quality=cast("Callable[[Facts], float] | None", bar),
-        fallbacks=draft.fallbacks,
-    )
+    asides = tuple(_ruleset(rules, drafts, catalog, revision) for rules in drafts.shadows.values())
+    return replace(_ruleset(drafts.rules, drafts, catalog, revision), shadows=asides)
 
 
 __all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "load"]

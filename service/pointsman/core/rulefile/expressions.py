@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Sequenced
 from dataclasses import dataclass
 
 from pointsman.core.diagnostics import Problem, Severity
 from pointsman.core.expr.checker import Checked, Scope, check
 from pointsman.core.expr.codegen import Expression
-from pointsman.core.expr.guards import Present
+from pointsman.core.expr.guards import NOTHING, Present, proves
 from pointsman.core.expr.parser import parse
-from pointsman.core.expr.syntax import Flaw, Logical, SyntaxFlaw, names
+from pointsman.core.expr.syntax import Flaw, Logical, SyntaxFlaw, Unary, names
 from pointsman.core.expr.types import BOOL, Type
 from pointsman.core.rulefile.structure import problem_at
-from pointsman.core.yamlnodes import Node, Scalar
+from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence
 
 COMMENT_HELP = "a ' #' ends the value in YAML; put the expression in single quotes, or the comment on its own line"
 
 _COMMENT = re.compile(r"[ \t]+#")
 
 
+GROUPS = ("any", "all", "none")
+"""Keys of a mapping that joins conditions otherwise than by "all of these"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An expression with the value in which it is written."""
+    """A condition with the value in which it is written, or a group of them with its key."""
 
     scalar: Scalar
     expression: Expression
+    items: tuple[Written, ...] = ()
+    """Of a group."""
+
+    @property
+    def text(self) -> str:
+        """The condition as written, on one line; of a group its key."""
+        return f"{self.scalar.text}:" if self.items else " ".join(self.scalar.text.split())
 
 
 class ExpressionReader:
@@ -36,18 +48,32 @@ class ExpressionReader:
         self._file = file
         self._problems = problems
 
-    def conditions(self, node: Node, scope: Scope) -> list[Written]:
-        """Return the conditions of a `when`: one expression, or a list of which each may rely on those above it."""
-        items = (node,) if isinstance(node, Scalar) else getattr(node, "items", ())
+    def conditions(self, node: Node, scope: Scope, present: Present = NOTHING, *, joined_by: str = "all") -> list[Written]:
+        """Return the conditions of a `when` or of a group: one, or a list of which each may rely on what those above it prove.
+
+        In `any` and `none` a condition is asked only where those above it do not hold.
+        """
+        items = node.items if isinstance(node, Sequence) else (node,)
         found: list[Written] = []
-        present: Present = frozenset()
         for item in items:
-            if isinstance(item, Scalar) and (written := self.expression(item, scope, expected=BOOL, present=present)):
+            for written in self._condition(item, scope, present):
                 found.append(written)
-                present |= written.expression.checked.when_true
+                on_true, on_false = proves(written.expression.node)
+                present |= on_true if joined_by == "all" else on_false
         return found
 
-    def expression(self, scalar: Scalar, scope: Scope, *, expected: Type | None, present: Present = frozenset()) -> Written | None:
+    def _condition(self, item: Node, scope: Scope, present: Present) -> Iterator[Written]:
+        if isinstance(item, Scalar):
+            if written := self.expression(item, scope, expected=BOOL, present=present):
+                yield written
+        elif isinstance(item, Mapping):
+            for name, entry in item.entries.items():
+                if name in GROUPS and (parts := self.conditions(entry.node, scope, present, joined_by=name)):
+                    group = Written(entry.key, _joined(parts, name), tuple(parts))
+                    present |= proves(group.expression.node)[0]
+                    yield group
+
+    def expression(self, scalar: Scalar, scope: Scope, *, expected: Type | None, present: Present = NOTHING) -> Written | None:
         """Return the expression, or None where it has a flaw, which is then among the problems."""
         if scalar.broken or self._eaten_by_yaml(scalar):
             return None
@@ -90,12 +116,15 @@ class ExpressionReader:
 
 def conjunction(conditions: Iterable[Written]) -> Expression:
     """Return the expression that holds when all of at least one condition hold."""
+    return _joined(tuple(conditions), "all")
+
+
+def _joined(conditions: Sequenced[Written], by: str) -> Expression:
     expressions = [written.expression for written in conditions]
-    if len(expressions) == 1:
-        return expressions[0]
-    node = Logical(0, 0, "&&", tuple(expression.node for expression in expressions))
+    operator = "&&" if by == "all" else "||"
+    node = expressions[0].node if len(expressions) == 1 else Logical(0, 0, operator, tuple(part.node for part in expressions))
     types = {inner: found for expression in expressions for inner, found in expression.checked.types.items()}
-    return Expression(node, Checked([], types))
+    return Expression(Unary(0, 0, "!", node) if by == "none" else node, Checked([], types))
 
 
 def facts_in(expression: Expression, vars: dict[str, tuple[str, ...]]) -> tuple[str, ...]:

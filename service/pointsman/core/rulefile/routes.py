@@ -1,27 +1,26 @@
-"""Routing files -> lists, vars, constraints and routes, checked against the catalog and each other, ready to be compiled.
+"""Routing files -> constraints and routes, checked against the catalog and each other, ready to be compiled.
 
-Files are read in order of name into one set: a file may use the lists and vars of those before it, and ids are unique over all.
+Files are read in order of name into one set: a file may use the lists and vars of those before it, and ids are unique over all. A file
+that is wholly in shadow has constraints and routes of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from pointsman.core.decision import RuleRef
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
-from pointsman.core.expr.checker import Scope
 from pointsman.core.expr.codegen import Expression
-from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, STRING, Type, list_of
+from pointsman.core.expr.types import DOUBLE
 from pointsman.core.rulefile.catalog import CatalogReader
 from pointsman.core.rulefile.documents import ConstraintDoc, DefaultsDoc, RouteDoc, SelectDoc
-from pointsman.core.rulefile.expressions import ExpressionReader, Written, facts_in
+from pointsman.core.rulefile.expressions import ExpressionReader, Written
+from pointsman.core.rulefile.names import Names, NamesReader
 from pointsman.core.rulefile.structure import problem_at, salvage
+from pointsman.core.rulefile.terms import misfits
 from pointsman.core.ruleset import Defaults
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of
-
-_LITERALS: dict[type, Type] = {str: STRING, bool: BOOL, int: INT, float: DOUBLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,8 @@ class ConstraintDraft:
     ref: RuleRef
     conditions: list[Written]
     permitted: frozenset[str]
+    item: Node
+    """The whole of it, as written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,35 @@ class RouteDraft:
     conditions: list[Written]
     doc: RouteDoc
     candidates: tuple[str, ...]
+    weights: dict[str, float]
     fallbacks: tuple[str, ...]
     min_quality: Expression | None
-    place: Node
-    """Where it is reported."""
+    item: Node
+    """The whole of it, as written."""
     unconditional: bool
     """It has no `when` at all; one whose conditions could not be read is not unconditional."""
+
+    @property
+    def place(self) -> Node:
+        """Where it is reported."""
+        return find(self.item, ("id",))
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether no request passes it by."""
+        return self.unconditional and self.doc.mode == "enforce" and self.doc.rollout is None and self.doc.expires is None
+
+
+@dataclass(slots=True)
+class Rules:
+    """Constraints and routes that are asked together."""
+
+    constraints: list[ConstraintDraft] = field(default_factory=list)
+    routes: list[RouteDraft] = field(default_factory=list)
+
+    def in_order(self) -> list[RouteDraft]:
+        """Return the routes as they are looked at: by priority, highest first, then as they stand in the files."""
+        return sorted(self.routes, key=lambda route: -route.doc.priority)
 
 
 @dataclass(slots=True)
@@ -54,15 +78,10 @@ class Drafts:
     """What all routing files come to."""
 
     defaults: Defaults = field(default_factory=Defaults)
-    lists: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    vars: dict[str, Expression] = field(default_factory=dict)
-    var_facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    constraints: list[ConstraintDraft] = field(default_factory=list)
-    routes: list[RouteDraft] = field(default_factory=list)
-
-    def in_order(self) -> list[RouteDraft]:
-        """Return the routes as they are looked at: by priority, highest first, then as they stand in the files."""
-        return sorted(self.routes, key=lambda route: -route.doc.priority)
+    names: Names = field(default_factory=Names)
+    rules: Rules = field(default_factory=Rules)
+    shadows: dict[str, Rules] = field(default_factory=dict)
+    """Of files that are wholly in shadow, by name."""
 
 
 class RoutesReader:
@@ -72,9 +91,7 @@ class RoutesReader:
         self.drafts = Drafts()
         self._catalog = catalog
         self._problems = problems
-        self._scope_vars: dict[str, Type] = {}
-        self._scope_lists: dict[str, Type] = {}
-        self._growths: dict[str, int] = {}
+        self._names = NamesReader(self.drafts.names, problems)
         self._ids: dict[str, RuleRef] = {}
         self._defaults_in = ""
         self._file = ""
@@ -84,19 +101,11 @@ class RoutesReader:
         """Add what a file holds to the drafts."""
         self._file = file
         self._expressions = ExpressionReader(file, self._problems)
-        for key, node in _section(root, "lists"):
-            self._list(key, node)
-        for key, node in _section(root, "vars"):
-            self._var(key, node)
+        self._names.read(root, file)
         self._defaults(root)
-        for item in _items(root, "constraints"):
-            self._constraint(item)
-        for item in _items(root, "routes"):
-            self._route(item)
-
-    @property
-    def _scope(self) -> Scope:
-        return Scope(vars=self._scope_vars, lists=self._scope_lists, growths=self._growths)
+        rules = self.drafts.shadows.setdefault(file, Rules()) if is_shadow(root) else self.drafts.rules
+        rules.constraints += [draft for item in _items(root, "constraints") if (draft := self._constraint(item))]
+        rules.routes += [route for item in _items(root, "routes") if (route := self._route(item))]
 
     def _error(self, node: Node, message: str, help_: str = "") -> None:
         self._problems.append(problem_at(node, self._file, message, help_))
@@ -110,82 +119,54 @@ class RoutesReader:
         if doc := salvage(DefaultsDoc, find(root, ("defaults",))):
             self.drafts.defaults = Defaults(accuracy=doc.accuracy, max_output=doc.max_output)
 
-    # Lists and vars
-
-    def _list(self, key: Scalar, node: Node) -> None:
-        if self._taken(key, self._scope_lists, "list"):
-            return
-        values = tuple(self._literal(item) for item in getattr(node, "items", ()))
-        types = [_LITERALS.get(type(value), ANY) for value in values]
-        for item, found in zip(getattr(node, "items", ()), types, strict=True):
-            if found == ANY:
-                self._error(item, "a list holds strings, numbers or booleans")
-            elif found != types[0] and types[0] != ANY:
-                self._error(
-                    item, f"the list mixes {types[0]} and {found}", "all items must be of one type; quote a text that looks like a number"
-                )
-        self._scope_lists[key.text] = list_of(types[0] if types else ANY)
-        self.drafts.lists[key.text] = values
-
-    def _literal(self, node: Node) -> object:
-        value = node.value if isinstance(node, Scalar) else None
-        return float(value) if isinstance(value, Decimal) else value
-
-    def _var(self, key: Scalar, node: Node) -> None:
-        if self._taken(key, self._scope_vars, "var") or not isinstance(node, Scalar):
-            return
-        written = self._expressions.expression(node, self._scope, expected=None)
-        if written is None:
-            self._scope_vars[key.text], self._growths[key.text] = ANY, 0  # poisoned: those who use it must not complain again
-            return
-        self._scope_vars[key.text] = written.expression.checked.type_of(written.expression.node)
-        self.drafts.var_facts[key.text] = facts_in(written.expression, self.drafts.var_facts)
-        self.drafts.vars[key.text] = written.expression
-        self._growths[key.text] = written.expression.checked.growth
-
-    def _taken(self, key: Scalar, known: dict[str, Type], kind: str) -> bool:
-        if key.text in known:
-            self._error(key, f"{kind} '{key.text}' is defined in an earlier file, too", "names are shared by all files; choose another")
-        return key.text in known
-
-    # Rules
-
-    def _constraint(self, item: Node) -> None:
+    def _constraint(self, item: Node) -> ConstraintDraft | None:
         conditions = self._conditions(item)
         doc = salvage(ConstraintDoc, item)
         if doc is None:
-            return
+            return None
         ref = self._ref(item, doc.id, doc.why)
         if doc.allow is None and doc.deny is None:
             self._error(item, f"constraint '{doc.id}' narrows nothing", "add allow: or deny:")
         everything = frozenset(self._catalog.models)
         allowed = self._selected(doc.allow, item, "allow") if doc.allow else everything
         denied = self._selected(doc.deny, item, "deny") if doc.deny else frozenset()
-        self.drafts.constraints.append(ConstraintDraft(ref=ref, conditions=conditions, permitted=allowed - denied))
+        return ConstraintDraft(ref=ref, conditions=conditions, permitted=allowed - denied, item=item)
 
-    def _route(self, item: Node) -> None:
+    def _route(self, item: Node) -> RouteDraft | None:
         conditions = self._conditions(item)
         doc = salvage(RouteDoc, item)
         if doc is None:
-            return
-        draft = RouteDraft(
+            return None
+        for misfit in misfits(item, doc):
+            self._problems.append(problem_at(misfit.node, self._file, misfit.message, misfit.help, severity=misfit.severity))
+        candidates = self._models(item, "use", "candidates")
+        return RouteDraft(
             ref=self._ref(item, doc.id, doc.why),
             conditions=conditions,
             doc=doc,
-            candidates=self._models(item, "use", "candidates"),
+            candidates=candidates,
+            weights=self._weights(doc.use.candidates) if isinstance(doc.use.candidates, dict) else {},
             fallbacks=self._models(item, "fallbacks"),
             min_quality=self._min_quality(item),
-            place=find(item, ("id",)),
+            item=item,
             unconditional=isinstance(item, Mapping) and "when" not in item.entries,
         )
-        self.drafts.routes.append(draft)
+
+    def _weights(self, candidates: dict[str, float]) -> dict[str, float]:
+        """Return the weights by model; the models of an alias share its weight."""
+        weights: dict[str, float] = {}
+        for name, weight in candidates.items():
+            models = self._catalog.expand(name)
+            for model in models:
+                weights[model] = weights.get(model, 0.0) + weight / len(models)
+        return weights
 
     def _conditions(self, item: Node) -> list[Written]:
         has_when = isinstance(item, Mapping) and "when" in item.entries
         node = find(item, ("when",))
         if has_when and isinstance(node, Sequence) and not node.items:
             self._error(node, "the list of conditions is empty", "write a condition, or remove the key")
-        return self._expressions.conditions(node, self._scope) if has_when else []
+        return self._expressions.conditions(node, self._names.scope) if has_when else []
 
     def _ref(self, item: Node, rule_id: str, why: str) -> RuleRef:
         ref = RuleRef(id=rule_id, file=self._file, line=item.line, why=why)
@@ -206,7 +187,7 @@ class RoutesReader:
         if not isinstance(item, Mapping) or path[0] not in item.entries:
             return ()
         found: dict[str, None] = {}
-        for node in getattr(find(item, path), "items", ()):
+        for node in _named(find(item, path)):
             name = node.text if isinstance(node, Scalar) else ""
             models = self._catalog.expand(name)
             if not models and name not in self._catalog.aliases:
@@ -221,7 +202,7 @@ class RoutesReader:
         if not isinstance(use, Mapping) or "min_quality" not in use.entries:
             return None
         node = use.entries["min_quality"].node
-        written = self._expressions.expression(node, self._scope, expected=DOUBLE) if isinstance(node, Scalar) else None
+        written = self._expressions.expression(node, self._names.scope, expected=DOUBLE) if isinstance(node, Scalar) else None
         return written.expression if written else None
 
     def _selected(self, select: SelectDoc, item: Node, key: str) -> frozenset[str]:
@@ -242,10 +223,18 @@ def _place(ref: RuleRef, file: str) -> str:
     return f"line {ref.line}" if ref.file == file else f"{ref.file}:{ref.line}"
 
 
-def _section(root: Node, name: str) -> Iterator[tuple[Scalar, Node]]:
-    section = root.entries[name].node if isinstance(root, Mapping) and name in root.entries else None
-    if isinstance(section, Mapping):
-        yield from ((entry.key, entry.node) for entry in section.entries.values())
+def is_shadow(root: Node) -> bool:
+    """Return whether a whole file is in shadow."""
+    mode = root.entries["mode"].node if isinstance(root, Mapping) and "mode" in root.entries else None
+    return isinstance(mode, Scalar) and mode.text == "shadow"
+
+
+def _named(node: Node) -> Iterator[Node]:
+    """Yield the names in a list, or the keys of a mapping."""
+    if isinstance(node, Mapping):
+        yield from (entry.key for entry in node.entries.values())
+    elif isinstance(node, Sequence):
+        yield from node.items
 
 
 def _items(root: Node, name: str) -> Iterable[Node]:

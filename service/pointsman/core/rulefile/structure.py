@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
-from pointsman.core.rulefile.documents import LATER, Document
+from pointsman.core.rulefile.documents import Document
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, find, key_of, plain
 
 D = TypeVar("D", bound=Document)
@@ -98,10 +98,6 @@ def _unknown_key(document: type[Document], root: Node, path: tuple[str | int, ..
     assert isinstance(parent, Mapping)
     known = _fields(document, path[:-1])
     key = key_of(parent, name)
-    if name in LATER and name not in known:
-        return problem_at(
-            key, file, f"'{name}' ({LATER[name]}) is not supported by this version", "remove it; the changelog says when it comes"
-        )
     return problem_at(key, file, f"unknown key '{name}'", did_you_mean(name, known))
 
 

@@ -1,32 +1,20 @@
-"""Runs the tests that stand beside the rules: facts in, expected rule and model out, through the same `decide` that serves.
-
-A test fixes the time, and may fix the predicted quality of models, so that neither the calendar nor a better estimator breaks it. Keys of
-providers play no part: every model counts as callable.
-"""
+"""What a test is given: facts by name, read and held against their declarations; what is not given is what a plain request would have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from pointsman.core.decide import decide
-from pointsman.core.decision import Decision, Explanation
 from pointsman.core.diagnostics import Problem, did_you_mean
-from pointsman.core.errors import NoEligibleModel
-from pointsman.core.explain import explain
 from pointsman.core.facts import FACTS, LABELS, BudgetFacts, Facts, FactSpec, FeatureFacts, RequestFacts, TenantFacts, TokenFacts
 from pointsman.core.gather import ANONYMOUS, time_facts
-from pointsman.core.market import Market, ModelState
 from pointsman.core.money import nano_usd
 from pointsman.core.quality import BASE_RATE
-from pointsman.core.rulefile.documents import CaseDefaultsDoc, CaseDoc
-from pointsman.core.rulefile.structure import problem_at, salvage
+from pointsman.core.rulefile.structure import problem_at
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.yamlnodes import Mapping as MappingNode
-from pointsman.core.yamlnodes import Node, Scalar, Sequence, find
+from pointsman.core.yamlnodes import Node, Scalar, Sequence
 
 Given = dict[str, Any]
 """Facts by full name, checked; "request.tags" beside them."""
@@ -35,69 +23,11 @@ TAGS = "request.tags"
 
 _GROUPS = ("request", "features", "tokens", "tenant", "budget")
 _COMPUTED = {"tokens.total": "it is computed from the others"}
+_VARIED = ("request.session", "request.user", "request.tenant", "request.id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseResult:
-    """What one test came to. No failures: it passed."""
-
-    name: str
-    file: str
-    line: int
-    failures: tuple[str, ...]
-    explanation: Explanation | None
-    """Why it came out so, for a test that failed."""
-
-
-def run(ruleset: Ruleset, files: Mapping[str, Node]) -> tuple[list[CaseResult], list[Problem]]:
-    """Return the results of all tests in the files, and what is wrong with the tests themselves; those with a problem do not run."""
-    problems: list[Problem] = []
-    results = [result for file, root in files.items() for result in _run_file(ruleset, file, root, problems)]
-    return results, sorted(problems)
-
-
-def _run_file(ruleset: Ruleset, file: str, root: Node, problems: list[Problem]) -> Iterator[CaseResult]:
-    reader = _Reader(ruleset, file, problems)
-    entries = root.entries if isinstance(root, MappingNode) else {}
-    defaults = entries["defaults"].node if "defaults" in entries else None
-    now = reader.now(defaults)
-    base, base_quality = reader.given(defaults), reader.quality(defaults)
-    tests = entries["tests"].node if "tests" in entries else None
-    for item in tests.items if isinstance(tests, Sequence) else ():
-        before = len(problems)
-        doc = salvage(CaseDoc, item)
-        given_node = item.entries["given"].node if isinstance(item, MappingNode) and "given" in item.entries else None
-        given, quality = reader.given(given_node), reader.quality(given_node)
-        if doc is None or not reader.expectations(item) or len(problems) > before:
-            continue
-        facts = _facts(base | given, now, ruleset, doc.name)
-        market = Market(models={model: ModelState(quality=value) for model, value in (base_quality | quality).items()})
-        yield _result(ruleset, doc, facts, market, file=file, line=item.line)
-
-
-def _result(ruleset: Ruleset, doc: CaseDoc, facts: Facts, market: Market, *, file: str, line: int) -> CaseResult:
-    outcome: Decision | NoEligibleModel
-    try:
-        outcome = decide(ruleset, facts, market)
-    except NoEligibleModel as refused:
-        outcome = refused
-    failures = tuple(_failures(doc, outcome))
-    explanation = explain(ruleset, facts, outcome) if failures else None
-    return CaseResult(name=doc.name, file=file, line=line, failures=failures, explanation=explanation)
-
-
-def _failures(doc: CaseDoc, outcome: Decision | NoEligibleModel) -> Iterator[str]:
-    if isinstance(outcome, NoEligibleModel):
-        yield f"expected a decision, but: {outcome}"
-        return
-    found = {"rule": outcome.rule.id, "model": outcome.chosen.model}
-    for what, expected in (("rule", doc.expect.rule), ("model", doc.expect.model)):
-        if expected and found[what] != expected:
-            yield f"expected {what} {expected}, found {found[what]}"
-
-
-class _Reader:
-    """Reads what tests are given and expect; problems gather in `problems`."""
+class GivenReader:
+    """Reads what the tests of one file are given; problems gather in `problems`."""
 
     def __init__(self, ruleset: Ruleset, file: str, problems: list[Problem]) -> None:
         self._ruleset = ruleset
@@ -107,18 +37,17 @@ class _Reader:
     def _error(self, node: Node, message: str, help_: str = "") -> None:
         self._problems.append(problem_at(node, self._file, message, help_))
 
-    def now(self, defaults: Node | None) -> datetime:
-        """Return the time that the tests run at."""
-        entries = defaults.entries if isinstance(defaults, MappingNode) else {}
-        text = str(CaseDefaultsDoc.model_fields["now"].default)
-        if "now" in entries and isinstance(entries["now"].node, Scalar):
-            text = entries["now"].node.text
+    def now(self, node: Node | None) -> datetime | None:
+        """Return the time that is given, None where there is none."""
+        found = node.entries["now"].node if isinstance(node, MappingNode) and "now" in node.entries else None
+        if not isinstance(found, Scalar):
+            return None
         try:
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(found.text)
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
-            self._error(entries["now"].node, f"'{text[:40]}' is no time", "as in 2026-12-01T10:00:00Z")
-            return datetime(2026, 1, 1, tzinfo=UTC)
+            self._error(found, f"'{found.text[:40]}' is no time", "as in 2026-12-01T10:00:00Z")
+            return None
 
     def quality(self, node: Node | None) -> dict[str, float]:
         """Return the qualities that are fixed, by model."""
@@ -137,10 +66,31 @@ class _Reader:
         for group in _GROUPS:
             section = node.entries[group].node if isinstance(node, MappingNode) and group in node.entries else None
             for name, entry in section.entries.items() if isinstance(section, MappingNode) else ():
-                found |= self._fact(f"{group}.{name}", entry.key, entry.node)
+                found |= self.fact(f"{group}.{name}", entry.key, entry.node)
         return found
 
-    def _fact(self, name: str, key: Scalar, node: Node) -> Given:
+    def matrix(self, node: Node | None) -> dict[str, list[Given]]:
+        """Return the values that facts take, by name; every combination of them is tested."""
+        return {
+            name: [self.fact(name, entry.key, item) for item in getattr(entry.node, "items", ())]
+            for name, entry in (node.entries.items() if isinstance(node, MappingNode) else ())
+        }
+
+    def varied(self, node: Node | None) -> tuple[str, int] | None:
+        """Return the fact that takes many values, and how many; None where there is none."""
+        for name, entry in node.entries.items() if isinstance(node, MappingNode) else ():
+            count = getattr(entry.node, "value", None)
+            if name not in _VARIED and not name.startswith("request.labels."):
+                self._error(entry.key, f"'{name}' cannot be varied", f"one of {', '.join(_VARIED)} or request.labels.KEY")
+            elif isinstance(count, int):
+                return name, count
+        return None
+
+    def fact(self, name: str, key: Scalar, node: Node) -> Given:
+        """Return the value of a fact under its full name; nothing where it is not one."""
+        group, _, label = name.rpartition(".")
+        if group in LABELS and label and isinstance(node, Scalar):
+            return {name: node.text}
         if name in LABELS and isinstance(node, MappingNode):
             return {f"{name}.{label}": entry.node.text for label, entry in node.entries.items() if isinstance(entry.node, Scalar)}
         if name == TAGS and isinstance(node, Sequence):
@@ -155,19 +105,6 @@ class _Reader:
             self._error(node, f"{name} must be {wrong}")
             return {}
         return {name: value}
-
-    def expectations(self, item: Node) -> bool:
-        """Return whether the test expects something, and note rules and models that do not exist."""
-        expect = find(item, ("expect",))
-        entries = expect.entries if isinstance(expect, MappingNode) else {}
-        known = {"rule": [route.ref.id for route in self._ruleset.routes], "model": list(self._ruleset.catalog.models)}
-        named = {what: entries[what].node for what in known if what in entries}
-        for what, node in named.items():
-            if isinstance(node, Scalar) and node.text not in known[what]:
-                self._error(node, f"there is no {what} '{node.text}'", did_you_mean(node.text, known[what]))
-        if not named:
-            self._error(item, "the test expects nothing", "add rule: or model: under expect")
-        return bool(named)
 
 
 def _misfit(spec: FactSpec, value: object) -> str:
@@ -184,7 +121,7 @@ def _misfit(spec: FactSpec, value: object) -> str:
     return ""
 
 
-def _facts(given: Given, now: datetime, ruleset: Ruleset, name: str) -> Facts:
+def facts(given: Given, now: datetime, ruleset: Ruleset, name: str) -> Facts:
     """Return the facts of a case; what is not given is what a plain request would have."""
     tokens: Given = {"input": 100, "output": 100, "output_p90": 200} | _group(given, "tokens")
     features: Given = {"complexity": BASE_RATE, "gain": 0.3, "confidence": 1.0} | _group(given, "features")

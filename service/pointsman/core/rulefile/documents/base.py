@@ -1,0 +1,38 @@
+"""What all documents have in common: scalars of rule files, and no unknown keys."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"
+NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+
+
+def _number(value: object) -> object:
+    """Return a number as a float; the YAML reader gives those with a point as Decimal (prices are read from their text)."""
+    if isinstance(value, bool | str):
+        raise ValueError("a number is expected")  # noqa: TRY004  # pydantic turns this one into a problem
+    return float(value) if isinstance(value, Decimal) else value
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Identifier = Annotated[StrictStr, Field(pattern=IDENTIFIER)]
+Name = Annotated[StrictStr, Field(pattern=NAME)]
+Text = StrictStr
+Version = Annotated[Literal[1], Field(description="Version of the format: 1.")]
+Date = Annotated[StrictStr, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+Span = Annotated[StrictStr, Field(pattern=r"^\d{1,9}(ms|s|m|h|d)$")]
+Condition = Annotated[
+    Text | StrictBool | StrictInt | Decimal, Field(description="A condition in the CEL subset, for example: features.complexity > 0.7")
+]
+
+
+class Document(BaseModel):
+    """What all parts of rule files have in common: no unknown keys, nothing changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
