@@ -20,9 +20,10 @@ def test_there_is_no_problem_in_them() -> None:
 
 def test_they_pass_their_own_tests() -> None:
     assert LOADED.ruleset is not None
-    results, problems = ruletest.run(LOADED.ruleset, LOADED.cases)
+    report = ruletest.run(LOADED.ruleset, LOADED.cases)
+    results, problems = report.results, report.problems
 
-    assert problems == []
+    assert problems == ()
     assert len(results) >= 13
     assert [(result.name, result.failures) for result in results if result.failures] == []
 

@@ -60,7 +60,7 @@ def test_a_tenants_file_is_refused_rather_than_ignored() -> None:
 
 def test_names_are_shared_by_files_in_order_of_name() -> None:
     first = b"version: 1\nlists: {vip: [ads]}\nroutes:\n  - {id: a, why: w, when: request.tenant in lists.vip, use: {candidates: [mini]}}\n"
-    last = b"version: 1\nroutes:\n  - {id: b, why: w, when: request.tenant in lists.vip, use: {candidates: [coder]}}\n  - {id: d, why: w, use: {candidates: [mini]}}\n"
+    last = b"version: 1\nroutes:\n  - {id: b, why: w, priority: -1, when: request.tenant in lists.vip, use: {candidates: [coder]}}\n  - {id: d, why: w, priority: -2, use: {candidates: [mini]}}\n"
 
     ruleset = load({"models.yaml": MODELS, "10-first.yaml": first, "20-last.yaml": last}).ruleset
 

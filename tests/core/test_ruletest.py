@@ -6,20 +6,25 @@ import pytest
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
 from pointsman.core.diagnostics import Problem
-from pointsman.core.rulefile import load
 from pointsman.core.ruletest import CaseResult, run
+from pointsman.core.ruletest.expected import REFUSALS
 from pointsman.core.yamlnodes import parse
+from pointsman.wire.status import STATUSES
 
 RULES = ruleset_of(
     catalog_yaml({"mini": model_yaml(ability=0.6), "large": model_yaml(ability=0.9, price=9)}),
     """
 version: 1
 defaults: {accuracy: 0.5}
+constraints:
+  - {id: secrets, why: w, when: has(request.labels.secret), allow: {models: [mini]}}
 routes:
+  - {id: canary, why: w, when: has(request.labels.canary), rollout: {percent: 30, by: request.session}, use: {candidates: [mini]}}
+  - {id: dearer, why: w, mode: shadow, when: features.task == "chat", use: {candidates: [large]}}
   - {id: night, why: w, when: time.hour < 6, use: {candidates: [mini]}}
   - {id: labelled, why: w, when: has(request.labels.data), use: {candidates: [large]}}
   - {id: poor, why: w, when: has(request.max_cost_usd), use: {candidates: [large, mini], strategy: best}}
-  - {id: default, why: w, use: {candidates: [mini, large]}}
+  - {id: default, why: w, use: {candidates: [mini, large]}, cache: {mode: exact, ttl: 5m}}
 """,
 )
 
@@ -29,7 +34,8 @@ def ran(tests: str, defaults: str = "{}") -> tuple[list[CaseResult], list[Proble
     node, problems = parse(f"version: 1\ndefaults: {defaults}\ntests:\n{tests}".encode(), file="a_test.yaml")
     assert node is not None
     assert problems == []
-    return run(RULES, {"a_test.yaml": node})
+    report = run(RULES, {"a_test.yaml": node})
+    return list(report.results), list(report.problems)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +105,111 @@ def test_mistakes_in_tests_are_problems_and_the_case_does_not_run(case: str, mes
     assert results == []
 
 
-def test_an_expectation_of_a_later_version_is_refused_when_the_file_is_read() -> None:
-    tests = b"version: 1\ntests: [{name: n, expect: {rule: default, dropped: {mini: QUALITY}}}]\n"
-    messages = [problem.message for problem in load({"models.yaml": b"", "r_test.yaml": tests}).problems]
+def failures_of(test: str, defaults: str = "{}") -> list[str]:
+    """Return the failures of one test."""
+    results, problems = ran(f"  - {{name: n, {test}}}\n", defaults)
+    assert problems == []
+    return [failure for result in results for failure in result.failures]
 
-    assert "'dropped' (fuller rule tests) is not supported by this version" in messages
+
+@pytest.mark.parametrize(
+    ("test", "failures"),
+    [
+        ("expect: {rule_not: night}", []),
+        ("expect: {rule_not: default}", ["expected another rule than default"]),
+        ("expect: {tier: small, tier_not: large}", []),
+        ("expect: {tier: large, tier_not: small}", ["expected tier large, found small", "expected another tier than small"]),
+        ("expect: {reason: DEFAULT}", []),
+        ("expect: {reason: RULE_MATCH}", ["expected reason RULE_MATCH, found DEFAULT"]),
+        ("expect: {fallbacks: [large]}", []),
+        ("expect: {fallbacks: []}", ["expected fallbacks none, found large"]),
+        ("expect: {dropped: {}, rule: default}", []),
+        ("expect: {dropped: {large: COST}}", ["expected large to be dropped for COST, but it was not"]),
+        ("given: {request: {accuracy: 0.8}}, expect: {dropped: {mini: QUALITY}}", []),
+        (
+            "given: {request: {accuracy: 0.8}}, expect: {dropped: {mini: COST}}",
+            ["expected mini to be dropped for COST, found QUALITY: quality 0.60 < 0.80"],
+        ),
+        ("expect: {constraints: []}", []),
+        ("given: {request: {labels: {secret: x}}}, expect: {constraints: [secrets], model: mini}", []),
+        ("given: {request: {labels: {secret: x}}}, expect: {constraints: []}", ["expected constraints none, found secrets"]),
+        ("given: {request: {labels: {secret: x}, model: large}}, expect: {refused: CONSTRAINED_OUT}", []),
+        (
+            "given: {request: {labels: {secret: x}, model: large}}, expect: {refused: BUDGET_EXHAUSTED}",
+            ["expected the refusal BUDGET_EXHAUSTED, found CONSTRAINED_OUT"],
+        ),
+        ("expect: {refused: CONSTRAINED_OUT}", ["expected the refusal CONSTRAINED_OUT, found rule default and model mini"]),
+        ("given: {request: {labels: {secret: x}, model: large}}, expect: {tier_not: large, rule_not: default}", []),
+        ("given: {features: {task: chat}}, expect: {shadow: [dearer]}", []),
+        ("given: {features: {task: code}}, expect: {shadow: [dearer]}", ["expected shadow dearer, found none"]),
+        ("expect: {cache: {mode: exact}}", []),
+        ("expect: {cache: {mode: 'off'}}", ["expected cache mode off, found exact"]),
+        ("given: {now: '2026-12-24T03:00:00+01:00'}, expect: {rule: night}", []),
+    ],
+)  # fmt: skip
+def test_whatever_can_be_expected_is_compared(test: str, failures: list[str]) -> None:
+    assert failures_of(test) == failures
+
+
+def test_a_matrix_tests_every_combination_and_names_those_that_fail() -> None:
+    matrix = "matrix: {request.accuracy: [0.5, 0.8], features.task: [code, chat], request.labels.data: [a]}"
+
+    assert failures_of(f"{matrix}, expect: {{rule: labelled}}") == []
+    assert failures_of("matrix: {request.accuracy: [0.5, 0.8]}, expect: {model: mini}") == [
+        "[request.accuracy=0.8] expected model mini, found large"
+    ]
+
+
+def test_a_share_of_many_is_counted() -> None:
+    vary = "given: {request: {labels: {canary: x}}}, vary: {request.session: 2000}"
+
+    assert failures_of(f"{vary}, expect_share: {{rule: canary, between: [0.27, 0.33]}}") == []
+    (failure,) = failures_of(f"{vary}, expect_share: {{rule: canary, between: [0.5, 1]}}")
+    assert failure.startswith("expected rule canary in 0.5 to 1 of 2000 runs, found it in 0.")
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("vary: {request.session: 5}, expect: {rule: default}", "vary and expect_share go together"),
+        ("expect_share: {rule: default, between: [0, 1]}", "vary and expect_share go together"),
+        ("vary: {tokens.input: 5}, expect_share: {rule: default, between: [0, 1]}", "'tokens.input' cannot be varied"),
+        ("vary: {request.session: 5}, expect_share: {between: [0, 1]}", "the share is of nothing"),
+        ("vary: {request.session: 5}, expect_share: {rule: default, between: [1, 0]}", "the least share is greater than the greatest"),
+        ("matrix: {tokens.imput: [5]}, expect: {rule: default}", "unknown fact 'tokens.imput'"),
+        ("matrix: {features.task: [code, cod]}, expect: {rule: default}", "features.task must be one of"),
+        ("vary: {request.session: 100000}, matrix: {request.stream: [true, false]}, expect_share: {rule: default, between: [0, 1]}", "the test would run 200000 times"),
+        ("expect: {rule: dearer}", "there is no rule 'dearer'"),
+        ("expect: {shadow: [default]}", "there is no rule in shadow 'default'"),
+        ("expect: {dropped: {min: QUALITY}}", "there is no model 'min'"),
+        ("expect: {dropped: {mini: QUALTY}}", "there is no drop reason 'QUALTY'"),
+        ("expect: {constraints: [secret]}", "there is no constraint 'secret'"),
+        ("expect: {refused: NO}", "there is no reason of refusals 'NO'"),
+        ("expect: {}", "the test expects nothing"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_expected_is_a_problem(test: str, message: str) -> None:
+    results, problems = ran(f"  - {{name: n, {test}}}\n")
+
+    assert results == []
+    assert [problem.message for problem in problems if problem.message.startswith(message)] != []
+
+
+def test_coverage_tells_what_no_test_has_shown() -> None:
+    node, _ = parse(b"version: 1\ntests: [{name: n, given: {features: {task: code}}, expect: {rule: default}}]\n", file="a_test.yaml")
+    assert node is not None
+
+    report = run(RULES, {"a_test.yaml": node})
+
+    missed = [point.what for point in report.missed]
+    assert "route 'night' decides" in missed
+    assert "'time.hour < 6' is true" in missed
+    assert "'time.hour < 6' is false" not in missed
+    assert "shadow route 'dearer' matches" in missed
+    assert "constraint 'secrets' fires" in missed
+    assert "route 'default' decides" not in missed
+    assert 0 < report.covered < 100
+
+
+def test_the_reasons_of_refusals_are_those_that_callers_see() -> None:
+    assert {name: STATUSES[kind][1] for name, kind in REFUSALS.items()} == {name: name for name in REFUSALS}

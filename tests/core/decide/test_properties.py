@@ -18,7 +18,7 @@ from pointsman.core.decision import Candidate, Decision, RuleRef
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market, ModelState
-from pointsman.core.ruleset import Condition, Constraint, Defaults, Route, Ruleset
+from pointsman.core.ruleset import Condition, Constraint, Defaults, Matched, Route, Ruleset
 from pointsman.core.vocabulary import CAPABILITIES, DecisionReason, OnEmpty, Strategy
 
 T = TypeVar("T")
@@ -130,9 +130,10 @@ def rulesets(draw: st.DrawFn, most: int = 3, strategy: Strategy | None = None) -
         defaults=Defaults(max_output=draw(st.sampled_from((None, 50)))),
         constraints=constraints,
         routes=offered,
-        match=lambda facts: (
+        match=lambda facts: Matched(
             tuple(i for i, constraint in enumerate(constraints) if constraint.conditions[0].holds(facts)),
             next(i for i, route in enumerate(offered) if route.matches(facts)),
+            (),
         ),
     )
 

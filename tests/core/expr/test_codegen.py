@@ -16,7 +16,7 @@ import yaml
 from fakes import facts_of
 from pointsman.core.expr import codegen
 from pointsman.core.expr.checker import Scope, check
-from pointsman.core.expr.codegen import WHITELIST, Code, Expression
+from pointsman.core.expr.codegen import WHITELIST, Choice, Code, Expression
 from pointsman.core.expr.parser import parse
 from pointsman.core.expr.syntax import SyntaxFlaw
 from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, STRING, Type, list_of
@@ -64,7 +64,10 @@ def matcher(
     """Return the compiled `match` of conditions."""
     vars = vars or {}
     code = Code(vars=vars, lists=LISTS)
-    name = code.match([expression(text, vars) for text in collected], [None if text is None else expression(text, vars) for text in first])
+    name = code.match(
+        [expression(text, vars) for text in collected],
+        [Choice(condition=None if text is None else expression(text, vars)) for text in first],
+    )
     return code.compile()(name)
 
 
@@ -138,17 +141,17 @@ def test_whatever_guards_an_absent_fact_keeps_it_from_being_read(fact: str, use:
     ],
 )  # fmt: skip
 def test_match_gives_all_collected_and_the_first_of_the_rest(
-    collected: list[str], first: list[str | None], facts: dict[str, Any], expected: object
+    collected: list[str], first: list[str | None], facts: dict[str, Any], expected: tuple[object, ...]
 ) -> None:
-    assert matcher(collected, first)(facts_of(**facts)) == expected
+    assert matcher(collected, first)(facts_of(**facts)) == (*expected, ())
 
 
 def test_vars_are_shared_by_all_conditions_of_a_match() -> None:
     match = matcher(["vars.whole", "!vars.hard"], ["vars.guarded", "vars.half > 50 && vars.whole"], table_vars())
 
-    assert match(facts_of(tokens_input=102)) == ((0, 1), 1)
-    assert match(facts_of(tokens_input=101, features_task="math")) == ((), -1)
-    assert match(facts_of(tokens_input=101, request_session="vip-7")) == ((1,), 0)
+    assert match(facts_of(tokens_input=102)) == ((0, 1), 1, ())
+    assert match(facts_of(tokens_input=101, features_task="math")) == ((), -1, ())
+    assert match(facts_of(tokens_input=101, request_session="vip-7")) == ((1,), 0, ())
 
 
 def test_a_var_is_computed_before_those_that_use_it_and_an_unused_one_not_at_all() -> None:
@@ -167,18 +170,42 @@ def test_functions_of_one_ruleset_do_not_disturb_each_other() -> None:
     code = Code(vars=vars, lists={})
     texts = {"vars.x": True, "!vars.x": False, "request.tenant.matches('^b')": False, "request.tenant.matches('s$')": True, "1 + 1": 2}
     names = {text: code.value(expression(text, vars)) for text in texts}
-    match = code.match([expression("vars.x", vars)], [None])
+    match = code.match([expression("vars.x", vars)], [Choice(condition=None)])
     functions = code.compile()
 
     assert len({*names.values(), match}) == len(texts) + 1
     assert {text: functions(name)(facts_of(request_tenant="ads")) for text, name in names.items()} == texts
-    assert functions(match)(facts_of(request_tenant="ads")) == ((0,), 0)
-    assert functions(match)(facts_of(request_tenant="docs")) == ((), 0)
+    assert functions(match)(facts_of(request_tenant="ads")) == ((0,), 0, ())
+    assert functions(match)(facts_of(request_tenant="docs")) == ((), 0, ())
 
 
 def test_a_list_in_a_ternary_is_searched_as_one_that_stands_alone() -> None:
     for tenant, expected in (("ads", True), ("x", False)):
         assert value_of("request.tenant in (request.stream ? ['x'] : lists.premium)", facts_of(request_tenant=tenant)) is expected
+
+
+def test_shadows_are_noted_and_passed_by_and_a_choice_may_be_asked_whether_it_admits() -> None:
+    code = Code(vars={}, lists={})
+    asked: list[int] = []
+
+    def admits(facts: Facts) -> bool:
+        asked.append(facts.tokens.input)
+        return facts.tokens.input > 10
+
+    choices = [
+        Choice(condition=expression("request.stream"), shadow=True),
+        Choice(condition=None, shadow=True, admits=admits),
+        Choice(condition=expression("request.stream"), admits=admits),
+        Choice(condition=None),
+        Choice(condition=None, shadow=True),
+    ]
+    name = code.match([], choices)
+    match = code.compile()(name)
+
+    assert match(facts_of(tokens_input=11, request_stream=True)) == ((), 2, (0, 1))
+    assert match(facts_of(tokens_input=5, request_stream=True)) == ((), 3, (0,))
+    assert match(facts_of(tokens_input=5)) == ((), 3, ())
+    assert asked == [11, 11, 5, 5, 5]
 
 
 # The generated code
@@ -191,7 +218,7 @@ def corpus() -> Code:
     for each in expressions:
         code.value(each)
     conditions = [each for each in expressions if each.checked.type_of(each.node) == BOOL]
-    code.match(conditions, [*conditions, None])
+    code.match(conditions, [*(Choice(condition=each) for each in conditions), Choice(condition=None)])
     return code
 
 
@@ -203,7 +230,7 @@ def test_the_tree_holds_only_the_nodes_of_the_whitelist_and_needs_all_of_them() 
 
 
 NAMES = re.compile(
-    r"facts|fired|len|_quotient|_remainder|_pattern_\d+|rule_\d+|var_[A-Za-z0-9_]+|request|features|tokens|tenant|budget|time"
+    r"facts|fired|shadows|_Matched|_admits_\d+|len|_quotient|_remainder|_pattern_\d+|rule_\d+|var_[A-Za-z0-9_]+|request|features|tokens|tenant|budget|time"
 )
 
 

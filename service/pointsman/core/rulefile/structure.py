@@ -23,6 +23,7 @@ _EXPECTED = {
     "list_type": "a list is expected",
     "dict_type": "a mapping is expected",
     "model_type": "a mapping is expected",
+    "decimal_type": "an expression is expected",
     "model_attributes_type": "a mapping is expected",
     "too_short": "at least one entry is expected",
     "string_too_short": "an empty text is not allowed here",
@@ -40,11 +41,26 @@ def check(document: type[Document], node: Node, file: str) -> list[Problem]:
     try:
         document.model_validate(plain(node))
     except ValidationError as error:
-        # A union reports once for each of its members. One problem a place is enough, and best the one of the member whose type fits.
-        found = sorted(error.errors(include_url=False), key=lambda details: details["type"] not in _EXPECTED)
-        problems = [problem for details in found for problem in _problem(document, node, details, file)]
-        return list({(problem.line, problem.column): problem for problem in problems}.values())
+        # A union reports once for each of its members. One problem a place is enough, and best the one of the member whose type fits;
+        # what is wrong within a mapping or list tells more than that a member of another type was possible in its place.
+        found = sorted(error.errors(include_url=False), key=lambda details: details["type"] in _EXPECTED)
+        at_fault = [find(node, details["loc"]) for details in found]
+        problems: dict[tuple[int, int], Problem] = {}
+        for details, place in zip(found, at_fault, strict=True):
+            if details["type"] in _EXPECTED and any(_is_within(place, other) for other in at_fault):
+                continue
+            for problem in _problem(document, node, details, file):
+                problems.setdefault((problem.line, problem.column), problem)
+        return list(problems.values())
     return []
+
+
+def _is_within(node: Node, other: Node) -> bool:
+    """Return whether `other` stands somewhere below `node`."""
+    if isinstance(node, Scalar):
+        return False
+    below = [entry.node for entry in node.entries.values()] if isinstance(node, Mapping) else node.items
+    return any(child is other or _is_within(child, other) for child in below)
 
 
 def salvage(document: type[D], node: Node) -> D | None:

@@ -84,7 +84,7 @@ def misfits(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
         yield Misfit(find(item, ("expires",)), f"'{doc.expires}' is no date", "as in 2027-01-31")
     for name, what in LATER.items():
         if getattr(doc, name) is not None:
-            yield Misfit(_key(item, name), f"'{name}' has no effect yet: {what} comes with a later version", "", Severity.WARNING)
+            yield Misfit(_key(item, name), f"'{name}' has no effect yet; a later version brings {what}", "", Severity.WARNING)
 
 
 def _strategy(item: Node, doc: RouteDoc) -> Iterator[Misfit]:

@@ -51,8 +51,8 @@ def misfits(item: Node, doc: CaseDoc, ruleset: Ruleset, file: str) -> Iterator[P
 
 
 _NOUN = {
-    "rule_not": "rule", "tier_not": "tier", "fallbacks": "model", "dropped": "model", "constraints": "constraint", "shadow": "rule in shadow",
-    "refused": "reason of refusals", "reason": "reason of decisions",
+    "rule_not": "rule", "tier_not": "tier", "fallbacks": "model", "dropped": "model", "constraints": "constraint",
+    "shadow": "rule in shadow", "refused": "reason of refusals", "reason": "reason of decisions",
 }  # fmt: skip
 
 
