@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
@@ -42,7 +43,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("serve",), ("route",), ("complete",), ("models",), ("rules",), ("rules", "check"), ("rules", "explain")]
+    "command",
+    [(), ("serve",), ("route",), ("complete",), ("models",), ("rules",), ("rules", "check"), ("rules", "test"), ("rules", "explain")],
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
     code, out, _ = run(capsys, *command, "--help")
@@ -59,7 +61,16 @@ def test_help_of_serve_lists_every_setting(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("rout", "x"), ("route",), ("route", "x", "--max-cost", "cheap", "--local"), ("rules", "schema")]
+    "arguments",
+    [
+        (),
+        ("rout", "x"),
+        ("route",),
+        ("route", "x", "--max-cost", "cheap", "--local"),
+        ("rules", "schema"),
+        ("rules", "check", "--format", "junit"),
+        ("rules", "test", "--format", "sarif"),
+    ],
 )
 def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
     code, out, err = run(capsys, *arguments)
@@ -133,6 +144,85 @@ def test_rules_without_tests_fail_the_test(capsys: pytest.CaptureFixture[str], t
 
     assert code == 1
     assert "there are no tests" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "form"), [("check", "json"), ("check", "github"), ("check", "sarif"), ("test", "json"), ("test", "junit")]
+)
+def test_programs_find_one_document_and_nothing_else_on_stdout(
+    capsys: pytest.CaptureFixture[str], broken: Path, command: str, form: str
+) -> None:
+    code, out, err = run(capsys, "rules", command, str(broken), "--format", form)
+
+    assert (code, err) == (1, "")
+    assert out.count(f"{broken}/routing.yaml") >= 5
+    if form == "github":
+        assert [line.partition(" ")[0] for line in out.splitlines()] == ["::error"] * 5
+    elif form == "junit":
+        assert fromstring(out).attrib["errors"] == "5"  # noqa: S314  # our own text
+    else:
+        assert json.loads(out)
+
+
+def test_json_of_good_rules_has_their_revision(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "check", str(RULES), "--format", "json")
+    told = json.loads(out)
+
+    assert code == 0
+    assert (told["problems"], told["errors"], told["warnings"]) == ([], 0, 0)
+    assert told["revision"] in run(capsys, "rules", "check", str(RULES))[1]
+
+
+def test_good_rules_need_no_annotation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "rules", "check", str(RULES), "--format", "github") == (0, "", "")
+
+
+def test_sarif_names_files_from_where_the_command_runs(
+    capsys: pytest.CaptureFixture[str], broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(broken.parent)
+
+    _, out, _ = run(capsys, "rules", "check", broken.name, "--format", "sarif")
+
+    places = [result["locations"][0]["physicalLocation"]["artifactLocation"] for result in json.loads(out)["runs"][0]["results"]]
+    assert places == [{"uri": f"{broken.name}/routing.yaml", "uriBaseId": "%SRCROOT%"}] * 5
+
+
+def test_problems_of_tests_are_in_the_report_of_the_tests(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(RULES, tmp_path / "rules")
+    (tmp_path / "rules" / "routing_test.yaml").write_text("version: 1\ntests:\n  - {name: wrong, expect: {rule: nowhere}}\n")
+
+    code, out, err = run(capsys, "rules", "test", str(tmp_path / "rules"), "--format", "json")
+
+    assert (code, err) == (1, "")
+    assert [problem["message"] for problem in json.loads(out)["problems"]] == ["there is no rule 'nowhere'"]
+
+
+def test_a_filter_runs_the_tests_of_that_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "rules", "test", str(RULES), "--filter", "code *")
+    _, told, _ = run(capsys, "rules", "test", str(RULES), "--filter", "code *", "--format", "json")
+
+    assert code == 0
+    assert "1 passed, 0 failed" in out
+    assert [case["name"] for case in json.loads(told)["cases"]] == ["code is hard work"]
+
+
+def test_a_filter_that_matches_no_test_fails_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    complaint = f"--filter 'cod' matches none of the 9 tests in {RULES}\n"
+
+    code, out, _ = run(capsys, "rules", "test", str(RULES), "--filter", "cod")
+    report_code, report, err = run(capsys, "rules", "test", str(RULES), "--filter", "cod", "--format", "junit")
+
+    assert (code, out) == (1, f"{complaint}0 passed, 0 failed\n")
+    assert (report_code, err) == (1, complaint)
+    assert fromstring(report).attrib["tests"] == "0"  # noqa: S314  # our own text
+
+
+def test_programs_are_not_told_on_stdout_what_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "rules", "check", "/nowhere", "--format", "sarif")
+
+    assert (code, out) == (1, "")
+    assert "cannot read the rule directory /nowhere" in err
 
 
 def test_rules_explain_shows_conditions_with_values(capsys: pytest.CaptureFixture[str]) -> None:

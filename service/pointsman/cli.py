@@ -1,4 +1,4 @@
-"""The command line. People get tables, programs get `--json`.
+"""The command line. People get tables, programs get `--json`, or a `--format` of their own.
 
 Exit code 0 is fine, 1 says that a check or a call failed, 2 that the command was called wrongly.
 """
@@ -103,6 +103,12 @@ def _rules(commands: Commands, settings: Settings) -> None:
     test = _command(group, "test", rules.test, "Run the tests that stand beside the rules.")
     for command in (check, test):
         command.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=settings.rules, help="rule directory")
+    _format(check, "text", "json", "github", "sarif")
+    _format(test, "text", "json", "junit")
+    test.add_argument("--filter", metavar="GLOB", default="*", help="only the tests whose name matches, as in 'budget *' (default: all)")
+    test.add_argument(
+        "--fail-under", metavar="PERCENT", type=float, default=0.0, help="fail if the tests cover less: routes, constraints, conditions"
+    )
     test.add_argument("-v", "--verbose", action="store_true", help="list the tests that passed, too")
     explain = _command(group, "explain", rules.explain, "Show how the rules decide on a text, condition by condition.")
     explain.add_argument("text", metavar="TEXT", help="the prompt; - reads standard input")
@@ -112,6 +118,10 @@ def _rules(commands: Commands, settings: Settings) -> None:
     schema = _command(group, "schema", rules.schema, "Print the JSON Schema of a kind of rule file, or write all of them.")
     schema.add_argument("kind", choices=rules.KINDS, nargs="?", help="kind of file")
     schema.add_argument("--write", metavar="DIR", type=Path, help="write all schemas into this directory")
+
+
+def _format(command: argparse.ArgumentParser, *known: str) -> None:
+    command.add_argument("--format", choices=known, default="text", help="how to print what is found (default: text, for people)")
 
 
 def _command(commands: Commands, name: str, run: Command, says: str, *, epilog: str = "") -> argparse.ArgumentParser:

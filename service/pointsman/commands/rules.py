@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
-from pointsman.commands import show
+from pointsman import __version__
+from pointsman.commands import case_formats, formats, show
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.core import ruletest
 from pointsman.core.decision import Decision
@@ -28,18 +30,34 @@ KINDS = tuple(SCHEMAS)
 
 
 def check(options: argparse.Namespace, _settings: Settings) -> int:
-    """Print every problem of the directory, one per line with its source below; 0 if there is no error among them."""
+    """Print every problem of the directory; 0 if there is no error among them."""
     found = _loaded(options.directory)
     if found is None:
         return 1
     loaded, sources = found
     problems = [*loaded.problems, *(ruletest.run(loaded.ruleset, loaded.cases).problems if loaded.ruleset else ())]
-    _print_problems(problems, sources, options.directory, file=sys.stdout)
-    if errors(problems) or loaded.ruleset is None:
-        print(f"{_count(len(errors(problems)), 'error')} in {options.directory}")
-        return 1
-    print(show.rules_summary(loaded.ruleset, options.directory, warnings=len(problems)))
-    return 0
+    if options.format == "text":
+        _print_check(problems, loaded.ruleset, sources, options.directory)
+    elif text := _check_report(options, problems, loaded.ruleset):
+        print(text)
+    return 1 if errors(problems) or loaded.ruleset is None else 0
+
+
+def _print_check(problems: list[Problem], ruleset: Ruleset | None, sources: dict[str, bytes], directory: Path) -> None:
+    _print_problems(problems, sources, directory, file=sys.stdout)
+    if errors(problems) or ruleset is None:
+        print(f"{_count(len(errors(problems)), 'error')} in {directory}")
+    else:
+        print(show.rules_summary(ruleset, directory, warnings=len(problems)))
+
+
+def _check_report(options: argparse.Namespace, problems: list[Problem], ruleset: Ruleset | None) -> str:
+    found = formats.findings(problems, options.directory)
+    if options.format == "json":
+        return formats.problems_json(found, ruleset.revision if ruleset else None)
+    if options.format == "github":
+        return formats.problems_github(found)
+    return formats.problems_sarif(found, version=__version__, root=Path.cwd())
 
 
 def test(options: argparse.Namespace, _settings: Settings) -> int:
@@ -48,19 +66,47 @@ def test(options: argparse.Namespace, _settings: Settings) -> int:
     if found is None:
         return 1
     loaded, sources = found
-    if loaded.ruleset is None:
-        _print_problems(loaded.problems, sources, options.directory, file=sys.stdout)
-        return 1
-    report = ruletest.run(loaded.ruleset, loaded.cases)
-    results, problems = report.results, report.problems
-    _print_problems(problems, sources, options.directory, file=sys.stdout)
-    show.case_results(results, options.directory, verbose=options.verbose)
-    failed = sum(bool(result.failures) for result in results)
-    if not results and not problems:
-        print(f"there are no tests in {options.directory}: write a *_test.yaml file")
-    show.missed(report, options.directory)
-    print(f"{len(results) - failed} passed, {failed} failed" + (f", {len(problems)} could not run" if problems else ""))
-    return 1 if failed or problems or not results else 0
+    report = ruletest.run(loaded.ruleset, loaded.cases) if loaded.ruleset else ruletest.Report(problems=loaded.problems)
+    chosen = case_formats.named(report.results, options.filter)
+    cases = case_formats.cases(chosen, options.directory)
+    complaint = _why_not(options, chosen, report)
+    if options.format == "text":
+        _print_problems(report.problems, sources, options.directory, file=sys.stdout)
+        show.case_results(chosen, options.directory, verbose=options.verbose)
+        if loaded.ruleset and options.filter == "*":
+            show.missed(report, options.directory)
+        if complaint:
+            print(complaint)
+        if loaded.ruleset:
+            print(_score(cases, report.problems))
+    else:
+        print(_test_report(options, cases, report))
+        if complaint:
+            print(complaint, file=sys.stderr)
+    return 1 if complaint or report.problems or not all(case.passed for case in cases) else 0
+
+
+def _test_report(options: argparse.Namespace, cases: Sequence[case_formats.Case], report: ruletest.Report) -> str:
+    problems = formats.findings(report.problems, options.directory)
+    if options.format == "json":
+        return case_formats.cases_json(cases, problems, report, options.directory)
+    return case_formats.cases_junit(cases, problems)
+
+
+def _why_not(options: argparse.Namespace, chosen: Sequence[ruletest.CaseResult], report: ruletest.Report) -> str:
+    """Return why tests are not enough although none failed; empty if they are."""
+    if not chosen and report.results:
+        return f"--filter '{options.filter}' matches none of the {_count(len(report.results), 'test')} in {options.directory}"
+    if not chosen:
+        return "" if report.problems else f"there are no tests in {options.directory}: write a *_test.yaml file"
+    if report.covered < options.fail_under:
+        return f"the tests cover {report.covered:.1f} %, and {options.fail_under:g} % are asked for"
+    return ""
+
+
+def _score(cases: Sequence[case_formats.Case], problems: Sequence[Problem]) -> str:
+    passed = sum(case.passed for case in cases)
+    return f"{passed} passed, {len(cases) - passed} failed" + (f", {len(problems)} could not run" if problems else "")
 
 
 def explain(options: argparse.Namespace, settings: Settings) -> int:
@@ -131,10 +177,10 @@ def _loaded(directory: Path) -> tuple[Loaded, dict[str, bytes]] | None:
         return None
 
 
-def _print_problems(problems: Iterable[Problem], sources: dict[str, bytes], directory: Path, *, file: object) -> None:
+def _print_problems(problems: Iterable[Problem], sources: dict[str, bytes], directory: Path, *, file: TextIO) -> None:
     texts = {name: text.decode(errors="replace") for name, text in sources.items()}
     if text := render(problems, texts, prefix=f"{directory}/"):
-        print(text, file=file)  # type: ignore[call-overload]  # a text stream
+        show.problems(text, file)
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from pointsman.core.completion import Completion
@@ -27,6 +31,9 @@ _MARKS = {
     RuleOutcome.SHADOW_MATCH: "[cyan]shadow[/]",
     RuleOutcome.ROLLED_OUT_OF: "[yellow]out[/]  ",
 }
+
+# The names of the groups are their styles. A line of source begins with a number, so none is taken for a caret.
+_PROBLEM = re.compile(r"(?m)^.*?:\d+:\d+: (?:(?P<red>error)|(?P<yellow>warning)):|^ {7}\| +(?P<green>\^+)$")
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -100,6 +107,18 @@ def explained(found: Decision) -> None:
 
 def explanation(found: Explanation, dropped: Sequence[Dropped]) -> None:
     """Show every rule with its conditions and the values of their facts."""
+    _console().print(_explanation_tree(found, dropped))
+
+
+def explanation_text(found: Explanation) -> str:
+    """Return what `explanation` shows, without colours."""
+    console = Console(file=StringIO(), width=100, color_system=None, highlight=False)
+    with console.capture() as shown:
+        console.print(_explanation_tree(found, ()))
+    return "\n".join(line.rstrip() for line in shown.get().splitlines())
+
+
+def _explanation_tree(found: Explanation, dropped: Sequence[Dropped]) -> Tree:
     tree = Tree(f"[bold]{escape(found.summary)}[/]", guide_style="dim")
     for trace in found.rules:
         branch = tree.add(_rule_line(trace))
@@ -111,7 +130,7 @@ def explanation(found: Explanation, dropped: Sequence[Dropped]) -> None:
         lost = tree.add("dropped")
         for drop in dropped:
             lost.add(f"[red]✗[/] {escape(drop.model)}  [dim]{drop.reason.name}: {escape(drop.detail)}[/]")
-    _console().print(tree)
+    return tree
 
 
 def _rule_line(trace: RuleTrace) -> str:
@@ -159,6 +178,16 @@ def rules_summary(ruleset: Ruleset, directory: Path, *, warnings: int) -> str:
     """Return one line about rules that are fine."""
     told = f"{len(ruleset.catalog.models)} models, {len(ruleset.constraints)} constraints, {len(ruleset.routes)} routes"
     return f"{directory}: ok, {told}, revision {ruleset.revision}" + (f", {warnings} warnings" if warnings else "")
+
+
+def problems(rendered: str, stream: TextIO) -> None:
+    """Show problems of rules as `render` writes them; on a terminal that has them, and without NO_COLOR, in colours."""
+    if not stream.isatty():
+        print(rendered, file=stream)
+        return
+    text = Text(rendered)
+    text.highlight_regex(_PROBLEM, style_prefix="")
+    Console(file=stream, highlight=False).print(text, soft_wrap=True)
 
 
 def case_results(results: Iterable[CaseResult], directory: Path, *, verbose: bool) -> None:

@@ -52,12 +52,12 @@ class CaseResult:
 class Report:
     """What all tests came to."""
 
-    results: tuple[CaseResult, ...]
+    results: tuple[CaseResult, ...] = ()
     problems: tuple[Problem, ...]
     """What is wrong with the tests themselves; those with a problem do not run."""
-    missed: tuple[Point, ...]
+    missed: tuple[Point, ...] = ()
     """What no test has shown."""
-    covered: float
+    covered: float = 0.0
     """Percent of what tests could show."""
 
     @property
