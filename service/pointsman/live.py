@@ -142,8 +142,8 @@ def begin(seen: Look, kept: KeptRules | None, *, clock: Clock, say: Say) -> Snap
             say(f"the last good rules that were kept are of no use to this version, which finds {summary(last.problems)}", level="warning")
         raise BadRules(found.problems, seen.sources if isinstance(seen, RuleFiles) else {})
     say(
-        f"STALE: the rule directory cannot be used, so the last good rules that were kept are: {last.ruleset.revision}. "
-        f"In the directory are {summary(found.problems)}",
+        f"STALE: the rule directory cannot be used, the last good rules that were kept serve: {last.ruleset.revision}. "
+        f"Found {summary(found.problems)}",
         level="error",
     )
     return Snapshot(ruleset=last.ruleset, loaded_at=clock.now(), sources=sources, problems=found.problems, stale=True)
@@ -217,7 +217,7 @@ class Follower:
         current = self._live.current
         self._live.current = replace(current, problems=problems, stale=True)
         self._say(
-            f"STALE: the rule directory cannot be used, {current.ruleset.revision} stays live. There are {summary(problems)}", level="error"
+            f"STALE: the rule directory cannot be used, {current.ruleset.revision} stays live. Found {summary(problems)}", level="error"
         )
 
     def _use(self, ruleset: Ruleset, problems: tuple[Problem, ...], sources: Mapping[str, bytes]) -> None:

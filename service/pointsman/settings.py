@@ -41,7 +41,7 @@ def _address(text: str) -> str:
 
 
 def _folder(text: str) -> Path | None:
-    return Path(text) if text else None
+    return None if text.lower() in ("", "none") else Path(text)
 
 
 def _setting(default: Any, parse: Callable[[str], Any], says: str) -> Any:

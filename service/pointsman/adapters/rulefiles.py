@@ -26,10 +26,13 @@ class RuleDirectory:
         while True:
             link = self._link()
             try:
-                return RuleFiles(sources=read_files(self._directory / link), link=link)
+                sources = read_files(self._directory / link)
             except FileNotFoundError:
                 if self._link() == link:
                     raise
+            else:
+                if self._link() == link:  # else the set may have been on its way out, and have lacked files already
+                    return RuleFiles(sources=sources, link=link)
 
     def _link(self) -> str:
         data = self._directory / SET
