@@ -82,10 +82,8 @@ class _Rpcs:
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
         return admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()])
 
-    async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, record: CallRecord) -> admin_pb.GetRulesResponse:
-        rules = codec.rules_in_use(self._live.current, files=message.include_files)
-        record.revision = rules.revision
-        return codec.rules_to_pb(rules)
+    async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.GetRulesResponse:
+        return codec.rules_to_pb(codec.rules_in_use(self._live.current, files=message.include_files))
 
 
 def _not_yet(method: str, instead: str) -> Callable[[Message, Call, CallRecord], Awaitable[R]]:
