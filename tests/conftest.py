@@ -18,9 +18,11 @@ from grpc_health.v1 import health_pb2
 from fakes import ScriptedProvider, WordCounter
 from pointsman import server
 from pointsman.adapters.clock import SystemClock
+from pointsman.core.catalog import Catalog
 from pointsman.core.market import ModelState
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
+from pointsman.live import Live, Snapshot
 from pointsman.offline import load_rules, open_router
 from pointsman.ports import Answer, ModelCall, Provider
 from pointsman.reader import Reader
@@ -82,14 +84,14 @@ class Hanging(ScriptedProvider):
 class _AllWell:
     """Nothing is known of any model but what the catalog says."""
 
-    def states(self) -> Mapping[str, ModelState]:
+    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
         return {}
 
 
 def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
     clock, counter = SystemClock(), WordCounter()
     executor = Executor({"builtin": provider}, counter, clock)
-    return Router(ruleset=ruleset, reader=Reader(counter), executor=executor, states=_AllWell(), clock=clock, longest_s=60)
+    return Router(rules=lambda: ruleset, reader=Reader(counter), executor=executor, states=_AllWell(), clock=clock, longest_s=60)
 
 
 @pytest.fixture
@@ -120,15 +122,16 @@ async def router(ruleset: Ruleset) -> AsyncIterator[Router]:
 
 
 @pytest.fixture
-async def start(router: Router) -> AsyncIterator[Start]:
+async def start(router: Router, ruleset: Ruleset) -> AsyncIterator[Start]:
     """Return a function that starts servers, which end with the test."""
     async with AsyncExitStack() as stack:
 
         async def start(provider: Provider | None = None, **settings: Any) -> Running:
             wanted = replace(SETTINGS, **settings)
             log = Log(out := io.BytesIO())
-            serving = router if provider is None else _router_over(router.ruleset, provider)
-            built, checks, _ = server._server(serving, log, wanted)
+            serving = router if provider is None else _router_over(ruleset, provider)
+            live = Live(Snapshot(ruleset=ruleset, loaded_at=SystemClock().now(), sources=load_rules(RULES)[1]))
+            built, checks, _ = server._server(serving, live, log, wanted)
             address = server._bind(built, wanted.listen)
             await built.start()
             stack.push_async_callback(built.stop, None)

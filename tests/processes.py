@@ -8,18 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def serving(**environment: str) -> Iterator[str]:
-    """Run `pointsman serve` with the shipped rules on a free port, and yield its address; end it afterwards."""
+def serving(*arguments: str, log: BinaryIO | int = subprocess.DEVNULL, **environment: str) -> Iterator[str]:
+    """Run `pointsman serve` on a free port, with the shipped rules unless told otherwise, and yield its address; end it afterwards."""
     with subprocess.Popen(
-        [sys.executable, "-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0"],
+        [sys.executable, "-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
         text=True,
         env={**os.environ, **environment},
     ) as process:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pointsman import Client
+from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import (
@@ -111,6 +114,14 @@ async def test_models_lists_the_catalog(client: Client, ruleset: Ruleset) -> Non
         (ruleset.catalog.models["builtin"].price, ("fast",), None),
         (ruleset.catalog.models["builtin-careful"].price, ("smart",), None),
     ]
+
+
+async def test_rules_says_what_is_in_use(client: Client, ruleset: Ruleset, rules_dir: Path) -> None:
+    without, rules = await client.rules(), await client.rules(files=True)
+
+    assert (rules.revision, rules.stale, rules.problems, without.files) == (ruleset.revision, False, (), {})
+    assert rules.files == {name: text.decode() for name, text in read_directory(rules_dir).items()}
+    assert timedelta() <= datetime.now(UTC) - rules.loaded_at < timedelta(minutes=1)
 
 
 async def test_one_client_serves_many_tasks(client: Client) -> None:

@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from fakes import FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from pointsman.core.catalog import Catalog
 from pointsman.core.errors import (
     DeadlinePassed,
     DeadlineTooShort,
@@ -56,7 +57,7 @@ class States:
     def __init__(self, **states: ModelState) -> None:
         self._states = states
 
-    def states(self) -> Mapping[str, ModelState]:
+    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
         return self._states
 
 
@@ -79,10 +80,11 @@ def build(rules: Ruleset) -> Build:
         counter: TokenCounter | None = None,
         states: States | None = None,
         longest_s: float = 120.0,
+        live: Callable[[], Ruleset] | None = None,
     ) -> Router:
         clock, counter = clock or FakeClock(), counter or WordCounter()
         return Router(
-            ruleset=rules,
+            rules=live or (lambda: rules),
             reader=Reader(counter),
             executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock),
             states=states or States(),
@@ -334,14 +336,16 @@ async def test_a_call_keeps_the_rules_that_it_began_with(build: Build, rules: Ru
 
     class Replacing(ScriptedProvider):
         async def answer(self, call: ModelCall) -> Answer:
-            router.ruleset = replacement
+            in_use[0] = replacement
             return await super().answer(call)
 
-    router = build(Replacing("hello"))
+    in_use, provider = [rules], Replacing("hello")
+    router = build(provider, live=lambda: in_use[0])
 
     decision, completion = await router.complete(HI, CALL)
 
     assert (decision.revision, completion.model) == (rules.revision, "fast")
+    assert provider.calls[0].provider is rules.catalog.providers["p"]
     assert (await router.route(HI, CALL)).chosen.model == "other"
 
 

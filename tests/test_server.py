@@ -26,6 +26,8 @@ from grpc_status import rpc_status
 
 from fakes import ScriptedProvider, catalog_yaml, model_yaml
 from pointsman import server
+from pointsman.client import Client
+from pointsman.core.diagnostics import Severity
 from pointsman.core.ruleset import Ruleset
 from pointsman.telemetry import CallRecord
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -147,9 +149,17 @@ async def test_list_models_shows_the_catalog(running: Running) -> None:
     assert (small.unavailable, small.time_to_first_token) == (pb.DROP_REASON_UNSPECIFIED, Duration(nanos=1_000_000))
 
 
+async def test_get_rules_tells_what_is_in_use(running: Running, ruleset: Ruleset) -> None:
+    plain = await running.admin.GetRules(admin_pb.GetRulesRequest())
+    with_files = await running.admin.GetRules(admin_pb.GetRulesRequest(include_files=True))
+
+    assert (plain.revision, plain.stale, list(plain.diagnostics), list(plain.files)) == (ruleset.revision, False, [], [])
+    assert [file.path for file in with_files.files] == ["models.yaml", "routing.yaml", "routing_test.yaml"]
+    assert "default" in with_files.files[1].content
+
+
 LATER: dict[str, tuple[Callable[[Running], Awaitable[Any]], str]] = {
     "RecordFeedback": (lambda to: to.router.RecordFeedback(router_pb.RecordFeedbackRequest()), "log decisions by their id"),
-    "GetRules": (lambda to: to.admin.GetRules(admin_pb.GetRulesRequest()), "every response names the ruleset's revision"),
     "CheckRules": (lambda to: to.admin.CheckRules(admin_pb.CheckRulesRequest()), "run 'pointsman rules check'"),
     "GetUsage": (lambda to: to.admin.GetUsage(admin_pb.GetUsageRequest()), "every completion carries its usage and cost"),
 }
@@ -664,11 +674,47 @@ async def test_broken_rules_are_told_all_at_once_and_nothing_is_served(launch: L
     assert f"5 errors in {rules}; not started" in err
 
 
+async def test_a_failing_test_of_the_rules_is_told_and_nothing_is_served(launch: Launch, slow_rules: Callable[[float], Path]) -> None:
+    rules = slow_rules(0)
+    (rules / "routing_test.yaml").write_text(
+        "version: 1\ntests:\n  - {name: a purse, given: {request: {max_cost_usd: 0}}, expect: {model: slow}}\n"
+    )
+
+    code, out, err = await output_of(await launch("--rules", str(rules)))
+
+    assert (code, out) == (1, "")
+    assert f"{rules}/routing_test.yaml:3:1: error: test 'a purse' failed: expected a decision" in err
+
+
+async def test_a_broken_directory_is_served_by_what_was_kept_of_it(
+    serve: Serve, slow_rules: Callable[[float], Path], tmp_path: Path
+) -> None:
+    rules, state = slow_rules(0), str(tmp_path / "state")
+    first = await serve(rules, POINTSMAN_STATE_DIR=state)
+    async with Client(first.address) as client:
+        good = await client.rules()
+    first.signal()
+    await first.ended()
+    (rules / "routing.yaml").write_text(BROKEN)
+
+    second = await serve(rules, POINTSMAN_STATE_DIR=state)
+
+    async with Client(second.address) as client, grpc.aio.insecure_channel(second.address) as channel:
+        decision, now = await client.route("hi"), await client.rules()
+        ready = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="readiness"))
+    second.signal()
+    _, _, err = await second.ended()
+    assert (decision.revision, now.revision, now.stale, ready.status) == (good.revision, good.revision, True, SERVING)
+    assert [problem.line for problem in now.problems if problem.severity is Severity.ERROR] == [5, 6, 7, 8, 9]
+    assert "STALE: the rule directory cannot be used" in err.splitlines()[0]
+
+
 async def test_rules_that_are_not_there_are_told(launch: Launch, tmp_path: Path) -> None:
     code, out, err = await output_of(await launch("--rules", str(tmp_path / "nowhere")))
 
     assert (code, out) == (1, "")
-    assert f"cannot read the rule directory {tmp_path / 'nowhere'}" in err
+    assert f"cannot read the rule directory: No such file or directory ({tmp_path / 'nowhere'})" in err
+    assert "not started" in err
 
 
 async def test_a_bad_setting_is_told_before_anything_is_done(launch: Launch) -> None:

@@ -35,6 +35,9 @@ READ: list[tuple[str, str, str, object]] = [
     *(("POINTSMAN_REFLECTION", text, "reflection", True) for text in ("1", "true", "yes", "on", "TRUE", "On")),
     *(("POINTSMAN_REFLECTION", text, "reflection", False) for text in ("0", "false", "no", "off", "", "False")),
     ("POINTSMAN_CACHE_DIR", "/var/cache/pointsman", "cache_dir", Path("/var/cache/pointsman")),
+    ("POINTSMAN_STATE_DIR", "/var/lib/pointsman", "state_dir", Path("/var/lib/pointsman")),
+    ("POINTSMAN_STATE_DIR", "none", "state_dir", None),
+    ("POINTSMAN_STATE_DIR", "", "state_dir", None),
     ("POINTSMAN_GRACE_S", "2.5", "grace_s", 2.5),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from fakes import FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, DeadlineTooShort, PointsmanError, StreamInterrupted, UpstreamUnavailable
@@ -31,7 +32,7 @@ END = Finished(finish_reason=FinishReason.STOP, usage=Usage(input_tokens=10, out
 class Steady:
     """Every model is as the catalog says."""
 
-    def states(self) -> Mapping[str, ModelState]:
+    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
         return {}
 
 
@@ -39,7 +40,7 @@ def router_over(provider: StreamingProvider, *, longest_s: float = 10) -> Router
     """Return a router whose models all stream from one provider."""
     clock = FakeClock()
     executor = Executor({"builtin": provider}, WordCounter(), clock)
-    return Router(ruleset=RULES, reader=Reader(WordCounter()), executor=executor, states=Steady(), clock=clock, longest_s=longest_s)
+    return Router(rules=lambda: RULES, reader=Reader(WordCounter()), executor=executor, states=Steady(), clock=clock, longest_s=longest_s)
 
 
 async def streamed(provider: StreamingProvider, *, longest_s: float = 10) -> tuple[list[object], PointsmanError | None]:

@@ -48,14 +48,16 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 
 def _serve(commands: Commands, settings: Settings) -> None:
-    variables = "\n".join(
-        f"  {name:28} {says} Default: {'off' if default is False else default}." for name, _, default, says in described()
-    )
+    variables = "\n".join(f"  {name:28} {says} Default: {_shown(default)}." for name, _, default, says in described())
     command = _command(
         commands, "serve", serve.serve, "Serve gRPC until SIGTERM.", epilog=f"settings, as environment variables:\n{variables}"
     )
     command.add_argument("--listen", metavar="HOST:PORT", default=settings.listen, help="address to serve on; port 0 picks a free one")
     command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
+
+
+def _shown(default: object) -> object:
+    return "off" if default is False else "none" if default is None else default
 
 
 def _calls(commands: Commands, settings: Settings) -> None:

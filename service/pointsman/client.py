@@ -90,6 +90,12 @@ class Client:
         response: admin_pb.ListModelsResponse = await _called(self._admin.ListModels, admin_pb.ListModelsRequest(), timeout_s, "")
         return [codec.listed_model_from_pb(model) for model in response.models]
 
+    async def rules(self, *, files: bool = False, timeout_s: float | None = None) -> codec.RulesInUse:
+        """Return the rules in use and how the rule directory is; with `files` their texts, too. Raises PointsmanError."""
+        message = admin_pb.GetRulesRequest(include_files=files)
+        response: admin_pb.GetRulesResponse = await _called(self._admin.GetRules, message, timeout_s, "")
+        return codec.rules_from_pb(response)
+
 
 def _encoded(request: Request | str) -> Any:
     return codec.request_to_pb(Request.of(request) if isinstance(request, str) else request)

@@ -120,6 +120,7 @@ class _Work:
         """Return what a candidate is asked."""
         return ModelCall(
             model=self.catalog.models[candidate.model],
+            provider=self.catalog.providers[candidate.provider],
             prompt=self.request.prompt,
             generation=self.request.generation,
             output_cap=max(1, candidate.tokens.output_cap),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from pointsman.adapters.builtin import BuiltinProvider
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
-from pointsman.adapters.embedded import KNOWN, CannotFetch, Supervisor, fetch, installed, supervise
+from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, fetch, installed, supervise
 from pointsman.adapters.http import HttpClient
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
@@ -31,56 +31,59 @@ def load_rules(directory: Path) -> tuple[Loaded, dict[str, bytes]]:
     return load(sources), sources
 
 
-@asynccontextmanager
-async def open_router(
+def open_router(
     ruleset: Ruleset, settings: Settings, say: Callable[[str], None], *, embedded: bool = True
-) -> AsyncIterator[tuple[Router, Mapping[str, Supervisor]]]:
-    """Open a router over the ruleset with all that it needs, and the supervisors of its embedded models by provider; close it afterwards.
+) -> AbstractAsyncContextManager[tuple[Router, Fleet]]:
+    """Open a router over rules that stay as they are; otherwise as `open_live_router`."""
+    return open_live_router(lambda: ruleset, settings, say, embedded=embedded)
+
+
+@asynccontextmanager
+async def open_live_router(
+    rules: Callable[[], Ruleset], settings: Settings, say: Callable[[str], None], *, embedded: bool = True
+) -> AsyncIterator[tuple[Router, Fleet]]:
+    """Open a router over the rules in use with all that it needs, and the supervisors of its embedded models; close it afterwards.
 
     Opening takes 0.4 s, most of it for the tokeniser; embedded models become ready later. `say` is told what happens to them. Without
     `embedded` none is started, for commands that only decide: they then count as ready if they are in the cache.
     """
-    clock, keys, known = SystemClock(), Keys(settings.environment), ruleset.catalog.providers
+    clock, keys = SystemClock(), Keys(settings.environment)
     counter = O200kCounter(load_encoding())
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
-        supervisors = _supervisors(ruleset, settings, say) if embedded else {}
-        for supervisor in supervisors.values():
-            await stack.enter_async_context(supervisor)
+        fleet = await stack.enter_async_context(Fleet(_launching(settings, say), linger_s=settings.longest_call_s))
+        if embedded:
+            fleet.follow(rules().catalog)
         ports: dict[str, Provider] = {
             "builtin": BuiltinProvider(counter),
-            "openai": OpenAiProvider(http, known, _endpoint_by(keys), _count_by(counter)),
-            "embedded": OpenAiProvider(http, known, _endpoint_of(supervisors), _count_by(counter)),
+            "openai": OpenAiProvider(http, _endpoint_by(keys), _count_by(counter)),
+            "embedded": OpenAiProvider(http, _endpoint_of(fleet), _count_by(counter)),
         }
         router = Router(
-            ruleset=ruleset,
+            rules=rules,
             reader=Reader(counter),
             executor=Executor(ports, counter, clock),
-            states=KnownStates(ruleset.catalog, keys, _readiness(supervisors, settings)),
+            states=KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)),
             clock=clock,
             longest_s=settings.longest_call_s,
         )
-        yield router, supervisors
+        yield router, fleet
 
 
-def _supervisors(ruleset: Ruleset, settings: Settings, say: Callable[[str], None]) -> dict[str, Supervisor]:
+def _launching(settings: Settings, say: Callable[[str], None]) -> Callable[[CatalogProvider], Supervisor]:
     def tell(_state: object, why: str) -> None:
         say(why)
 
-    return {
-        provider.id: supervise(KNOWN[provider.model], settings.cache_dir, environment=settings.environment, say=tell)
-        for provider in ruleset.catalog.providers.values()
-        if provider.api == "embedded"
-    }
+    return lambda provider: supervise(KNOWN[provider.model], settings.cache_dir, environment=settings.environment, say=tell)
 
 
 def _endpoint_by(keys: Keys) -> Callable[[CatalogProvider], Endpoint]:
     return lambda provider: Endpoint(base_url=provider.base_url, key=keys.key(provider))
 
 
-def _endpoint_of(supervisors: Mapping[str, Supervisor]) -> Callable[[CatalogProvider], Endpoint]:
+def _endpoint_of(fleet: Fleet) -> Callable[[CatalogProvider], Endpoint]:
     def endpoint(provider: CatalogProvider) -> Endpoint:
-        supervisor = supervisors.get(provider.id)
+        supervisor = fleet.of(provider)
         if supervisor is None or supervisor.address is None:
             raise AttemptFailed("not_ready")
         return Endpoint(base_url=supervisor.address, key=supervisor.key)
@@ -88,9 +91,7 @@ def _endpoint_of(supervisors: Mapping[str, Supervisor]) -> Callable[[CatalogProv
     return endpoint
 
 
-def _readiness(supervisors: Mapping[str, Supervisor], settings: Settings) -> Callable[[CatalogProvider], bool]:
-    if supervisors:
-        return lambda provider: supervisors[provider.id].address is not None
+def _in_cache(settings: Settings) -> Callable[[CatalogProvider], bool]:
     there = {name: installed(model, settings.cache_dir) is not None for name, model in KNOWN.items()}
     return lambda provider: there[provider.model]
 

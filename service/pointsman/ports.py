@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
-from pointsman.core.catalog import Model
+from pointsman.core.catalog import Catalog, Model
+from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.completion import TextDelta, ToolCallDelta, Usage
 from pointsman.core.market import ModelState
 from pointsman.core.reading import Count
@@ -20,6 +22,8 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     """What one model is asked."""
 
     model: Model
+    provider: CatalogProvider
+    """Of the model, in the catalog that the call began with."""
     prompt: Prompt
     generation: Generation
     output_cap: int
@@ -92,6 +96,36 @@ class Clock(Protocol):
 class ModelStates(Protocol):
     """Knows the state of the models at present."""
 
-    def states(self) -> Mapping[str, ModelState]:
-        """Return the state of each model by id, as one value that does not change afterwards."""
+    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
+        """Return the state of each model of the catalog by id, as one value that does not change afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFiles:
+    """The rule directory at one moment. Two are equal if their files are."""
+
+    sources: Mapping[str, bytes]
+    """By name."""
+    link: str = field(default="", compare=False)
+    """Where the link of a ConfigMap's volume points, which is swapped when a new set of files is complete; empty for a plain directory."""
+
+
+class RuleSource(Protocol):
+    """Where rules come from."""
+
+    def read(self) -> RuleFiles:
+        """Return the rule files as they are now. Raises OSError, and nothing else; may be called from any thread."""
+        ...
+
+
+class KeptRules(Protocol):
+    """Keeps the last good rule files over the end of the process. May be called from any thread."""
+
+    def read(self) -> Mapping[str, bytes] | None:
+        """Return the files by name, None if none were kept. Raises OSError, and nothing else."""
+        ...
+
+    def write(self, sources: Mapping[str, bytes]) -> None:
+        """Keep these files in place of those before. Raises OSError, and nothing else."""
         ...

@@ -5,7 +5,7 @@ Each call takes the ruleset once, at its start, and keeps it to its end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from msgspec import Struct, structs
@@ -50,10 +50,10 @@ class Router:
     """Decides, and calls what it decided on."""
 
     def __init__(
-        self, *, ruleset: Ruleset, reader: Reader, executor: Executor, states: ModelStates, clock: Clock, longest_s: float
+        self, *, rules: Callable[[], Ruleset], reader: Reader, executor: Executor, states: ModelStates, clock: Clock, longest_s: float
     ) -> None:
-        """`longest_s` bounds calls whose caller sets no deadline."""
-        self.ruleset = ruleset
+        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets no deadline."""
+        self._rules = rules
         self._reader = reader
         self._executor = executor
         self._states = states
@@ -62,18 +62,19 @@ class Router:
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
-        return await self._decide(self.ruleset, request, call, Market(models=self._states.states()), explained=explained)
+        ruleset = self._rules()
+        return await self._decide(ruleset, request, call, Market(models=self._states.states(ruleset.catalog)), explained=explained)
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
-        ruleset, deadline = self.ruleset, self._deadline(call)
-        decision = await self._decide(ruleset, request, call, self._market(deadline), explained=explained)
+        ruleset, deadline = self._rules(), self._deadline(call)
+        decision = await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained)
         return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline)
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Executor.stream` do."""
-        ruleset, deadline = self.ruleset, self._deadline(call)
-        decision = await self._decide(ruleset, request, call, self._market(deadline), explained=explained, stream=True)
+        ruleset, deadline = self._rules(), self._deadline(call)
+        decision = await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained, stream=True)
         yield decision
         async with aclosing(self._executor.stream(decision, request, ruleset.catalog, deadline=deadline)) as events:
             async for event in events:
@@ -81,7 +82,8 @@ class Router:
 
     def models(self) -> list[ModelStatus]:
         """Return the catalog with its state, ordered by id."""
-        catalog, market = self.ruleset.catalog, Market(models=self._states.states())
+        catalog = self._rules().catalog
+        market = Market(models=self._states.states(catalog))
         return [
             ModelStatus(
                 model=model, state=market.state(name), aliases=tuple(alias for alias, ids in catalog.aliases.items() if name in ids)
@@ -96,8 +98,8 @@ class Router:
             raise DeadlineTooShort(f"{max(0.0, left) * 1000:.1f} ms are left, and no model answers in that; allow more time")
         return self._clock.monotonic() + left
 
-    def _market(self, deadline: float) -> Market:
-        return Market(models=self._states.states(), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
+    def _market(self, ruleset: Ruleset, deadline: float) -> Market:
+        return Market(models=self._states.states(ruleset.catalog), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
 
     async def _decide(
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False

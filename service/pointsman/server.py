@@ -10,15 +10,18 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from pointsman.adapters.clock import SystemClock
-from pointsman.core.ruleset import Ruleset
-from pointsman.offline import open_router
+from pointsman.adapters.last_good import LastGood
+from pointsman.adapters.rulefiles import RuleDirectory
+from pointsman.live import Follower, Live, begin, look
+from pointsman.offline import open_live_router
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import LibraryLog, Log
@@ -51,12 +54,12 @@ class CannotListen(Exception):
     """The address is taken, or is none of this machine's."""
 
 
-async def serve(settings: Settings, ruleset: Ruleset, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises CannotListen."""
+async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises BadRules and CannotListen."""
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    async with open_router(ruleset, settings, log.note) as (router, _):
-        server, checks, boundary = _server(router, log, settings)
+    async with _open(settings, log) as (router, live):
+        server, checks, boundary = _server(router, live, log, settings)
         address = _bind(server, settings.listen)
         stop = _on_signals(log)
         gc.collect()
@@ -64,17 +67,34 @@ async def serve(settings: Settings, ruleset: Ruleset, ready: Callable[[str], Non
         await server.start()
         for name in (*READINESS, "startup", "liveness"):
             await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.note(f"ready on {address}, ruleset {ruleset.revision}")
+        log.note(f"ready on {address}, ruleset {live.ruleset().revision}")
         ready(address)
         await stop.wait()
         await _drain(server, checks, boundary, stop, settings.grace_s)
     log.note("ended")
 
 
-def _server(router: Router, log: Log, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Boundary]:
+@asynccontextmanager
+async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Live]]:
+    """Open a router over the rules of the directory, and follow the directory while it is open. Raises BadRules."""
+    clock, source = SystemClock(), RuleDirectory(settings.rules)
+    kept = LastGood(settings.state_dir, settings.rules) if settings.state_dir else None
+    seen = look(source)
+    live = Live(begin(seen, kept, clock=clock, say=log.note))
+    async with open_live_router(live.ruleset, settings, log.note) as (router, fleet):
+        follower = Follower(live, source, seen, clock=clock, say=log.note, kept=kept, swapped=lambda ruleset: fleet.follow(ruleset.catalog))
+        following = asyncio.create_task(follower.run(), name="rules")
+        try:
+            yield router, live
+        finally:
+            following.cancel()
+            await asyncio.wait((following,))
+
+
+def _server(router: Router, live: Live, log: Log, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Boundary]:
     server = grpc.aio.server(options=OPTIONS)
-    boundary = Boundary(log=log, clock=SystemClock(), revision=lambda: router.ruleset.revision)
-    server.add_generic_rpc_handlers(handlers(router, boundary))
+    boundary = Boundary(log=log, clock=SystemClock(), revision=lambda: live.ruleset().revision)
+    server.add_generic_rpc_handlers(handlers(router, live, boundary))
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if settings.reflection:

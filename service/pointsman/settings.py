@@ -40,6 +40,10 @@ def _address(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> Path | None:
+    return None if text.lower() in ("", "none") else Path(text)
+
+
 def _setting(default: Any, parse: Callable[[str], Any], says: str) -> Any:
     return field(default=default, metadata={"parse": parse, "says": says})
 
@@ -55,6 +59,7 @@ class Settings:
     grace_s: float = _setting(60.0, _seconds, "Seconds that calls under way are given when the server is asked to end.")
     longest_call_s: float = _setting(120.0, _seconds, "Seconds after which a call ends whose caller sets no deadline.")
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
+    state_dir: Path | None = _setting(None, _folder, "Where the last good rules are kept, for a start with broken ones.")
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The whole environment, for keys of providers that the catalog names. Not shown: it holds them."""
 

@@ -17,7 +17,7 @@ ROUTING = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n
 def has_credential(key: str, environment: dict[str, str]) -> bool:
     """Return whether the model of a provider with such a `key:` is callable."""
     models = catalog_yaml({"m": model_yaml()}).replace("{api: builtin}", f"{{api: openai, base_url: 'https://x', {key}}}")
-    return KnownStates(ruleset_of(models, ROUTING).catalog, Keys(environment), lambda _: True).states()["m"].has_credential
+    return KnownStates(Keys(environment), lambda _: True).states(ruleset_of(models, ROUTING).catalog)["m"].has_credential
 
 
 @pytest.mark.parametrize(

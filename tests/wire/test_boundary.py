@@ -7,6 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import FakeClock
-from pointsman.core.errors import InvalidRequest, NotYet, Violation
+from pointsman.core.errors import InvalidRequest, NotYet, PointsmanError, Violation
 from pointsman.router import Call
 from pointsman.telemetry import CallRecord, Log
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -73,11 +74,13 @@ class Door:
         self._out = io.BytesIO()
         self.calls: list[Call] = []
         self._log = Log(self._out, now=self._clock.now)
-        self.boundary = Boundary(log=self._log, clock=self._clock, revision=lambda: "0123456789ab")
+        self.revision = "0123456789ab"
+        self.boundary = Boundary(log=self._log, clock=self._clock, revision=lambda: self.revision)
         self.handler: Any = self.boundary.unary("Route", router_pb.RouteRequest, self._answer)
 
     async def _answer(self, _message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
         self.calls.append(call)
+        self.revision = "swapped meanwhile"
         self._clock.advance(self._takes_s)
         if self._outcome is not None:
             raise self._outcome
@@ -329,3 +332,13 @@ async def test_a_stream_of_bytes_that_are_no_message_is_told_so() -> None:
         await anext(stream.begin(context, b"\xff"))
 
     assert context.reason == "MESSAGE_MALFORMED"
+
+
+@pytest.mark.parametrize("outcome", [None, NotYet("later")])
+async def test_rules_that_are_swapped_during_a_call_are_not_those_that_it_names(outcome: PointsmanError | None) -> None:
+    door, context = Door(outcome), Context()
+
+    with suppress(grpc.aio.AbortError):
+        await door.call(context)
+
+    assert (context.trailing["pointsman-ruleset-revision"], door.line()["revision"]) == ("0123456789ab", "0123456789ab")

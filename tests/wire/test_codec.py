@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any, TypeVar
 
 import pytest
@@ -17,6 +18,7 @@ from msgspec import Struct, structs
 from pointsman.core.catalog import Price
 from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped, Explanation, RuleRef, RuleTrace, TokenEstimate
+from pointsman.core.diagnostics import Problem, Severity
 from pointsman.core.errors import InvalidRequest
 from pointsman.core.facts import FeatureFacts, TokenFacts
 from pointsman.core.request import (
@@ -262,6 +264,18 @@ listed_models = st.builds(
     aliases=st.lists(any_texts, max_size=3).map(tuple),
 )
 
+problems = st.builds(
+    Problem, file=any_texts, line=counts, column=counts, severity=st.sampled_from(Severity), message=any_texts, help=any_texts
+)
+rules_in_use = st.builds(
+    codec.RulesInUse,
+    revision=any_texts,
+    loaded_at=st.datetimes(timezones=st.just(UTC)),
+    stale=st.booleans(),
+    problems=st.lists(problems, max_size=3).map(tuple),
+    files=st.dictionaries(any_texts, any_texts, max_size=3),
+)
+
 
 @often
 @given(requests)
@@ -299,6 +313,16 @@ def test_a_listed_model_arrives_as_it_was_sent(model: codec.ListedModel) -> None
     arrived = codec.listed_model_from_pb(sent(codec.listed_model_to_pb(model)))
 
     assert in_nanoseconds(arrived) == in_nanoseconds(model)
+
+
+@often
+@given(rules_in_use)
+def test_the_rules_in_use_arrive_as_they_were_sent(rules: codec.RulesInUse) -> None:
+    assert codec.rules_from_pb(sent(codec.rules_to_pb(rules))) == rules
+
+
+def test_a_problem_of_a_severity_that_is_not_known_here_is_an_error() -> None:
+    assert codec.problem_from_pb(admin_pb.Diagnostic(severity=7)).severity is Severity.ERROR  # type: ignore[arg-type]
 
 
 def test_what_only_the_server_needs_is_not_sent(a_decision: Decision) -> None:

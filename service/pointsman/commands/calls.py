@@ -116,9 +116,8 @@ async def _local(ruleset: Ruleset, settings: Settings, *, calls_models: bool) ->
     def say(why: str) -> None:
         print(f"pointsman: {why}", file=sys.stderr)
 
-    async with open_router(ruleset, settings, say, embedded=calls_models) as (router, supervisors):
-        for supervisor in supervisors.values():
-            await supervisor.settled()
+    async with open_router(ruleset, settings, say, embedded=calls_models) as (router, fleet):
+        await fleet.settled()
         yield LocalClient(router)
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import uvloop
 
 from pointsman import server
-from pointsman.commands.rules import ruleset_or_complaint
-from pointsman.core.ruleset import Ruleset
+from pointsman.core.diagnostics import errors, render
+from pointsman.live import BadRules
 from pointsman.settings import BadSetting, Settings, described
 
 
@@ -22,15 +22,18 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     except (ValueError, BadSetting) as error:
         print(f"pointsman: --listen {options.listen}: {error}", file=sys.stderr)
         return 2
-    ruleset = ruleset_or_complaint(options.rules)
-    if ruleset is None:
-        return 1
-    return _run(replace(settings, listen=listen, rules=options.rules), ruleset)
+    return _run(replace(settings, listen=listen, rules=options.rules))
 
 
-def _run(settings: Settings, ruleset: Ruleset) -> int:
+def _run(settings: Settings) -> int:
     try:
-        uvloop.run(server.serve(settings, ruleset, ready=_say_ready))
+        uvloop.run(server.serve(settings, ready=_say_ready))
+    except BadRules as refused:
+        texts = {name: text.decode(errors="replace") for name, text in refused.sources.items()}
+        number = len(errors(refused.problems))
+        print(render(refused.problems, texts, prefix=f"{settings.rules}/"), file=sys.stderr)
+        print(f"pointsman: {number} error{'' if number == 1 else 's'} in {settings.rules}; not started", file=sys.stderr)
+        return 1
     except server.CannotListen as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return 1

@@ -54,7 +54,7 @@ class Boundary:
     """Makes handlers of grpc out of functions that know only messages, the call and its record."""
 
     def __init__(self, *, log: Log, clock: Clock, revision: Callable[[], str]) -> None:
-        """`revision` returns that of the ruleset in use, for calls that end before one was looked at."""
+        """`revision` returns that of the ruleset in use."""
         self._log = log
         self._clock = clock
         self._revision = revision
@@ -122,11 +122,15 @@ class Boundary:
         return self._clock.monotonic(), CallRecord(method=method, id=_request_id(context))
 
     async def _call(self, record: CallRecord, context: Context) -> Call:
-        """Return what is known of the call; an id that the caller gave is echoed at once."""
+        """Return what is known of the call; an id that the caller gave is echoed at once.
+
+        Nothing is awaited between the revision's noting and the router's taking of the ruleset, so a call that fails names the right one.
+        """
         if record.id:
             await context.send_initial_metadata(((REQUEST_ID, record.id),))
         else:
             record.id = _new_id()
+        record.revision = self._revision()
         return Call(id=record.id, time_left_s=context.time_remaining())
 
     def _left(self) -> None:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NotYet
+from pointsman.live import Live
 from pointsman.router import Call, Router
 from pointsman.telemetry import CallRecord
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -27,9 +28,9 @@ ROUTER_SERVICE = router_pb.DESCRIPTOR.services_by_name["RouterService"].full_nam
 ADMIN_SERVICE = admin_pb.DESCRIPTOR.services_by_name["AdminService"].full_name
 
 
-def handlers(router: Router, boundary: Boundary) -> tuple[grpc.GenericRpcHandler, ...]:
+def handlers(router: Router, live: Live, boundary: Boundary) -> tuple[grpc.GenericRpcHandler, ...]:
     """Return the handlers of both services."""
-    rpcs = _Rpcs(router)
+    rpcs = _Rpcs(router, live)
     routing: Methods = {
         "Route": boundary.unary("Route", router_pb.RouteRequest, rpcs.route),
         "Complete": boundary.unary("Complete", router_pb.CompleteRequest, rpcs.complete),
@@ -40,9 +41,7 @@ def handlers(router: Router, boundary: Boundary) -> tuple[grpc.GenericRpcHandler
     }
     admin: Methods = {
         "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models),
-        "GetRules": boundary.unary(
-            "GetRules", admin_pb.GetRulesRequest, _not_yet("GetRules", "every response names the ruleset's revision")
-        ),
+        "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules),
         "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, _not_yet("CheckRules", "run 'pointsman rules check'")),
         "GetUsage": boundary.unary(
             "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost")
@@ -52,8 +51,9 @@ def handlers(router: Router, boundary: Boundary) -> tuple[grpc.GenericRpcHandler
 
 
 class _Rpcs:
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, live: Live) -> None:
         self._router = router
+        self._live = live
 
     async def route(self, message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
         decision = await self._router.route(codec.request_from_pb(message.request), call, explained=message.explain)
@@ -81,6 +81,9 @@ class _Rpcs:
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
         return admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()])
+
+    async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.GetRulesResponse:
+        return codec.rules_to_pb(codec.rules_in_use(self._live.current, files=message.include_files))
 
 
 def _not_yet(method: str, instead: str) -> Callable[[Message, Call, CallRecord], Awaitable[R]]:

@@ -12,9 +12,8 @@ from pointsman.core.request import Generation, Message, Prompt, Request, Respons
 from pointsman.core.vocabulary import FinishReason, Role
 from pointsman.ports import AttemptFailed, ModelCall
 
-MODEL: Model = ruleset_of(
-    catalog_yaml({"m": model_yaml()}), "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
-).catalog.models["m"]
+CATALOG = ruleset_of(catalog_yaml({"m": model_yaml()}), "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n").catalog
+MODEL: Model = CATALOG.models["m"]
 
 
 class Sleeps:
@@ -30,7 +29,14 @@ class Sleeps:
 def call(text: str, *, pace: Pace | None = None, cap: int = 1000, request_id: str = "id", **changes: object) -> ModelCall:
     """Return a call of a model of that pace."""
     model = structs.replace(MODEL, pace=pace or Pace())
-    found = ModelCall(model=model, prompt=Request.of(text).prompt, generation=Generation(), output_cap=cap, request_id=request_id)
+    found = ModelCall(
+        model=model,
+        provider=CATALOG.providers["p"],
+        prompt=Request.of(text).prompt,
+        generation=Generation(),
+        output_cap=cap,
+        request_id=request_id,
+    )
     return structs.replace(found, **changes)
 
 

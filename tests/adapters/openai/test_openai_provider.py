@@ -27,7 +27,10 @@ from upstream import Behaviour, Upstream, event, hangs, replies, resets, streams
 KEY = "canary-key-7f3a"
 ROUTES = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
 MODEL = structs.replace(ruleset_of(catalog_yaml({"m": model_yaml()}), ROUTES).catalog.models["m"], provider="far", upstream="gpt-x")
-CALL = ModelCall(model=MODEL, prompt=Request.of("canary-prompt").prompt, generation=Generation(), output_cap=64, request_id="id-1")
+FAR = Provider(id="far", api="openai")
+CALL = ModelCall(
+    model=MODEL, provider=FAR, prompt=Request.of("canary-prompt").prompt, generation=Generation(), output_cap=64, request_id="id-1"
+)
 DONE = event("[DONE]")
 HELLO = [event(data) for data in OPENAI_STREAM]
 SAID = [TextDelta("Hel"), TextDelta("lo")]
@@ -43,16 +46,11 @@ async def served(
 ) -> AsyncIterator[tuple[OpenAiProvider, Upstream]]:
     """Yield a provider and the upstream that it calls. Where time shall run out, a test shortens it; a busy machine fails no other."""
     async with Upstream(script=script) as upstream, HttpClient(first_byte_s=first_s, idle_s=idle_s, reply_s=first_s) as http:
-        far = Provider(id="far", api="openai", base_url=upstream.url + "/")
-        yield (
-            OpenAiProvider(
-                http,
-                {"far": far},
-                lambda provider: Endpoint(base_url=provider.base_url, key=key),
-                lambda text: WordCounter().count(text).tokens,
-            ),
-            upstream,
-        )
+
+        def endpoint(provider: Provider) -> Endpoint:
+            return Endpoint(base_url=f"{upstream.url}/" if provider is FAR else "", key=key)
+
+        yield OpenAiProvider(http, endpoint, lambda text: WordCounter().count(text).tokens), upstream
 
 
 async def streamed(provider: Port) -> tuple[list[Piece], str]:

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
 from pointsman.adapters.openai.wire import DONE, StreamedReply, reply_from_json, request_to_json
+from pointsman.core.catalog import Provider
 from pointsman.core.completion import Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.request import Generation, Image, Message, Part, Prompt, ResponseFormat, Tool, ToolCall, ToolResult
 from pointsman.core.vocabulary import FinishReason, Role
@@ -31,13 +32,19 @@ from recordings import (
 )
 
 ROUTES = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
+FAR = Provider(id="far", api="openai", base_url="https://far")
 MODEL = structs.replace(ruleset_of(catalog_yaml({"m": model_yaml()}), ROUTES).catalog.models["m"], upstream="gpt-x")
 
 
 def asked(*messages: Message, generation: Generation | None = None, **prompt: Any) -> ModelCall:
     """Return a call of MODEL with an output cap of 64."""
     return ModelCall(
-        model=MODEL, prompt=Prompt(messages=messages, **prompt), generation=generation or Generation(), output_cap=64, request_id="id-1"
+        model=MODEL,
+        provider=FAR,
+        prompt=Prompt(messages=messages, **prompt),
+        generation=generation or Generation(),
+        output_cap=64,
+        request_id="id-1",
     )
 
 

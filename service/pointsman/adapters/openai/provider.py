@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
 from msgspec import Struct
@@ -34,12 +34,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class OpenAiProvider:
     """Answers by asking the provider of the model. Errors tell the status, never what the provider wrote."""
 
-    def __init__(
-        self, http: HttpClient, providers: Mapping[str, Provider], endpoint: Callable[[Provider], Endpoint], count: Callable[[str], int]
-    ) -> None:
-        """`providers` are by id. `endpoint` says where one is now, and may raise AttemptFailed. `count` counts tokens, on any thread."""
+    def __init__(self, http: HttpClient, endpoint: Callable[[Provider], Endpoint], count: Callable[[str], int]) -> None:
+        """`endpoint` says where a provider is now, and may raise AttemptFailed. `count` counts tokens, on any thread."""
         self._http = http
-        self._providers = providers
         self._endpoint = endpoint
         self._count = count
 
@@ -77,7 +74,7 @@ class OpenAiProvider:
 
     def _address(self, call: ModelCall) -> tuple[str, dict[str, str]]:
         """Return where to post, and the headers."""
-        endpoint = self._endpoint(self._providers[call.model.provider])
+        endpoint = self._endpoint(call.provider)
         headers = {"Content-Type": "application/json"}
         if endpoint.key:
             headers["Authorization"] = f"Bearer {endpoint.key}"

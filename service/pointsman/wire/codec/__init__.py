@@ -10,9 +10,11 @@ from pointsman.wire.codec.completion import completion_from_pb, completion_to_pb
 from pointsman.wire.codec.decision import decision_from_pb, decision_to_pb
 from pointsman.wire.codec.request import request_from_pb
 from pointsman.wire.codec.responses import complete_response, route_response, stream_response
+from pointsman.wire.codec.rules import RulesInUse, problem_from_pb, problem_to_pb, rules_from_pb, rules_in_use, rules_to_pb
 
 __all__ = [
     "ListedModel",
+    "RulesInUse",
     "complete_response",
     "completion_from_pb",
     "completion_to_pb",
@@ -23,8 +25,13 @@ __all__ = [
     "listed",
     "listed_model_from_pb",
     "listed_model_to_pb",
+    "problem_from_pb",
+    "problem_to_pb",
     "request_from_pb",
     "request_to_pb",
     "route_response",
+    "rules_from_pb",
+    "rules_in_use",
+    "rules_to_pb",
     "stream_response",
 ]

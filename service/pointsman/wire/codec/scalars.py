@@ -1,11 +1,13 @@
-"""Durations and money: milliseconds as float, nano-USD as int."""
+"""Durations, moments and money: milliseconds as float, UTC, nano-USD as int."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman.v1 import routing_pb2 as pb
 
@@ -32,6 +34,18 @@ def ms_to_fields(milliseconds: float) -> dict[str, int]:
 def ms_from_pb(duration: Duration) -> float:
     """Return a Duration in milliseconds."""
     return duration.seconds * 1000.0 + duration.nanos / _NANOS_PER_MS
+
+
+def time_to_pb(moment: datetime) -> Timestamp:
+    """Return a moment as a message, to the microsecond."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def time_from_pb(stamp: Timestamp) -> datetime:
+    """Return a moment in UTC."""
+    return stamp.ToDatetime(tzinfo=UTC)
 
 
 def money_to_pb(nano_usd: int) -> pb.Money:

@@ -1,0 +1,86 @@
+"""The rules in use, and problems of rule files, as AdminService shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from pointsman.core.diagnostics import Problem, Severity
+from pointsman.live import Snapshot
+from pointsman.v1 import admin_service_pb2 as pb
+from pointsman.wire.codec.scalars import time_from_pb, time_to_pb
+
+_SEVERITIES = {Severity.ERROR: pb.SEVERITY_ERROR, Severity.WARNING: pb.SEVERITY_WARNING}
+
+
+class RulesInUse(Struct, frozen=True, kw_only=True):
+    """The rules in use as a client sees them, and how the rule directory is beside them."""
+
+    revision: str
+    loaded_at: datetime
+    """When this revision went live, in UTC."""
+    stale: bool
+    """Whether the directory cannot be used, so that it is not what is in use; `problems` says why."""
+    problems: tuple[Problem, ...]
+    """Of the directory as it is now."""
+    files: Mapping[str, str] = {}
+    """The files in use by name, if they were asked for."""
+
+
+def rules_in_use(snapshot: Snapshot, *, files: bool) -> RulesInUse:
+    """Return the rules in use as a client sees them, with their files if wanted."""
+    return RulesInUse(
+        revision=snapshot.ruleset.revision,
+        loaded_at=snapshot.loaded_at,
+        stale=snapshot.stale,
+        problems=snapshot.problems,
+        files={name: text.decode(errors="replace") for name, text in snapshot.sources.items()} if files else {},
+    )
+
+
+def rules_to_pb(rules: RulesInUse) -> pb.GetRulesResponse:
+    """Return the rules in use as a message."""
+    return pb.GetRulesResponse(
+        revision=rules.revision,
+        loaded_at=time_to_pb(rules.loaded_at),
+        stale=rules.stale,
+        diagnostics=map(problem_to_pb, rules.problems),
+        files=[pb.RuleFile(path=name, content=text) for name, text in rules.files.items()],
+    )
+
+
+def rules_from_pb(message: pb.GetRulesResponse) -> RulesInUse:
+    """Return the rules that a server uses."""
+    return RulesInUse(
+        revision=message.revision,
+        loaded_at=time_from_pb(message.loaded_at),
+        stale=message.stale,
+        problems=tuple(map(problem_from_pb, message.diagnostics)),
+        files={file.path: file.content for file in message.files},
+    )
+
+
+def problem_to_pb(problem: Problem) -> pb.Diagnostic:
+    """Return a problem as a message; how much of the line it underlines is not sent."""
+    return pb.Diagnostic(
+        severity=_SEVERITIES[problem.severity],
+        file=problem.file,
+        line=problem.line,
+        column=problem.column,
+        message=problem.message,
+        help=problem.help,
+    )
+
+
+def problem_from_pb(message: pb.Diagnostic) -> Problem:
+    """Return a problem that a server told. A severity that is not known here counts as an error."""
+    return Problem(
+        file=message.file,
+        line=message.line,
+        column=message.column,
+        severity=Severity.WARNING if message.severity == pb.SEVERITY_WARNING else Severity.ERROR,
+        message=message.message,
+        help=message.help,
+    )
