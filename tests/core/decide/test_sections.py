@@ -210,3 +210,14 @@ def test_routes_of_two_files_may_not_have_one_priority() -> None:
     (problem,) = load(sources).problems
 
     assert (problem.file, problem.line, problem.message) == ("b.yaml", 3, "route 'default' has the same priority, 0, as 'a' in a.yaml")
+
+
+def test_a_file_in_shadow_cannot_change_the_defaults() -> None:
+    sources = {
+        "models.yaml": MODELS.encode(),
+        "routing.yaml": f"version: 1\nroutes:\n{LAST}".encode(),
+        "trial.yaml": CANDIDATE.replace("constraints", "defaults: {accuracy: 0.9}\nconstraints").encode(),
+    }
+    (problem,) = load(sources).problems
+
+    assert (problem.file, problem.line, problem.message) == ("trial.yaml", 3, "a file in shadow has no defaults")

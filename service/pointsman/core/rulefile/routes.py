@@ -113,6 +113,11 @@ class RoutesReader:
     def _defaults(self, root: Node) -> None:
         if not isinstance(root, Mapping) or "defaults" not in root.entries:
             return
+        if is_shadow(root):
+            self._error(
+                key_of(root, "defaults"), "a file in shadow has no defaults", "they would change what is served; give them elsewhere"
+            )
+            return
         if self._defaults_in:
             self._error(key_of(root, "defaults"), "defaults are given twice", f"they stand in {self._defaults_in}, too; keep one")
         self._defaults_in = self._file
