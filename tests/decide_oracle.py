@@ -1,23 +1,38 @@
 """The decision once more, as slow and obvious as section 4 of the design, and written without a look at `decide`: its judge.
 
 Nothing is remembered, compiled or skipped: every reason against every model is found each time, money is a fraction until it is rounded
-up, and routes are put in order here again. Only conditions, bars, the quality curve and the tokenisers' table are the core's.
+up, and routes are put in order here again. Only single conditions, bars, the quality curve, the tokenisers' table and the keyed draws
+are the core's: what a draw is made on, when it is asked and what follows is decided here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
 from fractions import Fraction
 from math import ceil
+
+from msgspec import structs
 
 from pointsman.core.catalog import Model
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
 from pointsman.core.quality import quality
+from pointsman.core.rollout import Rollout, rank
 from pointsman.core.ruleset import Condition, Route, Ruleset
 from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """What a decision must say of a rule in shadow: `model` is empty where it would have kept none."""
+
+    rule: str
+    model: str = ""
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,7 @@ class Served:
     baseline_cost: int
     baseline_models: frozenset[str]
     """All that are dearest: the design does not say which of equals gives its name."""
+    shadows: tuple[Shadow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +58,19 @@ class Refused:
     kind: str
     rule: str
     counts: dict[str, int]
+    shadows: tuple[Shadow, ...] = ()
+
+
+@dataclass(slots=True)
+class Walk:
+    """The way through the routes of one set of rules."""
+
+    tried: list[Route] = field(default_factory=list)
+    served: Served | None = None
+    shadows: list[Shadow] = field(default_factory=list)
+    """Of the shadow routes that were passed."""
+    last_word: dict[str, DropReason | None] = field(default_factory=dict)
+    """By model: the first reason against it when it was last judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,35 +83,79 @@ class Oracle:
 
     def answer(self) -> Served | Refused:
         """Return what must come out."""
-        tried = ""
-        last_word: dict[str, DropReason | None] = {}  # by model: the first reason against it when it was last judged
+        walk = self.walk()
+        shadows = (*walk.shadows, *self.of_files())
+        if walk.served is not None:
+            return replace(walk.served, shadows=shadows)
+        drops = [reason for reason in walk.last_word.values() if reason is not None]
+        return replace(refused(walk.tried[-1].ref.id, drops), shadows=shadows)
+
+    def walk(self) -> Walk:
+        """Return the way through the routes: to the first that takes the request, and on from it as it says."""
+        walk = Walk()
         for route in sorted(self.ruleset.routes, key=lambda route: (-route.priority, route.ref.file, route.ref.line)):
-            if self.all_hold(route.conditions):
-                tried, served = route.ref.id, self.served_by(route, last_word)
-                if served is not None:
-                    return served
-                if route.on_empty is not OnEmpty.NEXT_RULE:
-                    break
-        return refused(tried, [reason for reason in last_word.values() if reason is not None])
+            if not self.takes(route):
+                continue
+            if route.shadow:
+                walk.shadows.append(shadow(route, self.served_by(route, {})))
+                continue
+            walk.tried.append(route)
+            walk.served = self.served_by(route, walk.last_word)
+            if walk.served is not None or route.on_empty is not OnEmpty.NEXT_RULE:
+                break
+        return walk
+
+    def of_files(self) -> Iterator[Shadow]:
+        """Yield what each file in shadow would have decided, under the constraints that apply as well as its own."""
+        for aside in self.ruleset.shadows:
+            ruleset = replace(aside, constraints=(*self.ruleset.constraints, *aside.constraints))
+            walk = replace(self, ruleset=ruleset).walk()
+            if walk.tried:
+                yield shadow(walk.tried[-1], walk.served)
+
+    def takes(self, route: Route) -> bool:
+        """Return whether a route's conditions hold, its last day is not over and the request is in its share."""
+        return self.all_hold(route.conditions) and not self.is_over(route) and self.is_in(route.rollout)
+
+    def is_over(self, route: Route) -> bool:
+        return route.expires is not None and date.fromisoformat(self.facts.time.date) > date.fromisoformat(route.expires)
+
+    def is_in(self, share: Rollout | None) -> bool:
+        return share is None or self.bucket(share) < share.below
+
+    def bucket(self, share: Rollout) -> int:
+        """Return the bucket of what is sticky, drawn as if it were the id of a request where nothing is."""
+        stuck = structs.replace(self.facts, request=structs.replace(self.facts.request, id=self.sticky(share.by)))
+        return Rollout(seed=share.seed, by=None, below=0).bucket(stuck)
+
+    def sticky(self, by: str | None) -> str:
+        """Return what is drawn on: the value of a fact if there is one, or else the decision's id."""
+        request = self.facts.request
+        label = (by or "").removeprefix("request.labels.")
+        found = {"request.session": request.session, "request.user": request.user, "request.tenant": request.tenant}
+        value = found[by] if by in found else request.labels.get(label)
+        return request.id if value is None else value
 
     def served_by(self, route: Route, last_word: dict[str, DropReason | None]) -> Served | None:
         """Return what the route comes to, or None if it cannot serve."""
         least = route.min_quality(self.facts) if route.min_quality is not None else 0.0
         offered = [*self.asked(), *(model for model in route.candidates if model not in self.asked())]
-        against = {model: self.against(model, max(least, self.facts.request.accuracy)) for model in offered}
+        against = {model: self.against(model, max(least, self.facts.request.accuracy), route) for model in offered}
         last_word |= {model: reasons[0] if reasons else None for model, reasons in against.items()}
-        kept = self.in_order([model for model in offered if not against[model]], route.strategy)
+        kept = self.in_order([model for model in offered if not against[model]], route)
         first, reason = kept, DecisionReason.RULE_MATCH if route.conditions else DecisionReason.DEFAULT
+        if route.rollout is not None:
+            reason = DecisionReason.ROLLOUT
         if self.facts.request.model:
             reason = DecisionReason.CALLER_MODEL
         if not kept and route.on_empty is OnEmpty.BEST_EFFORT:
             nearly = [model for model in offered if all(why in {DropReason.QUALITY, DropReason.LATENCY} for why in against[model])]
-            first, reason = self.in_order(nearly, Strategy.BEST)[:1], DecisionReason.BEST_EFFORT
+            first, reason = self.best(nearly)[:1], DecisionReason.BEST_EFFORT
         if not kept and route.on_empty is OnEmpty.FALLBACK:
             reason = DecisionReason.ON_EMPTY_FALLBACK
         elif not first:
             return None
-        plan = (first + self.fitting(route.fallbacks, last_word, besides=first))[:4]
+        plan = (first + self.fitting(route, last_word, besides=first))[:4]
         if not plan:
             return None
         could_have_served = [plan[0], *kept, *(model for model in offered if against[model] == [DropReason.COST])]
@@ -97,12 +170,12 @@ class Oracle:
             baseline_models=frozenset(model for model, cost in costs.items() if cost == max(costs.values())),
         )
 
-    def fitting(self, fallbacks: tuple[str, ...], last_word: dict[str, DropReason | None], *, besides: list[str]) -> list[str]:
+    def fitting(self, route: Route, last_word: dict[str, DropReason | None], *, besides: list[str]) -> list[str]:
         """Return the fallbacks that pass every drop but the route's own bar."""
         found = []
-        for model in fallbacks:
+        for model in route.fallbacks:
             if model not in besides:
-                against = self.against(model, self.facts.request.accuracy)
+                against = self.against(model, self.facts.request.accuracy, route)
                 last_word[model] = against[0] if against else None
                 found += [] if against else [model]
         return found
@@ -112,13 +185,31 @@ class Oracle:
         return (name,) if name in catalog.models else catalog.aliases.get(name, ())
 
     def all_hold(self, conditions: tuple[Condition, ...]) -> bool:
-        return all(condition.holds(self.facts) for condition in conditions)
+        return all(self.holds(condition) for condition in conditions)
 
-    def in_order(self, models: list[str], strategy: Strategy) -> list[str]:
-        if strategy is Strategy.CHEAPEST:
+    def holds(self, condition: Condition) -> bool:
+        """Return whether a condition holds; a group is judged by its parts, one after the other."""
+        if not condition.items:
+            return condition.holds(self.facts)
+        if condition.joined_by == "all":
+            return self.all_hold(condition.items)
+        one_holds = any(self.holds(item) for item in condition.items)
+        return one_holds if condition.joined_by == "any" else not one_holds
+
+    def in_order(self, models: list[str], route: Route) -> list[str]:
+        """Return models in the order of a route's strategy; equals stay as they were offered."""
+        if route.strategy is Strategy.CHEAPEST:
             return sorted(models, key=lambda model: (self.cost(model), -self.quality(model)))
-        if strategy is Strategy.FASTEST:
+        if route.strategy is Strategy.FASTEST:
             return sorted(models, key=lambda model: (self.latency_ms(model), self.cost(model)))
+        if route.strategy is Strategy.BALANCED:
+            return sorted(models, key=lambda model: (-(self.quality(model) * route.value - self.cost(model)), self.cost(model)))
+        if route.strategy is Strategy.WEIGHTED:
+            value = self.sticky(route.by)
+            return sorted(models, key=lambda model: rank(route.ref.id, value, model, route.weights.get(model, 0.0)))
+        return self.best(models)
+
+    def best(self, models: list[str]) -> list[str]:
         return sorted(models, key=lambda model: (-self.quality(model), self.cost(model)))
 
     def model(self, name: str) -> Model:
@@ -159,7 +250,7 @@ class Oracle:
         measured = self.market.state(name).tokens_per_s
         return self.ttft_ms(name) + self.output(name) * 1000.0 / (self.model(name).tokens_per_s if measured is None else measured)
 
-    def against(self, name: str, bar: float) -> list[DropReason]:
+    def against(self, name: str, bar: float, route: Route) -> list[DropReason]:
         """Return everything that speaks against a model, in the order of the contract."""
         model, state, asks, market = self.model(name), self.market.state(name), self.facts.request, self.market
         constraints = [constraint for constraint in self.ruleset.constraints if self.all_hold(constraint.conditions)]
@@ -174,13 +265,18 @@ class Oracle:
             DropReason.CONTEXT_WINDOW: self.needed(name) > model.context_window,
             DropReason.TOKEN_BUDGET: above(self.needed(name), asks.max_total_tokens),
             DropReason.BUDGET: above(spends, market.tokens_left) or above(self.cost(name), market.cost_left),
-            DropReason.COST: above(self.cost(name), asks.max_cost),
+            DropReason.COST: above(self.cost(name), asks.max_cost) or above(self.cost(name), route.max_cost),
             DropReason.QUALITY: self.quality(name) < bar,
             DropReason.LATENCY: above(latency, asks.max_latency_ms) or above(ttft, asks.max_ttft_ms) or above(latency, market.time_left_ms),
             DropReason.UNHEALTHY: not state.healthy,
             DropReason.CAPACITY: not state.has_room,
         }
         return [reason for reason in DropReason if speaks.get(reason)]
+
+
+def shadow(route: Route, served: Served | None) -> Shadow:
+    """Return what is said of a route in shadow."""
+    return Shadow(rule=route.ref.id) if served is None else Shadow(rule=route.ref.id, model=served.plan[0], cost=served.costs[0])
 
 
 def above(takes: float, limit: float | None) -> bool:

@@ -35,6 +35,8 @@ LONGEST_PLAN = 4
 _SET_ASIDE = frozenset({DropReason.QUALITY, DropReason.LATENCY})
 """What a best effort may set aside, and nothing else."""
 
+_NO_MATCH = Matched((), -1, ())
+
 
 class _Offer(Struct, frozen=True):
     """A model on offer: what to expect of it, and the first reason against it, if there is one."""
@@ -72,7 +74,8 @@ def decide(ruleset: Ruleset, facts: Facts, market: Market) -> Decision:
     """Return which model is to serve the request, and why. Raises NoEligibleModel, or the kind of it that says best why none may."""
     matched = ruleset.match(facts)
     terms = Terms.of(ruleset, facts, market, tuple([ruleset.constraints[i] for i in matched.constraints]))
-    shadows = tuple(_shadows(ruleset, terms, matched)) if matched.shadows or ruleset.shadows else ()
+    shadows = [_shadowed(ruleset.routes[index], terms) for index in matched.shadows]
+    aside = tuple(_of_files(ruleset, terms)) if ruleset.shadows else ()
     dropped: dict[str, Dropped] = {}
     index = matched.route
     while True:
@@ -80,23 +83,27 @@ def decide(ruleset: Ruleset, facts: Facts, market: Market) -> Decision:
         _note(trial.offers, dropped)
         choice = _choose(trial, dropped)
         if choice is not None:
-            return _decision(trial, choice, dropped, shadows)
-        behind = ruleset.next_match(facts, index) if trial.route.on_empty is OnEmpty.NEXT_RULE else None
-        if behind is None:
+            return _decision(trial, choice, dropped, (*shadows, *aside))
+        behind = ruleset.next_match(facts, index) if trial.route.on_empty is OnEmpty.NEXT_RULE else _NO_MATCH
+        shadows += [_shadowed(ruleset.routes[passed], terms) for passed in behind.shadows]
+        if behind.route < 0:
             fired = tuple(constraint.ref.id for constraint in terms.constraints)
-            raise refusal(trial.route.ref.id, tuple(dropped.values()), fired, shadows)
-        index = behind
+            raise refusal(trial.route.ref.id, tuple(dropped.values()), fired, (*shadows, *aside))
+        index = behind.route
 
 
-def _shadows(ruleset: Ruleset, terms: Terms, matched: Matched) -> Iterator[Shadowed]:
-    """Yield what the shadow routes that match would have decided, and then what each file in shadow would have."""
-    for index in matched.shadows:
-        yield _shadowed(ruleset.routes[index], terms)
+def _of_files(ruleset: Ruleset, terms: Terms) -> Iterator[Shadowed]:
+    """Yield what each file in shadow would have decided, on from one of its routes to the next as they say."""
     for aside in ruleset.shadows:
         found = aside.match(terms.facts)
-        if found.route >= 0:
-            narrowed = structs.replace(terms, constraints=(*terms.constraints, *(aside.constraints[i] for i in found.constraints)))
-            yield _shadowed(aside.routes[found.route], narrowed)
+        narrowed = structs.replace(terms, constraints=(*terms.constraints, *(aside.constraints[i] for i in found.constraints)))
+        shadowed = None
+        while found.route >= 0 and (shadowed is None or not shadowed.model):
+            route = aside.routes[found.route]
+            shadowed = _shadowed(route, narrowed)
+            found = aside.next_match(terms.facts, found.route) if route.on_empty is OnEmpty.NEXT_RULE else _NO_MATCH
+        if shadowed is not None:
+            yield shadowed
 
 
 def _shadowed(route: Route, terms: Terms) -> Shadowed:

@@ -62,10 +62,9 @@ def _routes(ruleset: Ruleset, facts: Facts, outcome: Decision | NoEligibleModel)
         decided = route.ref.id == decided_by
         yield _route(route, facts, shadows.get(route.ref.id), decided=decided)
     for aside in ruleset.shadows:
-        first = next((route.ref.id for route in aside.routes if route.matches(facts)), None)
         for route in aside.routes:
             yield _route(route, facts, shadows.get(route.ref.id), decided=False)
-            if route.ref.id == first:
+            if route.ref.id in shadows:
                 break
 
 
@@ -83,7 +82,7 @@ def _matched(route: Route, facts: Facts, shadow: Shadowed | None, *, decided: bo
     if route.rollout is not None and not route.rollout.admits(facts):
         bucket, below = route.rollout.bucket(facts), route.rollout.below
         return RuleOutcome.ROLLED_OUT_OF, f"rollout: bucket {bucket * 100 / BUCKETS:.2f} is not under {below * 100 / BUCKETS:g} %"
-    if route.shadow:
+    if route.shadow or shadow is not None:
         return RuleOutcome.SHADOW_MATCH, _would(shadow)
     return RuleOutcome.MATCH, "" if decided else "kept no candidate, and went on to the next rule"
 

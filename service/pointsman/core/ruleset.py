@@ -130,7 +130,12 @@ class Ruleset:
     shadows: tuple[Ruleset, ...] = ()
     """Files that are wholly in shadow, each with its own constraints and routes, and perhaps without a default."""
 
-    def next_match(self, facts: Facts, after: int) -> int | None:
-        """Return the index of the first route behind `after` that matches, or None. Slower than `match`, and rarely needed."""
-        behind = range(after + 1, len(self.routes))
-        return next((index for index in behind if not self.routes[index].shadow and self.routes[index].matches(facts)), None)
+    def next_match(self, facts: Facts, after: int) -> Matched:
+        """Return the first route behind `after` that matches, with the shadows before it. Slower than `match`, and rarely needed."""
+        shadows: list[int] = []
+        for index in range(after + 1, len(self.routes)):
+            if self.routes[index].matches(facts):
+                if not self.routes[index].shadow:
+                    return Matched((), index, tuple(shadows))
+                shadows.append(index)
+        return Matched((), -1, tuple(shadows))

@@ -133,7 +133,31 @@ def test_a_whole_file_in_shadow_is_asked_with_its_own_constraints() -> None:
     assert shadows(features_task="math", request_stream=True) == [("new", "medium")]
     assert shadows(features_task="chat") == []
     assert decided(ruleset, request_stream=True).chosen.model == "mini"
-    assert [trace.rule.id for trace in explained(ruleset, features_task="math").rules] == ["default", "new"]
+    traces = explained(ruleset, features_task="math").rules
+    assert [(trace.rule.id, trace.outcome) for trace in traces] == [("default", RuleOutcome.MATCH), ("new", RuleOutcome.SHADOW_MATCH)]
+    assert traces[-1].detail.startswith("would have chosen large")
+
+
+def test_a_shadow_behind_a_route_that_went_on_is_reported() -> None:
+    goes_on = "  - {id: first, why: w, use: {candidates: [mini], min_quality: 0.99, on_empty: next_rule}, when: features.task == 'math'}\n"
+    decision = decided(rules(goes_on + SHADOWED), features_task="math")
+
+    assert decision.rule.id == "maths"
+    assert [(shadow.rule.id, shadow.model) for shadow in decision.shadows] == [("better", "large"), ("nobody", "")]
+
+
+def test_a_file_in_shadow_goes_on_to_its_next_rule() -> None:
+    empty = (
+        "  - {id: strictest, why: w, when: features.task == 'math', use: {candidates: [mini], min_quality: 0.99, on_empty: next_rule}}\n"
+    )
+    candidate = CANDIDATE.replace("routes:\n", f"routes:\n{empty}")
+    sources = {"models.yaml": MODELS, "routing.yaml": f"version: 1\nroutes:\n{LAST}", "trial.yaml": candidate}
+    ruleset = load({name: text.encode() for name, text in sources.items()}).ruleset
+    assert ruleset is not None
+
+    assert [(shadow.rule.id, shadow.model) for shadow in decided(ruleset, features_task="math").shadows] == [("new", "large")]
+    outcomes = {trace.rule.id: trace.detail for trace in explained(ruleset, features_task="math").rules}
+    assert outcomes["strictest"] == "kept no candidate, and went on to the next rule"
 
 
 def test_weights_are_drawn_on_what_is_sticky() -> None:
