@@ -149,6 +149,37 @@ async def test_list_models_shows_the_catalog(running: Running) -> None:
     assert (small.unavailable, small.time_to_first_token) == (pb.DROP_REASON_UNSPECIFIED, Duration(nanos=1_000_000))
 
 
+async def test_check_rules_tells_what_files_would_come_to_and_change(running: Running, ruleset: Ruleset) -> None:
+    for number in range(3):
+        await running.router.Route(route(f"What is {number} + 2?"))
+        await running.router.Route(route(f"Hello number {number}", accuracy=0.01))
+    chosen = "version: 1\nroutes:\n  - {id: all, why: w, use: {candidates: [builtin-careful], on_empty: best_effort}}\n"
+    tests = "version: 1\ntests: [{name: all, expect: {rule: all}}]\n"
+    files = [admin_pb.RuleFile(path="routing.yaml", content=chosen), admin_pb.RuleFile(path="routing_test.yaml", content=tests)]
+    same = await running.admin.CheckRules(admin_pb.CheckRulesRequest())
+    other = await running.admin.CheckRules(admin_pb.CheckRulesRequest(files=files))
+    bad = await running.admin.CheckRules(admin_pb.CheckRulesRequest(files=[admin_pb.RuleFile(path="routing.yaml", content="version: 2")]))
+
+    assert (same.revision, same.decisions_changed) == (ruleset.revision, 0)
+    assert same.decisions_compared >= 6
+    assert other.revision not in ("", ruleset.revision)
+    assert other.decisions_changed == other.decisions_compared
+    assert (bad.revision, bad.decisions_compared) == ("", 0)
+    assert [(problem.file, problem.line, problem.severity) for problem in bad.diagnostics][0] == (
+        "routing.yaml",
+        1,
+        admin_pb.SEVERITY_ERROR,
+    )
+    assert (await running.admin.GetRules(admin_pb.GetRulesRequest())).revision == ruleset.revision
+
+
+@pytest.mark.parametrize("name", ["../routing.yaml", "a/b.yaml", ".hidden.yaml", "kustomization.yaml", "routing.yml", "", "a\0.yaml"])
+async def test_check_rules_takes_names_of_rule_files_only(running: Running, name: str) -> None:
+    error = await failure(running.admin.CheckRules(admin_pb.CheckRulesRequest(files=[admin_pb.RuleFile(path=name, content="version: 1")])))
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+
+
 async def test_get_rules_tells_what_is_in_use(running: Running, ruleset: Ruleset) -> None:
     plain = await running.admin.GetRules(admin_pb.GetRulesRequest())
     with_files = await running.admin.GetRules(admin_pb.GetRulesRequest(include_files=True))
@@ -160,7 +191,6 @@ async def test_get_rules_tells_what_is_in_use(running: Running, ruleset: Ruleset
 
 LATER: dict[str, tuple[Callable[[Running], Awaitable[Any]], str]] = {
     "RecordFeedback": (lambda to: to.router.RecordFeedback(router_pb.RecordFeedbackRequest()), "log decisions by their id"),
-    "CheckRules": (lambda to: to.admin.CheckRules(admin_pb.CheckRulesRequest()), "run 'pointsman rules check'"),
     "GetUsage": (lambda to: to.admin.GetUsage(admin_pb.GetUsageRequest()), "every completion carries its usage and cost"),
 }
 

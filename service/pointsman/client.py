@@ -7,7 +7,7 @@ async with Client("localhost:50051") as client:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -95,6 +95,12 @@ class Client:
         message = admin_pb.GetRulesRequest(include_files=files)
         response: admin_pb.GetRulesResponse = await _called(self._admin.GetRules, message, timeout_s, "")
         return codec.rules_from_pb(response)
+
+    async def check_rules(self, files: Mapping[str, str], *, timeout_s: float | None = None) -> codec.Judgement:
+        """Return what these rule files, by name, would come to in place of those in use or beside them. Raises PointsmanError."""
+        message = admin_pb.CheckRulesRequest(files=[admin_pb.RuleFile(path=name, content=text) for name, text in files.items()])
+        response: admin_pb.CheckRulesResponse = await _called(self._admin.CheckRules, message, timeout_s, "")
+        return codec.judgement_from_pb(response)
 
 
 def _encoded(request: Request | str) -> Any:

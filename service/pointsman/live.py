@@ -16,7 +16,8 @@ from typing import Protocol, TypeAlias
 
 from pointsman.core import ruletest
 from pointsman.core.diagnostics import Problem, Severity, errors
-from pointsman.core.rulefile import load
+from pointsman.core.errors import InvalidRequest, Violation
+from pointsman.core.rulefile import is_rule_file, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.ports import Clock, KeptRules, RuleFiles, RuleSource
 
@@ -101,6 +102,18 @@ def checked(sources: Mapping[str, bytes]) -> Checked:
     report = ruletest.run(loaded.ruleset, loaded.cases)
     found = tuple(sorted({*loaded.problems, *report.problems, *map(_failed, report.failed)}))
     return Checked(ruleset=None if errors(found) else loaded.ruleset, problems=found)
+
+
+MOST_FILES = 100
+
+
+def proposed(sources: Mapping[str, bytes], files: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the files in use, with others in their place or beside them. Raises InvalidRequest for names that no rule directory has."""
+    wrong = [f"'{name[:80]}'" for name in files if not is_rule_file(name)]
+    if wrong or len(files) > MOST_FILES:
+        told = f"not the name of a rule file: {', '.join(wrong[:5])}" if wrong else f"must be at most {MOST_FILES}, found {len(files)}"
+        raise InvalidRequest(Violation(field="files", message=told))
+    return {**sources, **{name: text.encode("utf-8", "surrogatepass") for name, text in files.items()}}
 
 
 def _failed(result: ruletest.CaseResult) -> Problem:

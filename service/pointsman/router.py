@@ -24,6 +24,7 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
 from pointsman.ports import Clock, ModelStates
 from pointsman.reader import Reader
+from pointsman.recent import Recent
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -59,6 +60,7 @@ class Router:
         self._states = states
         self._clock = clock
         self._longest_s = longest_s
+        self.recent = Recent()
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
@@ -110,8 +112,10 @@ class Router:
         try:
             decision = decide(ruleset, facts, market)
         except NoEligibleModel as refused:
+            self.recent.note(facts, market, refused)
             refused.explanation = explain(ruleset, facts, refused) if explained else None
             raise
+        self.recent.note(facts, market, decision)
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pointsman.core.rulefile import is_rule_file
 from pointsman.ports import RuleFiles
-
-NO_RULES = frozenset({"kustomization.yaml"})
 
 SET = "..data"
 
@@ -48,6 +47,6 @@ def read_directory(directory: Path) -> dict[str, bytes]:
 
 
 def read_files(directory: Path) -> dict[str, bytes]:
-    """Return the rule files directly in the directory by name: every *.yaml but kustomization.yaml and names that begin with a dot."""
-    names = sorted(entry.name for entry in directory.iterdir() if entry.suffix == ".yaml" and entry.is_file())
-    return {name: (directory / name).read_bytes() for name in names if name not in NO_RULES and not name.startswith(".")}
+    """Return the rule files directly in the directory by name."""
+    names = sorted(entry.name for entry in directory.iterdir() if is_rule_file(entry.name) and entry.is_file())
+    return {name: (directory / name).read_bytes() for name in names}

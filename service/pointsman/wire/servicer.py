@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -12,7 +13,8 @@ from google.protobuf.message import Message
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NotYet
-from pointsman.live import Live
+from pointsman.live import Live, checked, proposed
+from pointsman.recent import Made, changed
 from pointsman.router import Call, Router
 from pointsman.telemetry import CallRecord
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -42,7 +44,7 @@ def handlers(router: Router, live: Live, boundary: Boundary) -> tuple[grpc.Gener
     admin: Methods = {
         "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models),
         "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules),
-        "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, _not_yet("CheckRules", "run 'pointsman rules check'")),
+        "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules),
         "GetUsage": boundary.unary(
             "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost")
         ),
@@ -84,6 +86,20 @@ class _Rpcs:
 
     async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.GetRulesResponse:
         return codec.rules_to_pb(codec.rules_in_use(self._live.current, files=message.include_files))
+
+    async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.CheckRulesResponse:
+        sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
+        return codec.judgement_to_pb(await asyncio.to_thread(_judgement, sources, self._router.recent.made()))
+
+
+def _judgement(sources: Mapping[str, bytes], made: list[Made]) -> codec.Judgement:
+    """Return what rule files would come to, and to how many of the last decisions they would make a difference."""
+    found = checked(sources)
+    if found.ruleset is None:
+        return codec.Judgement(problems=found.problems)
+    return codec.Judgement(
+        revision=found.ruleset.revision, problems=found.problems, compared=len(made), changed=changed(made, found.ruleset)
+    )
 
 
 def _not_yet(method: str, instead: str) -> Callable[[Message, Call, CallRecord], Awaitable[R]]:

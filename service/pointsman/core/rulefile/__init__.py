@@ -31,6 +31,14 @@ TENANTS = "tenants.yaml"
 TESTS = "_test.yaml"
 
 
+_NO_RULES = frozenset({"kustomization.yaml"})
+
+
+def is_rule_file(name: str) -> bool:
+    """Return whether a file of a rule directory is one of rules: every *.yaml but kustomization.yaml and names that begin with a dot."""
+    return name.endswith(".yaml") and name not in _NO_RULES and not name.startswith(".") and "/" not in name and "\0" not in name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What a rule directory comes to."""
@@ -143,4 +151,4 @@ def _compiled(drafts: Drafts, catalog: Catalog, revision: str) -> Ruleset:
     return replace(_ruleset(drafts.rules, drafts, catalog, revision), shadows=asides)
 
 
-__all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "load"]
+__all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "is_rule_file", "load"]

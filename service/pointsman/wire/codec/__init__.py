@@ -10,9 +10,20 @@ from pointsman.wire.codec.completion import completion_from_pb, completion_to_pb
 from pointsman.wire.codec.decision import decision_from_pb, decision_to_pb
 from pointsman.wire.codec.request import request_from_pb
 from pointsman.wire.codec.responses import complete_response, route_response, stream_response
-from pointsman.wire.codec.rules import RulesInUse, problem_from_pb, problem_to_pb, rules_from_pb, rules_in_use, rules_to_pb
+from pointsman.wire.codec.rules import (
+    Judgement,
+    RulesInUse,
+    judgement_from_pb,
+    judgement_to_pb,
+    problem_from_pb,
+    problem_to_pb,
+    rules_from_pb,
+    rules_in_use,
+    rules_to_pb,
+)
 
 __all__ = [
+    "Judgement",
     "ListedModel",
     "RulesInUse",
     "complete_response",
@@ -22,6 +33,8 @@ __all__ = [
     "decision_to_pb",
     "delta_from_pb",
     "delta_to_pb",
+    "judgement_from_pb",
+    "judgement_to_pb",
     "listed",
     "listed_model_from_pb",
     "listed_model_to_pb",

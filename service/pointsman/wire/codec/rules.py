@@ -29,6 +29,38 @@ class RulesInUse(Struct, frozen=True, kw_only=True):
     """The files in use by name, if they were asked for."""
 
 
+class Judgement(Struct, frozen=True, kw_only=True):
+    """What rule files would come to if they were used."""
+
+    revision: str = ""
+    """Empty where there is an error among the problems."""
+    problems: tuple[Problem, ...]
+    compared: int = 0
+    """Recent decisions that were made anew."""
+    changed: int = 0
+    """Of these, those that would go to another rule or model."""
+
+
+def judgement_to_pb(judgement: Judgement) -> pb.CheckRulesResponse:
+    """Return the judgement as a message."""
+    return pb.CheckRulesResponse(
+        revision=judgement.revision,
+        diagnostics=map(problem_to_pb, judgement.problems),
+        decisions_compared=judgement.compared,
+        decisions_changed=judgement.changed,
+    )
+
+
+def judgement_from_pb(message: pb.CheckRulesResponse) -> Judgement:
+    """Return what a server says of rule files."""
+    return Judgement(
+        revision=message.revision,
+        problems=tuple(map(problem_from_pb, message.diagnostics)),
+        compared=message.decisions_compared,
+        changed=message.decisions_changed,
+    )
+
+
 def rules_in_use(snapshot: Snapshot, *, files: bool) -> RulesInUse:
     """Return the rules in use as a client sees them, with their files if wanted."""
     return RulesInUse(

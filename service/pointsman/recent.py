@@ -1,0 +1,62 @@
+"""The last decisions, with what they were made from: what a change of rules would do to them can be told before it is made.
+
+They are kept in memory only, hold no text of a prompt, and go with the process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from msgspec import Struct
+
+from pointsman.core.decide import decide
+from pointsman.core.decision import Decision
+from pointsman.core.errors import NoEligibleModel
+from pointsman.core.facts import Facts
+from pointsman.core.market import Market
+from pointsman.core.ruleset import Ruleset
+
+KEPT = 1_000
+"""Decisions: some 2 MB, and 30 ms to make anew."""
+
+Outcome = tuple[str, str]
+"""The rule, and the model chosen; no model where the rule kept none."""
+
+
+class Made(Struct, frozen=True):
+    """One decision."""
+
+    facts: Facts
+    market: Market
+    outcome: Outcome
+
+
+class Recent:
+    """Keeps the last decisions."""
+
+    def __init__(self) -> None:
+        self._made: deque[Made] = deque(maxlen=KEPT)
+
+    def note(self, facts: Facts, market: Market, outcome: Decision | NoEligibleModel) -> None:
+        """Keep a decision."""
+        self._made.append(Made(facts, market, _outcome(outcome)))
+
+    def made(self) -> list[Made]:
+        """Return the decisions that are kept, oldest first."""
+        return list(self._made)
+
+
+def changed(made: list[Made], ruleset: Ruleset) -> int:
+    """Return how many of these decisions would go to another rule or model by other rules."""
+    return sum(_decided(each, ruleset) != each.outcome for each in made)
+
+
+def _decided(made: Made, ruleset: Ruleset) -> Outcome:
+    try:
+        return _outcome(decide(ruleset, made.facts, made.market))
+    except NoEligibleModel as refused:
+        return _outcome(refused)
+
+
+def _outcome(outcome: Decision | NoEligibleModel) -> Outcome:
+    return (outcome.rule, "") if isinstance(outcome, NoEligibleModel) else (outcome.rule.id, outcome.chosen.model)
