@@ -54,15 +54,20 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def of_conditions(conditions: list[Written], file: str, names: Names) -> Iterator[Problem]:
-    """Yield what is odd about the conditions of a rule, or about a var."""
-    if not conditions:
-        return
+    """Yield what is odd about the conditions of a rule, or about a var; at each place the first thing only."""
+    told: dict[tuple[int, int], Problem] = {}
+    for problem in _all(conditions, file, names) if conditions else ():
+        told.setdefault((problem.line, problem.column), problem)
+    yield from told.values()
+
+
+def _all(conditions: list[Written], file: str, names: Names) -> Iterator[Problem]:
     text, whole = Text(file, conditions), conjunction(conditions).node
     yield from _constants(whole, text, names)
-    yield from _twice(atoms(whole, names), text)
+    yield from _twice(atoms(whole, names), text)  # as one conjunction, vars and negations looked through; then each part by itself
     yield from _clashes(whole, text, names)
     for part in walk(whole):
-        if isinstance(part, Logical) and part is not whole:
+        if isinstance(part, Logical):
             positive = part.operator == "&&"
             yield from _twice(atoms(part, names, positive=positive), text)
             yield from _clashes(part, text, names, positive=positive)

@@ -11,7 +11,7 @@ from math import ceil
 
 from pointsman.core.catalog import Catalog, Model
 from pointsman.core.diagnostics import Problem, Severity
-from pointsman.core.expr.syntax import Name, Node, names
+from pointsman.core.expr.syntax import Literal, Name, Node, names
 from pointsman.core.quality import quality
 from pointsman.core.rulefile.atoms import Region, atoms, implied, literal, region
 from pointsman.core.rulefile.condition_lints import of_conditions
@@ -37,6 +37,8 @@ def warnings(drafts: Drafts, catalog: Catalog, models: YamlNode, today: str | No
         if today is not None:
             yield from _expiry(rules.routes, date.fromisoformat(today))
     for name, scalar in drafts.names.var_scalars.items():
+        if isinstance(drafts.names.vars[name].node, Literal):
+            continue  # a switch, or a number with a name
         file, _ = drafts.names.places[f"vars.{name}"]
         yield from of_conditions([Written(scalar, drafts.names.vars[name])], file, drafts.names)
     yield from _unused_names(every, drafts.names)
