@@ -12,6 +12,7 @@ from msgspec import structs
 from fakes import catalog_yaml, facts_of, model_yaml
 from pointsman.core.facts import Facts
 from pointsman.core.rulefile import Loaded, load
+from pointsman.core.vocabulary import TASKS
 
 ROUNDS = 5_000 if "POINTSMAN_TEST_SOAK" in os.environ else 250
 SEED = 20261123
@@ -196,6 +197,31 @@ def test_an_end_is_told_where_it_is_past_near_or_far(expires: str, told: Sequenc
 
     assert warnings(routes, today="2026-11-23") == told
     assert warnings(routes) == []
+
+
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "==", "!="])
+@pytest.mark.parametrize(
+    ("fact", "literal", "values"),
+    [
+        pytest.param(fact, literal, values, id=f"{fact} and {literal}")
+        for fact, literals, values in (
+            ("features.complexity", ("0", "0.5", "1"), (0.0, 0.25, 0.5, 0.75, 1.0)),
+            ("time.weekday", ("1", "1.5", "6", "7"), (1, 2, 3, 4, 5, 6, 7)),
+            ("features.task", ('"chat"', '"code"', '"write"'), TASKS),
+            ("tokens.input", ("0", "0.5", "3"), (0, 1, 2, 3, 4, 10**9)),
+        )
+        for literal in literals
+    ],
+)
+def test_a_comparison_is_called_constant_exactly_where_it_is(fact: str, operator: str, literal: str, values: Sequence[object]) -> None:
+    condition = f"{fact} {operator} {literal}"
+    found = loaded(route("only", condition))
+    assert found.ruleset is not None, found.problems
+
+    outcomes = {found.ruleset.routes[0].matches(facts_of(**{fact.replace(".", "_"): value})) for value in values}
+
+    told = [problem.message for problem in found.problems if "is always" in problem.message]
+    assert told == ([f"'{condition}' is always {'true' if outcomes == {True} else 'false'}"] if len(outcomes) == 1 else [])
 
 
 class Author:

@@ -95,9 +95,10 @@ def _constancy(node: Node, names: Names) -> bool | None:
         return None
     fact, values = seen
     possible = replace(universe(fact), absent=False)
-    if both(possible, values, fact).empty:
+    left = both(possible, values, fact)
+    if left.empty:
         return False
-    return True if within(possible, values) else None
+    return True if within(possible, left) else None
 
 
 def _twice(parts: Iterable[Atom], text: Text) -> Iterator[Problem]:

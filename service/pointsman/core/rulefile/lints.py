@@ -90,7 +90,7 @@ def _takes_all_of(other: RouteDraft, route: RouteDraft, where: Region, known: Na
         return False
     if doc.use.on_empty == "next_rule" and route.doc.mode == "enforce":
         return False  # where it keeps no candidate, those behind it are asked
-    return other.unconditional or (bool(other.conditions) and implied(conjunction(other.conditions).node, where, known))
+    return all(implied(written.expression.node, where, known) for written in other.conditions)
 
 
 def _never_reached(route: RouteDraft, before: RouteDraft) -> Problem:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil, floor
 from typing import Any
 
@@ -65,6 +66,7 @@ def listed(values: Iterable[object], *, within: bool) -> Values:
     return Values(only=frozenset(values)) if within else Values(but=frozenset(values))
 
 
+@lru_cache(maxsize=256)
 def universe(fact: str) -> Values:
     """Return all values that a fact may have."""
     spec = _spec(fact)
@@ -119,8 +121,9 @@ def _spec(fact: str) -> FactSpec:
 
 def _settled(values: Values, spec: FactSpec) -> Values:
     """Return the same set with its values told one by one where they are few, and whole numbers as bounds of integers."""
-    if values.only is None and spec.type == INT:
-        values = _whole(values)
+    if spec.type == INT:
+        values = replace(values, only=_integers(values.only), but=_integers(values.but) or frozenset())
+        values = _whole(values) if values.only is None else values
     if values.only is None and values.low is not None and values.low == values.high:
         values = replace(values, only=frozenset({values.low[0]}))
     if values.only is not None:
@@ -129,6 +132,10 @@ def _settled(values: Values, spec: FactSpec) -> Values:
     if values.low is not None and values.high is not None and values.low > values.high:
         return Values(only=frozenset(), present=False, absent=values.absent)
     return values
+
+
+def _integers(values: frozenset[Any] | None) -> frozenset[Any] | None:
+    return None if values is None else frozenset(value for value in values if value % 1 == 0)
 
 
 def _whole(values: Values) -> Values:
