@@ -14,7 +14,7 @@ from pointsman.core.facts import Facts
 from pointsman.core.rulefile import Loaded, load
 from pointsman.core.vocabulary import TASKS
 
-ROUNDS = 5_000 if "POINTSMAN_TEST_SOAK" in os.environ else 250
+ROUNDS = 2_000 if "POINTSMAN_TEST_SOAK" in os.environ else 250
 SEED = 20261123
 
 MODELS = catalog_yaml(
