@@ -165,11 +165,8 @@ async def test_check_rules_tells_what_files_would_come_to_and_change(running: Ru
     assert other.revision not in ("", ruleset.revision)
     assert other.decisions_changed == other.decisions_compared
     assert (bad.revision, bad.decisions_compared) == ("", 0)
-    assert [(problem.file, problem.line, problem.severity) for problem in bad.diagnostics][0] == (
-        "routing.yaml",
-        1,
-        admin_pb.SEVERITY_ERROR,
-    )
+    problem = bad.diagnostics[0]
+    assert (problem.file, problem.line, problem.severity) == ("routing.yaml", 1, admin_pb.SEVERITY_ERROR)
     assert (await running.admin.GetRules(admin_pb.GetRulesRequest())).revision == ruleset.revision
 
 

@@ -28,7 +28,7 @@ from pointsman.settings import Settings
 def load_rules(directory: Path) -> tuple[Loaded, dict[str, bytes]]:
     """Return what a rule directory comes to, and its files by name. Raises OSError if it cannot be read."""
     sources = read_directory(directory)
-    return load(sources), sources
+    return load(sources, today=SystemClock().now().date().isoformat()), sources
 
 
 def open_router(

@@ -40,6 +40,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
     """The model chosen."""
     answered_by: str = ""
     """The model that answered, where it is another."""
+    shadows: list[str] = []
+    """What rules in shadow would have chosen: RULE=MODEL, no model where they would have kept none."""
     task: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
@@ -49,6 +51,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
     def decided(self, decision: Decision) -> None:
         """Take down the decision."""
         self.revision, self.rule, self.model = decision.revision, decision.rule.id, decision.chosen.model
+        if decision.shadows:
+            self.shadows = [f"{shadow.rule.id}={shadow.model}" for shadow in decision.shadows]
         self.task = decision.features.task
         self.input_tokens = decision.chosen.tokens.input
 

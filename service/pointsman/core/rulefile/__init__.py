@@ -3,6 +3,7 @@
     bytes -> YAML nodes with places (`yamlnodes`)
           -> structure (`structure`, `documents`)
           -> catalog (`catalog`), lists, vars and rules (`routes`), expressions (`expressions`)
+          -> where there is no error, what is legal but hardly meant (`lints`)
           -> one compiled function for all conditions, and one for each, for explanations
 
 No stage stops at the first problem, and none hides those of the next: a part that cannot be read is left out, and what would only be a
@@ -21,6 +22,7 @@ from pointsman.core.diagnostics import Problem, Severity, errors
 from pointsman.core.rulefile.catalog import CatalogReader
 from pointsman.core.rulefile.compiled import ruleset as _ruleset
 from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc
+from pointsman.core.rulefile.lints import warnings
 from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader, Rules, is_shadow
 from pointsman.core.rulefile.structure import check, problem_at
 from pointsman.core.ruleset import Ruleset
@@ -51,8 +53,11 @@ class Loaded:
     """The test files that could be read, by name."""
 
 
-def load(sources: Mapping[str, bytes]) -> Loaded:
-    """Return the ruleset of a rule directory, given its files by name, with every problem in them."""
+def load(sources: Mapping[str, bytes], *, today: str | None = None) -> Loaded:
+    """Return the ruleset of a rule directory, given its files by name, with every problem in them.
+
+    `today` is an ISO date; without it nothing is said of rules that expire.
+    """
     problems: list[Problem] = []
     nodes = {name: node for name in sorted(sources) if (node := _node(name, sources[name], problems)) is not None}
     if MODELS not in sources:
@@ -62,6 +67,8 @@ def load(sources: Mapping[str, bytes]) -> Loaded:
     if len(nodes) == len(sources):
         _check_default(drafts.rules, enforced, problems)
     problems += _ties(drafts.rules.routes)
+    if catalog is not None and not errors(problems):
+        problems += warnings(drafts, catalog, nodes[MODELS], today)
     found = tuple(sorted(set(problems)))
     cases = {name: node for name, node in nodes.items() if _document(name) is CasesDoc}
     usable = catalog is not None and not errors(found)

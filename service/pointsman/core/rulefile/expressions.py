@@ -98,20 +98,15 @@ class ExpressionReader:
         return False
 
     def _add(self, scalar: Scalar, flaw: Flaw) -> None:
-        line, column = scalar.position(min(flaw.start, len(scalar.text)))
-        end_line, end_column = scalar.position(min(flaw.end, len(scalar.text)))
-        length = end_column - column if end_line == line else 1
-        self._problems.append(
-            Problem(
-                file=self._file,
-                line=line,
-                column=column,
-                severity=Severity.ERROR,
-                message=flaw.message,
-                help=flaw.help,
-                length=max(1, length),
-            )
-        )
+        self._problems.append(problem_in(scalar, self._file, flaw))
+
+
+def problem_in(scalar: Scalar, file: str, flaw: Flaw, *, severity: Severity = Severity.ERROR) -> Problem:
+    """Return a problem that underlines part of an expression, on one line."""
+    line, column = scalar.position(min(flaw.start, len(scalar.text)))
+    end_line, end_column = scalar.position(min(flaw.end, len(scalar.text)))
+    length = end_column - column if end_line == line else 1
+    return Problem(file=file, line=line, column=column, severity=severity, message=flaw.message, help=flaw.help, length=max(1, length))
 
 
 def conjunction(conditions: Iterable[Written]) -> Expression:

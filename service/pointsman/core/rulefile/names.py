@@ -25,6 +25,8 @@ class Names:
     vars: dict[str, Expression] = field(default_factory=dict)
     var_facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The facts that each var reads, those of its vars included."""
+    var_scalars: dict[str, Scalar] = field(default_factory=dict)
+    """The text of each var, as written."""
     places: dict[str, tuple[str, Scalar]] = field(default_factory=dict)
     """Where each is defined: file and key, by `lists.NAME` and `vars.NAME`."""
 
@@ -85,6 +87,7 @@ class NamesReader:
         self._var_types[key.text] = written.expression.checked.type_of(written.expression.node)
         self._names.var_facts[key.text] = facts_in(written.expression, self._names.var_facts)
         self._names.vars[key.text] = written.expression
+        self._names.var_scalars[key.text] = node
         self._growths[key.text] = written.expression.checked.growth
 
     def _taken(self, key: Scalar, known: dict[str, Type], kind: str) -> bool:

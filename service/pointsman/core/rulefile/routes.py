@@ -192,7 +192,7 @@ class RoutesReader:
         if not isinstance(item, Mapping) or path[0] not in item.entries:
             return ()
         found: dict[str, None] = {}
-        for node in _named(find(item, path)):
+        for node in named(find(item, path)):
             name = node.text if isinstance(node, Scalar) else ""
             models = self._catalog.expand(name)
             if not models and name not in self._catalog.aliases:
@@ -234,7 +234,7 @@ def is_shadow(root: Node) -> bool:
     return isinstance(mode, Scalar) and mode.text == "shadow"
 
 
-def _named(node: Node) -> Iterator[Node]:
+def named(node: Node) -> Iterator[Node]:
     """Yield the names in a list, or the keys of a mapping."""
     if isinstance(node, Mapping):
         yield from (entry.key for entry in node.entries.values())
