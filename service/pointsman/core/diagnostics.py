@@ -6,10 +6,17 @@ stages report alike, sorted, and all at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
+
+MAX_SHOWN = 400
+"""Characters of a line, message or help that are shown."""
+
+_BREAK = re.compile(r"\r\n|\r|\n")  # what ends a line where places are counted; str.splitlines knows more
+_BREAK_AT_END = re.compile(r"(?:\r\n|\r|\n)\Z")
 
 
 class Severity(Enum):
@@ -34,10 +41,16 @@ class Problem:
     """From 1, in code points: where the offending token begins."""
     severity: Severity
     message: str
+    """What is wrong. Printable, as `help` is: whatever they quote is made so."""
     help: str = ""
     """What to do about it, or empty."""
     length: int = 1
     """Characters to underline."""
+
+    def __post_init__(self) -> None:
+        # Both quote what stands in files: nobody who shows or logs a problem should have to think of what that does to a terminal or a log.
+        object.__setattr__(self, "message", _printable(self.message))
+        object.__setattr__(self, "help", _printable(self.help))
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
@@ -61,22 +74,26 @@ def render(problems: Iterable[Problem], sources: Mapping[str, str], *, prefix: s
 
     `sources` holds the text of each file by name; `prefix` is put before each name (the directory as the reader typed it).
     """
-    lines = {name: text.splitlines() for name, text in sources.items()}
+    lines = {name: _BREAK.split(_BREAK_AT_END.sub("", text.removeprefix("\ufeff"))) for name, text in sources.items()}
     return "\n".join(_render_one(problem, lines.get(problem.file, []), prefix) for problem in sorted(problems))
 
 
 def _render_one(problem: Problem, lines: Sequence[str], prefix: str) -> str:
-    shown = [f"{prefix}{problem.file}:{problem.line}:{problem.column}: {problem.severity.value}: {problem.message}"]
+    place = _printable(f"{prefix}{problem.file}:{problem.line}:{problem.column}")
+    shown = [f"{place}: {problem.severity.value}: {problem.message}"]
     if 1 <= problem.line <= len(lines):
         source = lines[problem.line - 1]
         shown.append(f"{problem.line:6} | {_printable(source)}")
         room = max(1, len(source) - problem.column + 1)
-        shown.append(f"       | {' ' * (problem.column - 1)}{'^' * max(1, min(problem.length, room))}")
+        carets = f"{' ' * (problem.column - 1)}{'^' * max(1, min(problem.length, room))}"
+        shown.append(f"       | {carets[:MAX_SHOWN]}".rstrip())
     if problem.help:
         shown.append(f"       = help: {problem.help}")
     return "\n".join(shown)
 
 
-def _printable(source: str) -> str:
-    """Return the line with anything that could move a terminal's cursor replaced, one character for one, so that carets stay in place."""
-    return "".join(char if char.isprintable() else " " if char == "\t" else "�" for char in source[:400])
+def _printable(text: str) -> str:
+    """Return one line with anything that could move a terminal's cursor replaced, one character for one, so that carets stay in place."""
+    if text.isprintable():
+        return text[:MAX_SHOWN]
+    return "".join(char if char.isprintable() else " " if char == "\t" else "�" for char in text[:MAX_SHOWN])

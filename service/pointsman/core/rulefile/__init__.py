@@ -149,7 +149,8 @@ def _revision(sources: Mapping[str, bytes]) -> str:
     digest = hashlib.blake2b(digest_size=6)
     for name in sorted(sources):
         if _document(name) is not CasesDoc:
-            digest.update(b"%d:%s%d:" % (len(name.encode()), name.encode(), len(sources[name])) + sources[name])
+            own = name.encode(errors="surrogatepass")  # a name need not be UTF-8
+            digest.update(b"%d:%s%d:" % (len(own), own, len(sources[name])) + sources[name])
     return digest.hexdigest()
 
 
