@@ -72,6 +72,8 @@ class Route:
     """Of strategy weighted, by model."""
     by: str | None = None
     """Of strategy weighted: the fact that is sticky."""
+    drawn: tuple[str, ...] = ()
+    """Of strategy weighted, in a replay: the models in the order in which they were drawn; empty draws them."""
     value: int = 0
     """Of strategy balanced: nano-USD that one right answer is worth."""
     max_cost: int | None = None
