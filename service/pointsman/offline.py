@@ -14,6 +14,7 @@ from pointsman.adapters.http import HttpClient
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.openai import Endpoint, OpenAiProvider
+from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.rulefile import Loaded, load
@@ -108,3 +109,6 @@ def fetch_models(settings: Settings, say: Callable[[str], None]) -> list[str]:
         except CannotFetch as error:
             failed.append(str(error))
     return failed
+
+
+__all__ = ["fetch_models", "load_rules", "open_router", "read_log"]

@@ -131,6 +131,8 @@ class Ruleset:
     """All conditions in one compiled function."""
     shadows: tuple[Ruleset, ...] = ()
     """Files that are wholly in shadow, each with its own constraints and routes, and perhaps without a default."""
+    comparisons: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    """Every fact that rules look at, with the literals that they compare it with."""
 
     def next_match(self, facts: Facts, after: int) -> int | None:
         """Return the index of the first route behind `after` that matches, or None. Slower than `match`, and rarely needed."""
