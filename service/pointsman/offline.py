@@ -17,6 +17,10 @@ from pointsman.adapters.openai import Endpoint, OpenAiProvider
 from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.catalog import Provider as CatalogProvider
+from pointsman.core.facts import Facts
+from pointsman.core.gather import gather
+from pointsman.core.market import Market
+from pointsman.core.request import Request
 from pointsman.core.rulefile import Loaded, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
@@ -62,6 +66,14 @@ async def open_router(
             longest_s=settings.longest_call_s,
         )
         yield router, supervisors
+
+
+async def situation(request: Request, ruleset: Ruleset, settings: Settings) -> tuple[Facts, Market]:
+    """Return what a request would be decided on here and now, as `open_router` without embedded models has it."""
+    clock, keys = SystemClock(), Keys(settings.environment)
+    reading = await Reader(O200kCounter(load_encoding())).read(request.prompt)
+    facts = gather(request, reading, defaults=ruleset.defaults, now=clock.now(), request_id="explain")
+    return facts, Market(models=KnownStates(ruleset.catalog, keys, _readiness({}, settings)).states())
 
 
 def _supervisors(ruleset: Ruleset, settings: Settings, say: Callable[[str], None]) -> dict[str, Supervisor]:
@@ -111,4 +123,4 @@ def fetch_models(settings: Settings, say: Callable[[str], None]) -> list[str]:
     return failed
 
 
-__all__ = ["fetch_models", "load_rules", "open_router", "read_log"]
+__all__ = ["fetch_models", "load_rules", "open_router", "read_log", "situation"]

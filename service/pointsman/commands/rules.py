@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pointsman.commands import show
+from pointsman.commands.contrasts import contrasts
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.core import ruletest
 from pointsman.core.decision import Decision
@@ -86,6 +87,7 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
         print(explanation_to_json(explanation))
     else:
         show.explanation(explanation, dropped)
+        contrasts(request, ruleset, settings)
     return code
 
 
