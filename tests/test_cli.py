@@ -44,7 +44,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("serve",), ("route",), ("complete",), ("models",), ("rules",), ("rules", "check"), ("rules", "test"), ("rules", "explain")],
+    [
+        (),
+        ("serve",),
+        ("route",),
+        ("complete",),
+        ("models",),
+        ("rules",),
+        ("rules", "check"),
+        ("rules", "test"),
+        ("rules", "explain"),
+        ("rules", "diff"),
+    ],
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
     code, out, _ = run(capsys, *command, "--help")
@@ -231,6 +242,13 @@ def test_rules_explain_shows_conditions_with_values(capsys: pytest.CaptureFixtur
     assert code == 0
     assert "MATCH hard-work" in out
     assert "features.task = reason" in out
+
+
+def test_rules_explain_ends_with_what_would_have_led_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "rules", "explain", "Hello", "--rules", str(RULES))
+
+    assert "it would have been" in out
+    assert "features.complexity" in out.partition("it would have been")[2]
 
 
 def test_rules_explain_of_a_refusal_exits_1(capsys: pytest.CaptureFixture[str]) -> None:

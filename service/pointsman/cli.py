@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, fetch, rules, serve
+from pointsman.commands import calls, diff, fetch, rules, serve
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -117,6 +117,11 @@ def _rules(commands: Commands, settings: Settings) -> None:
     explain.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
     explain.add_argument("--json", action="store_true", help="print the explanation as JSON")
     _request_options(explain)
+    compare = _command(group, "diff", diff.compare, "Show which decisions change from one rule directory to another.")
+    compare.add_argument("old", metavar="OLD", type=Path, help="rule directory of today")
+    compare.add_argument("new", metavar="NEW", type=Path, help="rule directory to compare with it")
+    compare.add_argument("--facts", metavar="LOG.jsonl", type=Path, help="decision records; without, requests are made up from the rules")
+    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
     schema = _command(group, "schema", rules.schema, "Print the JSON Schema of a kind of rule file, or write all of them.")
     schema.add_argument("kind", choices=rules.KINDS, nargs="?", help="kind of file")
     schema.add_argument("--write", metavar="DIR", type=Path, help="write all schemas into this directory")

@@ -14,8 +14,13 @@ from pointsman.adapters.http import HttpClient
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.openai import Endpoint, OpenAiProvider
+from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.catalog import Provider as CatalogProvider
+from pointsman.core.facts import Facts
+from pointsman.core.gather import gather
+from pointsman.core.market import Market
+from pointsman.core.request import Request
 from pointsman.core.rulefile import Loaded, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
@@ -70,6 +75,14 @@ async def open_live_router(
         yield router, fleet
 
 
+async def situation(request: Request, ruleset: Ruleset, settings: Settings) -> tuple[Facts, Market]:
+    """Return what a request would be decided on here and now, as `open_router` without embedded models has it."""
+    clock, keys = SystemClock(), Keys(settings.environment)
+    reading = await Reader(O200kCounter(load_encoding())).read(request.prompt)
+    facts = gather(request, reading, defaults=ruleset.defaults, now=clock.now(), request_id="explain")
+    return facts, Market(models=KnownStates(keys, _in_cache(settings)).states(ruleset.catalog))
+
+
 def _launching(settings: Settings, say: Callable[[str], None]) -> Callable[[CatalogProvider], Supervisor]:
     def tell(_state: object, why: str) -> None:
         say(why)
@@ -109,3 +122,6 @@ def fetch_models(settings: Settings, say: Callable[[str], None]) -> list[str]:
         except CannotFetch as error:
             failed.append(str(error))
     return failed
+
+
+__all__ = ["fetch_models", "load_rules", "open_router", "read_log", "situation"]

@@ -137,6 +137,7 @@ def test_github_gets_one_command_for_each_problem() -> None:
 @pytest.mark.parametrize("message", NASTY)
 def test_a_message_comes_back_from_json_and_sarif(message: str) -> None:
     problems = [problem(message=message, help=message)]
+    message = problems[0].message  # what cannot be printed has been replaced
 
     [told] = json.loads(problems_json(found(*problems), None))["problems"]
     [result] = sarif(*problems)["results"]
@@ -147,9 +148,10 @@ def test_a_message_comes_back_from_json_and_sarif(message: str) -> None:
 
 @pytest.mark.parametrize("message", NASTY[:-1])
 def test_a_message_stays_on_the_line_of_its_annotation(message: str) -> None:
-    _, properties, data = annotation(problems_github(found(problem(message=message, help=""))))
+    told = problem(message=message, help="")
+    _, properties, data = annotation(problems_github(found(told)))
 
-    assert data == message
+    assert data == told.message
     assert properties["line"] == "2"
 
 

@@ -312,7 +312,7 @@ MUTATIONS: list[Callable[[Random, bytes], bytes]] = [
 
 def mutant(number: int) -> Sources:
     """Return a rule directory of which one file is damaged in one to four places."""
-    random = Random(number)
+    random = Random(number)  # noqa: S311
     sources = dict(random.choice(DIRECTORIES))
     name = random.choice(sorted(sources))
     for _ in range(random.choice((1, 1, 1, 2, 4))):
@@ -397,7 +397,7 @@ def test_a_damaged_directory_is_read_soon_and_says_what_is_wrong(first: int) -> 
     for number in range(first, first + PORTION):
         try:
             faults, _ = examined(mutant(number))
-        except Exception as error:  # noqa: BLE001  # any that gets out is a finding, and the others are to be seen, too
+        except Exception as error:  # any that gets out is a finding, and the others are to be seen, too
             faults = [repr(error)[:300]]
         if faults:
             found[number] = faults

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from pointsman import __version__
 from pointsman.commands import case_formats, formats, show
+from pointsman.commands.contrasts import contrasts
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.core import ruletest
 from pointsman.core.decision import Decision
@@ -132,6 +133,7 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
         print(explanation_to_json(explanation))
     else:
         show.explanation(explanation, dropped)
+        contrasts(request, ruleset, settings)
     return code
 
 

@@ -36,13 +36,15 @@ _MARKS = {
 _PROBLEM = re.compile(r"(?m)^.*?:\d+:\d+: (?:(?P<red>error)|(?P<yellow>warning)):|^ {7}\| +(?P<green>\^+)$")
 
 
-def _console(*, stderr: bool = False) -> Console:
+def terminal(*, stderr: bool = False) -> Console:
+    """Return the terminal, or what stands in for it."""
     # A pipe has no width of its own: 100 columns keep tables whole in logs and files.
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 100)
 
 
-def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+def aligned(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    """Return an empty table; `numbers` are the columns that stand to the right."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     right = set(numbers)
     for column in columns:
@@ -52,7 +54,7 @@ def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
 
 def decision(found: Decision) -> None:
     """Show the plan, what was dropped, and the rule."""
-    console = _console()
+    console = terminal()
     features, baseline = found.features, found.baseline_cost
     console.print(f"[bold green]{escape(found.chosen.model)}[/]  by rule [bold]{escape(found.rule.id)}[/]  ({found.reason.name})")
     if found.rule.why:
@@ -60,7 +62,7 @@ def decision(found: Decision) -> None:
     console.print(
         f"task {features.task}, complexity {features.complexity:.2f} (confidence {features.confidence:.2f}), {found.tokens.input} tokens\n"
     )
-    table = _table(
+    table = aligned(
         "", "model", "quality", "tokens", "cost", "first token", "whole", numbers=("quality", "tokens", "cost", "first token", "whole")
     )
     for index, candidate in enumerate(found.plan):
@@ -85,13 +87,13 @@ def decision(found: Decision) -> None:
 def answer(found: Decision, completion: Completion) -> None:
     """Show the answer, and below it how it came about."""
     message = completion.message
-    _console().print(message.text if message else "", markup=False, soft_wrap=True)
+    terminal().print(message.text if message else "", markup=False, soft_wrap=True)
     account(found, completion)
 
 
 def account(found: Decision, completion: Completion) -> None:
     """Show how an answer came about."""
-    console, usage = _console(), completion.usage
+    console, usage = terminal(), completion.usage
     tried = " -> ".join(f"{attempt.model} ({attempt.error_type or f'{attempt.latency_ms:.0f} ms'})" for attempt in completion.attempts)
     console.print(f"\n[dim]{escape(tried)}  by rule {escape(found.rule.id)}, ends with {completion.finish_reason.name}[/]")
     saved = f", baseline {dollars(usage.baseline_cost)}" if usage.baseline_cost else ""
@@ -101,13 +103,13 @@ def account(found: Decision, completion: Completion) -> None:
 def explained(found: Decision) -> None:
     """Show the explanation of a decision, if it has one."""
     if found.explanation is not None:
-        _console().print()
+        terminal().print()
         explanation(found.explanation, found.dropped)
 
 
 def explanation(found: Explanation, dropped: Sequence[Dropped]) -> None:
     """Show every rule with its conditions and the values of their facts."""
-    _console().print(_explanation_tree(found, dropped))
+    terminal().print(_explanation_tree(found, dropped))
 
 
 def explanation_text(found: Explanation) -> str:
@@ -146,7 +148,7 @@ def _value(value: object) -> str:
 def models(found: Sequence[ListedModel]) -> None:
     """Show the catalog with its state."""
     columns = ("model", "provider", "tier", "window", "$ in/M", "$ out/M", "can", "tags", "now")
-    table = _table(*columns, numbers=("window", "$ in/M", "$ out/M"))
+    table = aligned(*columns, numbers=("window", "$ in/M", "$ out/M"))
     table.padding = (0, 1, 0, 0)
     for column in (table.columns[0], table.columns[-1]):
         column.no_wrap = True
@@ -163,7 +165,7 @@ def models(found: Sequence[ListedModel]) -> None:
             escape(" ".join(model.tags)),
             "[green]ready[/]" if model.unavailable is None else f"[red]{model.unavailable.name}[/]",
         )
-    console = _console()
+    console = terminal()
     console.print(table)
     if any(model.price.nominal for model in found):
         console.print("[dim]* nominal: made up for a model that runs in process, so that costs can be compared[/]")
@@ -192,7 +194,7 @@ def problems(rendered: str, stream: TextIO) -> None:
 
 def case_results(results: Iterable[CaseResult], directory: Path, *, verbose: bool) -> None:
     """Show failed tests with the trace of what happened instead; with `verbose` those that passed, too."""
-    console = _console()
+    console = terminal()
     for result in results:
         if not result.failures and verbose:
             console.print(f"[green]ok[/]  {escape(result.name)}")
@@ -211,7 +213,7 @@ def missed(report: Report, directory: Path) -> None:
 
 def failure(error: PointsmanError, *, where: str) -> None:
     """Show on stderr why a call failed, and what to do."""
-    console = _console(stderr=True)
+    console = terminal(stderr=True)
     console.print(
         f"[bold red]{type(error).__name__}[/]: {escape(str(error)) if not isinstance(error, InvalidRequest) else ''}", soft_wrap=True
     )

@@ -72,6 +72,8 @@ class Route:
     """Of strategy weighted, by model."""
     by: str | None = None
     """Of strategy weighted: the fact that is sticky."""
+    drawn: tuple[str, ...] = ()
+    """Of strategy weighted, in a replay: the models in the order in which they were drawn; empty draws them."""
     value: int = 0
     """Of strategy balanced: nano-USD that one right answer is worth."""
     max_cost: int | None = None
@@ -129,6 +131,8 @@ class Ruleset:
     """All conditions in one compiled function."""
     shadows: tuple[Ruleset, ...] = ()
     """Files that are wholly in shadow, each with its own constraints and routes, and perhaps without a default."""
+    comparisons: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    """Every fact that rules look at, with the literals that they compare it with."""
 
     def next_match(self, facts: Facts, after: int) -> Matched:
         """Return the first route behind `after` that matches, with the shadows before it. Slower than `match`, and rarely needed."""

@@ -36,6 +36,9 @@ def ordered(candidates: Iterable[Candidate], route: Route, facts: Facts) -> list
         return sorted(
             candidates, key=lambda candidate: (candidate.expected_cost - candidate.quality * route.value, candidate.expected_cost)
         )
+    if route.drawn:
+        places = {model: place for place, model in enumerate(route.drawn)}
+        return sorted(candidates, key=lambda candidate: places.get(candidate.model, len(places)))
     value = sticky(facts, route.by)
     return sorted(candidates, key=lambda candidate: rank(route.ref.id, value, candidate.model, route.weights.get(candidate.model, 0.0)))
 

@@ -8,6 +8,7 @@ from typing import cast
 from pointsman.core.catalog import Catalog
 from pointsman.core.expr.codegen import Choice, Code
 from pointsman.core.facts import Facts
+from pointsman.core.rulefile.comparisons import comparisons
 from pointsman.core.rulefile.expressions import Written, conjunction, facts_in
 from pointsman.core.rulefile.routes import Drafts, RouteDraft, Rules
 from pointsman.core.rulefile.terms import dollars_at, rollout, settings
@@ -38,6 +39,9 @@ def ruleset(rules: Rules, drafts: Drafts, catalog: Catalog, revision: str) -> Ru
         ),
         routes=finished,
         match=_match(rules, routes, finished, drafts),
+        comparisons=comparisons(
+            [*(each.expression for each in written), *(route.min_quality for route in routes if route.min_quality)], drafts.names
+        ),
     )
 
 
