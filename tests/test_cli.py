@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from fakes import facts_of
 from pointsman.cli import main
+from pointsman.core.decide import decide
+from pointsman.core.market import Market
+from pointsman.core.record import record, to_json
+from pointsman.offline import load_rules
 
 RULES = Path(__file__).parent / "data" / "rules"
 FIVE_MISTAKES = Path(__file__).parent / "data" / "rulefile" / "five_mistakes.yaml"
@@ -249,6 +255,54 @@ def test_rules_explain_ends_with_what_would_have_led_elsewhere(capsys: pytest.Ca
 
     assert "it would have been" in out
     assert "features.complexity" in out.partition("it would have been")[2]
+
+
+def test_rules_explain_takes_facts_as_tests_give_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "facts.yaml"
+    file.write_text("request: {accuracy: 0.1}\nfeatures: {task: code, complexity: 0.6}\nnow: 2026-12-01T10:00:00Z\n")
+    code, out, _ = run(capsys, "rules", "explain", "--facts", str(file), "--rules", str(RULES))
+
+    assert code == 0
+    assert "hard-work" in out
+    assert "features.task = code" in out
+
+
+def test_rules_explain_tells_what_is_wrong_with_facts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "facts.yaml"
+    file.write_text("request: {acuracy: 0.99}\nfeatures: {task: cod}\nmore: 1\n")
+    code, _, err = run(capsys, "rules", "explain", "--facts", str(file), "--rules", str(RULES))
+
+    assert code == 1
+    assert [line.split(": ", 2)[2] for line in err.splitlines() if ": error:" in line] == [
+        "unknown fact 'request.acuracy'",
+        "features.task must be one of chat, write, summarize, extract, classify, translate, code, math, reason, knowledge, unknown",
+        "unknown key 'more'",
+    ]
+
+
+def test_rules_explain_takes_a_recorded_decision(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ruleset = load_rules(RULES)[0].ruleset
+    assert ruleset is not None
+    lines = []
+    for number, task in enumerate(("chat", "code", "chat")):
+        facts = facts_of(features_task=task, request_id=f"id-{number}", request_user="secret-user")
+        made = record(ruleset, facts, Market(), decide(ruleset, facts, Market()), time=datetime.now(UTC), key=b"k")
+        lines.append(to_json(made))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join(lines) + b"\n")
+
+    _, last, _ = run(capsys, "rules", "explain", "--facts", str(log), "--rules", str(RULES))
+    _, second, _ = run(capsys, "rules", "explain", "--facts", str(log), "--id", "id-1", "--rules", str(RULES))
+    code, _, err = run(capsys, "rules", "explain", "--facts", str(log), "--id", "id-9", "--rules", str(RULES))
+
+    assert "features.task = chat" in last
+    assert "features.task = code" in second
+    assert (code, "has no record of decision 'id-9'" in err) == (1, True)
+
+
+def test_rules_explain_takes_a_text_or_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ((), ("Hello", "--facts", "x.yaml"), ("Hello", "--id", "x")):
+        assert run(capsys, "rules", "explain", *arguments)[0] == 2
 
 
 def test_rules_explain_of_a_refusal_exits_1(capsys: pytest.CaptureFixture[str]) -> None:

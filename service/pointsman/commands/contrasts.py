@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
 from rich.markup import escape
 
 from pointsman.commands.show import aligned, terminal
 from pointsman.core.contrast import contrast
-from pointsman.core.request import Request
+from pointsman.core.facts import Facts
+from pointsman.core.market import Market
 from pointsman.core.ruleset import Ruleset
-from pointsman.offline import situation
-from pointsman.settings import Settings
 
 
-def contrasts(request: Request, ruleset: Ruleset, settings: Settings) -> None:
+def contrasts(ruleset: Ruleset, facts: Facts, market: Market) -> None:
     """Show the smallest changes of one fact that lead to another route or model, if there are any."""
-    facts, market = asyncio.run(situation(request, ruleset, settings))
     rows = aligned("it would have been", "", "if", "were", "not", numbers=("were", "not"))
     for found in contrast(ruleset, facts, market):
         rows.add_row(escape(found.model), f"[dim]by {escape(found.route)}[/]", found.fact, _number(found.new), _number(found.old))

@@ -13,16 +13,18 @@ from typing import TextIO
 from pointsman import __version__
 from pointsman.commands import case_formats, formats, show
 from pointsman.commands.contrasts import contrasts
+from pointsman.commands.given import BadFacts, situation_of
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.core import ruletest
 from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import Problem, errors, render
 from pointsman.core.errors import NoEligibleModel, PointsmanError
+from pointsman.core.explain import explain as explained
 from pointsman.core.request import Request
 from pointsman.core.rulefile import Loaded
 from pointsman.core.rulefile.documents import SCHEMAS, json_schema
 from pointsman.core.ruleset import Ruleset
-from pointsman.offline import load_rules, open_router
+from pointsman.offline import load_rules, open_router, situation
 from pointsman.router import Call
 from pointsman.settings import Settings
 from pointsman.wire.json import explanation_to_json
@@ -111,7 +113,12 @@ def _score(cases: Sequence[case_formats.Case], problems: Sequence[Problem]) -> s
 
 
 def explain(options: argparse.Namespace, settings: Settings) -> int:
-    """Show how the rules decide on a text; 1 if they refuse it."""
+    """Show how the rules decide on a text, or on facts; 1 if they refuse it."""
+    if (options.text is None) == (options.facts is None) or (options.id and options.facts is None):
+        print("pointsman: give a text, or --facts FILE, perhaps with --id", file=sys.stderr)
+        return 2
+    if options.facts is not None:
+        return _explain_facts(options)
     try:
         request = request_from_options(options)
     except BadOption as error:
@@ -133,8 +140,29 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
         print(explanation_to_json(explanation))
     else:
         show.explanation(explanation, dropped)
-        contrasts(request, ruleset, settings)
+        contrasts(ruleset, *asyncio.run(situation(request, ruleset, settings)))
     return code
+
+
+def _explain_facts(options: argparse.Namespace) -> int:
+    ruleset = ruleset_or_complaint(options.rules)
+    if ruleset is None:
+        return 1
+    try:
+        found = situation_of(options.facts, options.id, ruleset)
+    except (OSError, BadFacts) as error:
+        if isinstance(error, BadFacts) and error.problems:
+            show.problems(render(error.problems, {str(options.facts): error.source.decode(errors="replace")}), sys.stderr)
+        print(f"pointsman: {error}", file=sys.stderr)
+        return 1
+    outcome = found.outcome()
+    told = explained(found.ruleset, found.facts, outcome)
+    if options.json:
+        print(explanation_to_json(told))
+    else:
+        show.explanation(told, outcome.dropped)
+        contrasts(found.ruleset, found.facts, found.market)
+    return 0 if isinstance(outcome, Decision) else 1
 
 
 async def _decided(request: Request, ruleset: Ruleset, settings: Settings) -> Decision:
@@ -173,7 +201,7 @@ def _loaded(directory: Path) -> tuple[Loaded, dict[str, bytes]] | None:
         return load_rules(directory)
     except OSError as error:
         print(
-            f"pointsman: cannot read the rule directory {directory}: {error.strerror}; name one with --rules or POINTSMAN_RULES",
+            f"pointsman: cannot read the rule directory {directory}: {error.strerror}; name another one",
             file=sys.stderr,
         )
         return None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
-from pointsman.core.rulefile.documents import Document
+from pointsman.core.rulefile.documents import EXAMPLES, Document
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, find, key_of, plain
 
 D = TypeVar("D", bound=Document)
@@ -135,7 +135,7 @@ def _sentence(details: ErrorDetails, node: Node) -> tuple[str, str]:
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
         return f"{_shown(node)} is not one of {', '.join(choices)}", did_you_mean(str(plain(node)), choices, all_known=False)
     if details["type"] == "string_pattern_mismatch":
-        return f"{_shown(node)} is not allowed here", f"it must match {context['pattern']}"
+        return f"{_shown(node)} is not allowed here", EXAMPLES.get(context["pattern"], f"it must match {context['pattern']}")
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{_shown(node)} {message}" if message.startswith("should") else f"{message}{found}", ""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointsman.core.rulefile.documents.base import Document
-from pointsman.core.rulefile.documents.cases import CaseDoc, CasesDoc, ExpectDoc, ShareDoc
+from pointsman.core.rulefile.documents.base import EXAMPLES, Document
+from pointsman.core.rulefile.documents.cases import CaseDoc, CasesDoc, ExpectDoc, GivenDoc, ShareDoc
 from pointsman.core.rulefile.documents.models import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
 from pointsman.core.rulefile.documents.routing import ConstraintDoc, DefaultsDoc, RouteDoc, RoutingDoc, SelectDoc
 
@@ -25,6 +25,7 @@ def json_schema(kind: str) -> dict[str, Any]:
 
 __all__ = [
     "ABILITY_KEYS",
+    "EXAMPLES",
     "SCHEMAS",
     "CaseDoc",
     "CasesDoc",
@@ -32,6 +33,7 @@ __all__ = [
     "DefaultsDoc",
     "Document",
     "ExpectDoc",
+    "GivenDoc",
     "ModelDoc",
     "ModelsDoc",
     "PaceDoc",

@@ -25,8 +25,18 @@ Identifier = Annotated[StrictStr, Field(pattern=IDENTIFIER)]
 Name = Annotated[StrictStr, Field(pattern=NAME)]
 Text = StrictStr
 Version = Annotated[Literal[1], Field(description="Version of the format: 1.")]
-Date = Annotated[StrictStr, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
-Span = Annotated[StrictStr, Field(pattern=r"^\d{1,9}(ms|s|m|h|d)$")]
+DATE = r"^\d{4}-\d\d-\d\d$"
+SPAN = r"^\d{1,9}(ms|s|m|h|d)$"
+STICKY = r"^request\.(session|user|tenant|labels\.[A-Za-z0-9._/-]{1,63})$"
+EXAMPLES = {
+    DATE: "write a date as 2027-01-31",
+    SPAN: "write a span of time as 800ms, 30s, 10m, 1h or 1d",
+    STICKY: "one of request.session, request.user, request.tenant, request.labels.KEY",
+}
+"""What to write, by pattern: people do not read patterns."""
+
+Date = Annotated[StrictStr, Field(pattern=DATE)]
+Span = Annotated[StrictStr, Field(pattern=SPAN)]
 Condition = Annotated[
     Text | StrictBool | StrictInt | Decimal, Field(description="A condition in the CEL subset, for example: features.complexity > 0.7")
 ]

@@ -6,7 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt
 
-from pointsman.core.rulefile.documents.base import Condition, Date, Document, Identifier, Name, Number, Positive, Share, Span, Text, Version
+from pointsman.core.rulefile.documents.base import (
+    STICKY,
+    Condition,
+    Date,
+    Document,
+    Identifier,
+    Name,
+    Number,
+    Positive,
+    Share,
+    Span,
+    Text,
+    Version,
+)
 
 
 class SelectDoc(Document):
@@ -43,7 +56,7 @@ class ConstraintDoc(Document):
 Sticky = Annotated[
     Text,
     Field(
-        pattern=r"^request\.(session|user|tenant|labels\.[A-Za-z0-9._/-]{1,63})$",
+        pattern=STICKY,
         description="What keeps a caller's share: request.session, request.user, request.tenant or request.labels.KEY. "
         "Where it is absent, each request draws anew.",
     ),

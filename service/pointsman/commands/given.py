@@ -1,0 +1,81 @@
+"""`pointsman rules explain --facts FILE`: facts as a rule test gives them, or a recorded decision."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from pointsman.core.decide import decide
+from pointsman.core.decision import Decision
+from pointsman.core.diagnostics import Problem
+from pointsman.core.errors import NoEligibleModel
+from pointsman.core.facts import Facts
+from pointsman.core.market import Market, ModelState
+from pointsman.core.record import BadRecord, pinned
+from pointsman.core.rulefile.documents import GivenDoc
+from pointsman.core.rulefile.structure import check
+from pointsman.core.ruleset import Ruleset
+from pointsman.core.ruletest.given import GivenReader, facts
+from pointsman.core.yamlnodes import parse
+from pointsman.offline import read_log
+
+RECORDS = ".jsonl"
+
+
+class BadFacts(Exception):
+    """The file holds no facts; `problems` says where, if the message does not."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = (), source: bytes = b"") -> None:
+        super().__init__(message)
+        self.problems = problems
+        self.source = source
+
+
+class Situation(Struct, frozen=True, kw_only=True):
+    """All that a decision is made from."""
+
+    ruleset: Ruleset
+    facts: Facts
+    market: Market
+
+    def outcome(self) -> Decision | NoEligibleModel:
+        """Return what is decided."""
+        try:
+            return decide(self.ruleset, self.facts, self.market)
+        except NoEligibleModel as refused:
+            return refused
+
+
+def situation_of(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:
+    """Return the situation in a file. Raises BadFacts, and OSError where it cannot be read."""
+    return _recorded(path, decision_id, ruleset) if path.suffix == RECORDS else _written(path, ruleset)
+
+
+def _recorded(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:
+    """Return the situation of a recorded decision: that of the id, the last without one."""
+    found = None
+    try:
+        for record in read_log(path):
+            if decision_id in ("", record.id):
+                found = record
+    except BadRecord as error:
+        raise BadFacts(str(error)) from None
+    if found is None:
+        raise BadFacts(f"{path} has no record of decision '{decision_id}'" if decision_id else f"{path} has no record")
+    return Situation(ruleset=pinned(ruleset, found.pins), facts=found.facts, market=found.market)
+
+
+def _written(path: Path, ruleset: Ruleset) -> Situation:
+    source = path.read_bytes()
+    node, found = parse(source, file=str(path))
+    problems = list(found)
+    if node is not None:
+        problems += check(GivenDoc, node, str(path))
+    reader = GivenReader(ruleset, str(path), problems)
+    given, quality, now = reader.given(node), reader.quality(node), reader.now(node) or datetime.now(UTC)
+    if problems:
+        raise BadFacts(f"{path} holds no facts", tuple(sorted(set(problems))), source)
+    market = Market(models={model: ModelState(quality=value) for model, value in quality.items()})
+    return Situation(ruleset=ruleset, facts=facts(given, now, ruleset, "explain"), market=market)
