@@ -49,6 +49,17 @@ def test_nothing_in_a_file_can_move_the_cursor() -> None:
     assert "a�[2Jb c" in shown
 
 
+def test_nothing_that_a_problem_quotes_can_move_the_cursor_or_begin_a_line() -> None:
+    shown = render([problem(message="unknown key '\x1b[2J\nx'", help="did you mean '\u202ey\r'?", file="\x1b\udcff.yaml")], {})
+
+    assert shown == "��.yaml:2:7: error: unknown key '�[2J�x'\n       = help: did you mean '�y�'?"
+
+
+def test_lines_are_those_that_places_count_and_a_byte_order_mark_is_none_of_their_characters() -> None:
+    assert "     2 | b" in render([problem(column=1)], {"r.yaml": "a\u2028a\x0ca\r\nb\n"})
+    assert "     1 | ab" in render([problem(line=1, column=1)], {"r.yaml": "\ufeffab"})
+
+
 def test_a_caret_ends_with_its_line() -> None:
     assert "^^^^" not in render([problem(line=1, column=2, length=400)], {"r.yaml": "abcd"})
 

@@ -312,7 +312,7 @@ MUTATIONS: list[Callable[[Random, bytes], bytes]] = [
 
 def mutant(number: int) -> Sources:
     """Return a rule directory of which one file is damaged in one to four places."""
-    random = Random(number)  # noqa: S311
+    random = Random(number)  # noqa: S311  # to be repeatable is the point
     sources = dict(random.choice(DIRECTORIES))
     name = random.choice(sorted(sources))
     for _ in range(random.choice((1, 1, 1, 2, 4))):
@@ -411,4 +411,86 @@ def test_what_mutants_are_made_of_is_sound(sources: Sources) -> None:
 
     assert loaded.ruleset is not None, render(errors(loaded.problems), {name: text.decode() for name, text in sources.items()})
     assert ruletest.run(loaded.ruleset, loaded.cases).problems == ()
+    assert examined(sources)[0] == []
+
+
+def routes(body: str, count: int = 10_000) -> bytes:
+    """Return a routing file with as many routes as fit, up to `count`; `#` in the body is the number of each."""
+    text = "".join(f"  - {body.replace('#', str(number))}\n" for number in range(count))
+    return f"version: 1\nroutes:\n{text}".encode()[: 256 * 1024]
+
+
+def asking(condition: str) -> bytes:
+    """Return a routing file with this condition."""
+    return f"version: 1\nroutes:\n  - {{id: a, why: w, when: '{condition}', use: {{candidates: [mini]}}}}\n  - {{id: b, why: w, use: {{candidates: [mini]}}}}\n".encode()
+
+
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+BOMBS = {
+    "aliases": LAUGHS.encode(),
+    "brackets": b"[" * 100_000,
+    "brackets in a condition": b"version: 1\nroutes: [{when: " + b"[" * 100_000,
+    "parentheses": asking("(" * 2_040 + "request.stream" + ")" * 2_040),
+    "negations": asking("!" * 4_000 + "request.stream"),
+    **{
+        f"pattern {pattern[:20]}": asking(f'request.tenant.matches("{pattern}")')
+        for pattern in ("(a+)+$", "(a|a)*$", "a{1000}{1000}", "((((a{30}){30}){30}){30})", "(" * 1_500 + ")" * 1_500, "(.*)*" * 100, "(?:a?){500}a{500}")
+    },
+    "routes with an id only": routes("{id: r#}"),
+    "routes of one id": routes("{id: r, use: {candidates: [mini]}}"),
+    "routes that are empty": routes("{}"),
+    "routes that are text": routes("a"),
+    "routes that take all": routes("{id: r#, why: w, use: {candidates: [mini]}}"),
+    "routes with mistakes": routes("{id: r#, why: w, when: request.streem, use: {candidates: [mimi]}}", 2_000),
+    "a chain of vars": b"version: 1\nvars:\n  v0: request.stream\n" + b"".join(b"  v%d: vars.v%d || vars.v%d\n" % (n, n - 1, n - 1) for n in range(1, 3_000)),
+}  # fmt: skip
+PATIENCE_S = 1.0
+"""Processor time that a bomb may take: the worst take a third of it, and what is quadratic takes many times as much."""
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+def test_bombs_do_not_go_off(text: bytes) -> None:
+    sources = {"models.yaml": MODELS, "routing.yaml": text}
+
+    started = time.process_time()
+    loaded = load(sources)
+    spent = time.process_time() - started
+
+    assert spent < PATIENCE_S
+    assert (loaded.ruleset is None) is bool(errors(loaded.problems))
+    assert [fault for problem in loaded.problems[:20] for fault in faults_of(problem, sources)] == []
+
+
+HUGE = ["1e999999", "9" * 10_000, "9" * 399, "1e308", "1e30", "0x" + "f" * 390, "9" * 300 + "e300", "1e-308", "-1"]
+NUMBERS = [
+    "percent: 12.5", "max_usd_per_request: 0.05", "value_usd: 0.02", "min_quality: 0.5", "mini: 80", "priority: 70", "target_tokens: 2000", "sizes: [1",
+    "shares: [0.5", "max_output: 1024", "input: 1,", "context_window: 8000", "tokens_per_s: 60", "error_rate: 0.5", "input: 500", "output_max: 400",
+    "turns: 2", "spend_ratio: 0.5", "usd_left: 2.5", "max_cost_usd: 0.5", "max_latency_ms: 60000", "max_total_tokens: 5000", "between: [0.0",
+    "request.session: 40", "ttl_s: 600", "spend_ratio >= 0.9",
+]  # fmt: skip
+ODD_TERMS = [
+    *[("expires: 2027-01-31", f"expires: {date}") for date in ("0000-00-00", "2026-02-30", "9999-12-31", "'2026-01-01\n'")],
+    *[("as_of: 2026-11-01", f"as_of: {date}") for date in ("0000-00-00", "9999-99-99")],
+    *[("now: 2026-12-01T10:00:00Z", f"now: {moment}") for moment in ("0000-00-00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31")],
+    *[(f"{key}: {span}", f"{key}: {odd}") for key, span in (("ttl", "10m"), ("timeout", "30s"), ("after", "800ms")) for odd in ("999999999d", "9" * 400 + "d", "0ms", "-1s")],
+]  # fmt: skip
+DIGITS = re.compile(r"[0-9.]+$")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [*[(old, DIGITS.sub(huge, old.rstrip(",")) + old[len(old.rstrip(",")) :]) for old in NUMBERS for huge in HUGE], *ODD_TERMS],
+    ids=lambda text: text[:32],
+)
+def test_huge_numbers_and_odd_dates_and_spans_are_refused_or_used(old: str, new: str) -> None:
+    sources = {name: text.replace(old.encode(), new.encode(), 1) for name, text in FULL.items()}
+
+    assert sources != FULL
+    assert [fault for fault in examined(sources)[0] if " took " not in fault] == []
+
+
+def test_a_file_name_need_not_be_utf_8() -> None:
+    sources = {"models.yaml": MODELS, "\udcff.yaml": asking("request.stream")}
+
+    assert load(sources).ruleset is not None
     assert examined(sources)[0] == []

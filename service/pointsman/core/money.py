@@ -23,6 +23,11 @@ def nano_usd(dollars: Decimal) -> int | None:
     return nano.numerator if nano.denominator == 1 else None
 
 
+def nearest_nano_usd(dollars: Decimal | float) -> int | None:
+    """Return the amount rounded to nano-USD, however large it is, or None where it is negative."""
+    return round(Fraction(dollars) * NANO_PER_USD) if dollars >= 0 else None
+
+
 def charge(token_prices: int) -> int:
     """Return nano-USD for a sum of tokens x price per million tokens, rounded up."""
     return -(-token_prices // TOKENS_PER_PRICE)

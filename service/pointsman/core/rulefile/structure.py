@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence as Sequenced
+from collections.abc import Set as AbstractSet
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -11,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
 from pointsman.core.rulefile.documents import EXAMPLES, Document
-from pointsman.core.yamlnodes import Mapping, Node, Scalar, find, key_of, plain
+from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of, plain
 
 D = TypeVar("D", bound=Document)
 
@@ -45,9 +47,10 @@ def check(document: type[Document], node: Node, file: str) -> list[Problem]:
         # what is wrong within a mapping or list tells more than that a member of another type was possible in its place.
         found = sorted(error.errors(include_url=False), key=lambda details: details["type"] in _EXPECTED)
         at_fault = [find(node, details["loc"]) for details in found]
+        around = _around(node, {id(place) for place in at_fault})
         problems: dict[tuple[int, int], Problem] = {}
         for details, place in zip(found, at_fault, strict=True):
-            if details["type"] in _EXPECTED and any(_is_within(place, other) for other in at_fault):
+            if details["type"] in _EXPECTED and id(place) in around:
                 continue
             for problem in _problem(document, node, details, file):
                 problems.setdefault((problem.line, problem.column), problem)
@@ -55,12 +58,24 @@ def check(document: type[Document], node: Node, file: str) -> list[Problem]:
     return []
 
 
-def _is_within(node: Node, other: Node) -> bool:
-    """Return whether `other` stands somewhere below `node`."""
-    if isinstance(node, Scalar):
-        return False
-    below = [entry.node for entry in node.entries.values()] if isinstance(node, Mapping) else node.items
-    return any(child is other or _is_within(child, other) for child in below)
+def _around(root: Node, wanted: AbstractSet[int]) -> set[int]:
+    """Return the ids of the nodes that have a wanted one somewhere below them; one walk, for a file may be wrong in thousands of places."""
+    found: set[int] = set()
+
+    def holds(node: Node) -> bool:
+        below = (
+            ()
+            if isinstance(node, Scalar)
+            else node.items
+            if isinstance(node, Sequence)
+            else [entry.node for entry in node.entries.values()]
+        )
+        if sum(map(holds, below)):
+            found.add(id(node))
+        return id(node) in wanted or id(node) in found
+
+    holds(root)
+    return found
 
 
 def salvage(document: type[D], node: Node) -> D | None:
@@ -79,7 +94,7 @@ def salvage(document: type[D], node: Node) -> D | None:
     return None
 
 
-def _remove(values: Any, path: Sequence[str | int]) -> bool:
+def _remove(values: Any, path: Sequenced[str | int]) -> bool:
     """Delete the key of a mapping at the path, and return whether there was one."""
     parents: list[tuple[dict[str, Any], str]] = []
     for step in path:
@@ -117,7 +132,7 @@ def _unknown_key(document: type[Document], root: Node, path: tuple[str | int, ..
     return problem_at(key, file, f"unknown key '{name}'", did_you_mean(name, known))
 
 
-def _key_above(root: Node, path: Sequence[str | int]) -> Scalar | None:
+def _key_above(root: Node, path: Sequenced[str | int]) -> Scalar | None:
     """Return the key under which the node at the path stands, or None for the root and for items of lists."""
     parent = find(root, path[:-1])
     if path and isinstance(parent, Mapping) and str(path[-1]) in parent.entries:
@@ -146,7 +161,7 @@ def _shown(node: Node) -> str:
     return "a mapping" if isinstance(node, Mapping) else "a list"
 
 
-def _fields(document: type[Document], path: Sequence[str | int]) -> list[str]:
+def _fields(document: type[Document], path: Sequenced[str | int]) -> list[str]:
     """Return the keys that are known at the path."""
     models: list[type[BaseModel]] = [document]
     for step in path:

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from pointsman.core.diagnostics import Severity
-from pointsman.core.money import nano_usd
+from pointsman.core.money import nearest_nano_usd
 from pointsman.core.rollout import BUCKETS, Rollout
 from pointsman.core.rulefile.documents import RouteDoc
 from pointsman.core.ruleset import RouteSettings
@@ -68,7 +68,7 @@ def dollars_at(item: Node, *path: str) -> int | None:
     value = getattr(_at(item, *path), "value", None)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    return nano_usd(round(Decimal(value), 9))
+    return nearest_nano_usd(value)
 
 
 def misfits(item: Node, doc: RouteDoc) -> Iterator[Misfit]:

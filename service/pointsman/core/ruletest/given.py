@@ -9,7 +9,7 @@ from typing import Any
 from pointsman.core.diagnostics import Problem, did_you_mean
 from pointsman.core.facts import FACTS, LABELS, BudgetFacts, Facts, FactSpec, FeatureFacts, RequestFacts, TenantFacts, TokenFacts
 from pointsman.core.gather import ANONYMOUS, time_facts
-from pointsman.core.money import nano_usd
+from pointsman.core.money import nearest_nano_usd
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.rulefile.structure import problem_at
 from pointsman.core.ruleset import Ruleset
@@ -20,6 +20,9 @@ Given = dict[str, Any]
 """Facts by full name, checked; "request.tags" beside them."""
 
 TAGS = "request.tags"
+
+LARGEST = (1 << 63) - 1
+"""Number that a fact may have."""
 
 _GROUPS = ("request", "features", "tokens", "tenant", "budget")
 _COMPUTED = {"tokens.total": "it is computed from the others"}
@@ -116,6 +119,8 @@ def _misfit(spec: FactSpec, value: object) -> str:
         return f"one of {', '.join(spec.choices)}"
     low, high = spec.about.low, spec.about.high
     number = value if isinstance(value, int | Decimal) else None
+    if number is not None and not -LARGEST <= number <= LARGEST:
+        return "a number that fits into 64 bits"
     if number is not None and ((low is not None and number < low) or (high is not None and number > high)):
         return f"in the range {spec.range}"
     return ""
@@ -127,7 +132,7 @@ def facts(given: Given, now: datetime, ruleset: Ruleset, name: str) -> Facts:
     features: Given = {"complexity": BASE_RATE, "gain": 0.3, "confidence": 1.0} | _group(given, "features")
     request: Given = {"tenant": ANONYMOUS, "accuracy": ruleset.defaults.accuracy, "id": name} | _group(given, "request")
     if (limit := given.get("request.max_cost_usd")) is not None:
-        request["max_cost"] = nano_usd(round(Decimal(limit), 9))
+        request["max_cost"] = nearest_nano_usd(limit)
     total = tokens["input"] + min(tokens["output_p90"], tokens.get("output_max", tokens["output_p90"]))
     return Facts(
         request=RequestFacts(**request),

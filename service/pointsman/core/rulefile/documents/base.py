@@ -10,6 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 
+MOST_USD = 1_000_000_000
+"""Greatest amount in a rule file: what is computed from it still fits into a double."""
+
 
 def _number(value: object) -> object:
     """Return a number as a float; the YAML reader gives those with a point as Decimal (prices are read from their text)."""

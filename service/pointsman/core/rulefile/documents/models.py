@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from pointsman.core.rulefile.documents.base import Date, Document, Identifier, Number, Positive, Share, Span, Text, Version
+from pointsman.core.rulefile.documents.base import MOST_USD, Date, Document, Identifier, Number, Positive, Share, Span, Text, Version
 from pointsman.core.tokenisers import TOKENISERS
 from pointsman.core.vocabulary import TASKS, Capability
 
@@ -42,10 +42,14 @@ class ProviderDoc(Document):
 class PriceDoc(Document):
     """USD per million tokens, as decimal text."""
 
-    input: Annotated[Number, Field(ge=0, description="Input.")]
-    output: Annotated[Number, Field(ge=0, description="Output.")]
-    cached_input: Annotated[Number, Field(ge=0, description="Input read from the provider's cache; default: as input.")] | None = None
-    cache_write: Annotated[Number, Field(ge=0, description="Input written to the provider's cache; default: as input.")] | None = None
+    input: Annotated[Number, Field(ge=0, le=MOST_USD, description="Input.")]
+    output: Annotated[Number, Field(ge=0, le=MOST_USD, description="Output.")]
+    cached_input: (
+        Annotated[Number, Field(ge=0, le=MOST_USD, description="Input read from the provider's cache; default: as input.")] | None
+    ) = None
+    cache_write: (
+        Annotated[Number, Field(ge=0, le=MOST_USD, description="Input written to the provider's cache; default: as input.")] | None
+    ) = None
     nominal: Annotated[StrictBool, Field(description="Made up, as for models that run in process; marked in reports.")] = False
     source: Annotated[Text, Field(description="Where the price was read.")] = ""
     as_of: Annotated[Date, Field(description="When, as 2026-11-01.")] = ""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictInt
 
 from pointsman.core.rulefile.documents.base import (
+    MOST_USD,
     STICKY,
     Condition,
     Date,
@@ -75,7 +76,9 @@ class UseDoc(Document):
         Field(description="By what the kept candidates are ordered; balanced: quality x value_usd - expected cost."),
     ] = "cheapest"
     by: Sticky | None = None
-    value_usd: Annotated[Positive | None, Field(description="Of strategy balanced: what one right answer is worth, in dollars.")] = None
+    value_usd: Annotated[
+        Positive | None, Field(le=MOST_USD, description="Of strategy balanced: what one right answer is worth, in dollars.")
+    ] = None
     min_quality: Annotated[
         Text | Share | None,
         Field(description="Least acceptable quality, 0..1: a number or an expression. The caller's accuracy counts too."),
@@ -113,7 +116,7 @@ class OptimizeDoc(Document):
 class RouteBudgetDoc(Document):
     """What one request of this route may cost."""
 
-    max_usd_per_request: Annotated[Number, Field(ge=0, description="Candidates that are expected to cost more are dropped.")]
+    max_usd_per_request: Annotated[Number, Field(ge=0, le=MOST_USD, description="Candidates that are expected to cost more are dropped.")]
 
 
 class HedgeDoc(Document):
