@@ -23,6 +23,10 @@ from pointsman.core.ruleset import Defaults
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of
 
 
+MOST_HELPED = 100
+"""Unknown models of one list that a nearest name is sought for: that takes longer than all the rest, and a list of thousands is damaged."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstraintDraft:
     """A constraint before its conditions are compiled."""
@@ -192,13 +196,14 @@ class RoutesReader:
         if not isinstance(item, Mapping) or path[0] not in item.entries:
             return ()
         found: dict[str, None] = {}
+        unknown = 0
         for node in named(find(item, path)):
             name = node.text if isinstance(node, Scalar) else ""
             models = self._catalog.expand(name)
             if not models and name not in self._catalog.aliases:
-                self._error(
-                    node, f"model '{name}' is not in the catalog", did_you_mean(name, (*self._catalog.models, *self._catalog.aliases))
-                )
+                unknown += 1
+                known = (*self._catalog.models, *self._catalog.aliases)
+                self._error(node, f"model '{name}' is not in the catalog", did_you_mean(name, known) if unknown <= MOST_HELPED else "")
             found |= dict.fromkeys(models)
         return tuple(found)
 
