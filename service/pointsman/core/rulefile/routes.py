@@ -22,7 +22,6 @@ from pointsman.core.rulefile.terms import misfits
 from pointsman.core.ruleset import Defaults
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of
 
-
 MOST_HELPED = 100
 """Unknown models of one list that a nearest name is sought for: that takes longer than all the rest, and a list of thousands is damaged."""
 
