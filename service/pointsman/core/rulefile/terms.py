@@ -74,6 +74,10 @@ def dollars_at(item: Node, *path: str) -> int | None:
 def misfits(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
     """Yield what does not go together in a route, and what has no effect yet."""
     yield from _strategy(item, doc)
+    if doc.use.on_empty == "fallback" and not doc.fallbacks:
+        yield Misfit(
+            _key(item, "use", "on_empty"), "on_empty: fallback, and there are no fallbacks", "add fallbacks: with models", Severity.WARNING
+        )
     if doc.rollout is not None and round(doc.rollout.percent * 100, 6) % 1:
         yield Misfit(
             find(item, ("rollout", "percent")), f"{doc.rollout.percent:g} % is too fine", "shares are drawn to the hundredth of a percent"
