@@ -13,7 +13,7 @@ from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.expr.growth import LARGEST, growth
 from pointsman.core.expr.guards import NOTHING, Present, proves
 from pointsman.core.expr.patterns import flaw_of_pattern
-from pointsman.core.expr.syntax import Binary, Call, Conditional, Flaw, ListOf, Literal, Logical, Name, Node, Unary
+from pointsman.core.expr.syntax import Binary, Call, Conditional, Flaw, ListOf, Literal, Logical, Name, Node, Unary, Value
 from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, NULL, STRING, Type, agree, list_of
 from pointsman.core.facts import FACTS, LABELS, FactSpec
 
@@ -28,6 +28,8 @@ class Scope:
 
     vars: Mapping[str, Type] = field(default_factory=dict)
     lists: Mapping[str, Type] = field(default_factory=dict)
+    values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """Of lists."""
     growths: Mapping[str, int] = field(default_factory=dict)
     """Of vars, as `growth` counts; 1 for those that are not here."""
 
@@ -196,6 +198,9 @@ class _Checker:
         elif isinstance(node.right, ListOf):
             for item in node.right.items:
                 self._against_range(node.left, "in", item)
+        elif isinstance(node.right, Name):
+            for value in self._scope.values.get(node.right.parts[-1], ()) if node.right.parts[0] == "lists" else ():
+                self._against_range(node.left, "in", Literal(node.right.start, node.right.end, value))
         return BOOL
 
     def _comparison(self, node: Binary, left: Type, right: Type) -> Type:

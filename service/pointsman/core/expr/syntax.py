@@ -16,11 +16,14 @@ RESERVED = frozenset({"in", "true", "false", "null"})
 """Words that cannot follow a dot."""
 
 
+Value = bool | int | float | str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
     start: int
     end: int
-    value: bool | int | float | str | None
+    value: Value
 
 
 @dataclass(frozen=True, slots=True, eq=False)

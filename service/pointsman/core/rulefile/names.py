@@ -9,6 +9,7 @@ from decimal import Decimal
 from pointsman.core.diagnostics import Problem
 from pointsman.core.expr.checker import Scope
 from pointsman.core.expr.codegen import Expression
+from pointsman.core.expr.syntax import Value
 from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, STRING, Type, list_of
 from pointsman.core.rulefile.expressions import ExpressionReader, facts_in
 from pointsman.core.rulefile.structure import problem_at
@@ -21,7 +22,7 @@ _LITERALS: dict[type, Type] = {str: STRING, bool: BOOL, int: INT, float: DOUBLE}
 class Names:
     """What all files define."""
 
-    lists: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    lists: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     vars: dict[str, Expression] = field(default_factory=dict)
     var_facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The facts that each var reads, those of its vars included."""
@@ -45,7 +46,7 @@ class NamesReader:
     @property
     def scope(self) -> Scope:
         """The names that expressions may use from here on."""
-        return Scope(vars=self._var_types, lists=self._list_types, growths=self._growths)
+        return Scope(vars=self._var_types, lists=self._list_types, values=self._names.lists, growths=self._growths)
 
     def read(self, root: Node, file: str) -> None:
         """Add what a file defines."""
@@ -73,7 +74,7 @@ class NamesReader:
         self._list_types[key.text] = list_of(types[0] if types else ANY)
         self._names.lists[key.text] = values
 
-    def _literal(self, node: Node) -> object:
+    def _literal(self, node: Node) -> Value:
         value = node.value if isinstance(node, Scalar) else None
         return float(value) if isinstance(value, Decimal) else value
 
