@@ -147,3 +147,11 @@ def regenerate() -> None:
 
 if __name__ == "__main__" and sys.argv[1:] == ["regenerate"]:
     regenerate()
+
+
+def test_a_list_of_conditions_has_an_end() -> None:
+    conditions = ", ".join(["request.stream"] * 501)
+    routing = f"version: 1\nroutes:\n  - {{id: r, why: w, when: [{conditions}], use: {{candidates: [mini]}}}}\n  - {{id: d, why: w, use: {{candidates: [mini]}}}}\n"
+    (problem,) = load({"models.yaml": MODELS, "routing.yaml": routing.encode()}).problems
+
+    assert (problem.line, problem.message) == (3, "501 conditions; at most 500 are allowed")

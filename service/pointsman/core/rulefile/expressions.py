@@ -22,6 +22,9 @@ COMMENT_HELP = "a ' #' ends the value in YAML; put the expression in single quot
 _COMMENT = re.compile(r"[ \t]+#")
 
 
+MOST_CONDITIONS = 500
+"""Of one list: more are no work of people, and would take long to check."""
+
 GROUPS = ("any", "all", "none")
 """Keys of a mapping that joins conditions otherwise than by "all of these"."""
 
@@ -54,6 +57,10 @@ class ExpressionReader:
         In `any` and `none` a condition is asked only where those above it do not hold.
         """
         items = node.items if isinstance(node, Sequence) else (node,)
+        if len(items) > MOST_CONDITIONS:
+            help_ = "name sets under lists: and compare with 'in'"
+            self._problems.append(problem_at(node, self._file, f"{len(items)} conditions; at most {MOST_CONDITIONS} are allowed", help_))
+            return []
         found: list[Written] = []
         for item in items:
             for written in self._condition(item, scope, present):
