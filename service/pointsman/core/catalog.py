@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from pointsman.core.money import TOKENS_PER_PRICE
+from pointsman.core.money import charge
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Price(Struct, frozen=True, kw_only=True):
         due = input_tokens * self.input + output_tokens * self.output
         if cached_tokens or cache_write_tokens:
             due += cached_tokens * (self.cached_input - self.input) + cache_write_tokens * (self.cache_write - self.input)
-        return -(-due // TOKENS_PER_PRICE)  # rounded up
+        return charge(due)
 
 
 EMBEDDED = ("smollm2-135m",)

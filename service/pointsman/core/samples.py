@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from pointsman.core.expr.types import BOOL, INT, STRING
 from pointsman.core.facts import FACTS, Facts, FactSpec, FeatureFacts, RequestFacts, TimeFacts, TokenFacts, value_of
 from pointsman.core.market import Market
-from pointsman.core.money import NANO_PER_USD
+from pointsman.core.money import nearest_nano_usd
 from pointsman.core.record import NO_PINS, DecisionRecord, Pins
 from pointsman.core.ruleset import Ruleset
 
@@ -96,7 +96,7 @@ def with_fact(facts: Facts, name: str, value: object) -> Facts:
         return structs.replace(facts, **{group: structs.replace(old, labels=rest if value is None else {**rest, label: value})})
     changed = structs.replace(facts, **{group: structs.replace(old, **{field: value})})
     if name == "request.max_cost_usd":
-        nano = None if value is None else round(cast("float", value) * NANO_PER_USD)
+        nano = None if value is None else nearest_nano_usd(cast("float", value))
         return structs.replace(changed, request=structs.replace(changed.request, max_cost=nano))
     if group == "tokens" and field != "total":
         tokens = changed.tokens
