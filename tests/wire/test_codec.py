@@ -288,7 +288,7 @@ def test_a_request_arrives_as_it_was_sent(request: Request) -> None:
 @often
 @given(decisions)
 def test_a_decision_arrives_as_it_was_sent(decision: Decision) -> None:
-    arrived = codec.decision_from_pb(sent(codec.decision_to_pb(decision)))
+    arrived = codec.decision_from_pb(sent(codec.route_response(decision).decision))
 
     assert in_nanoseconds(arrived) == in_nanoseconds(decision)
 
@@ -296,7 +296,7 @@ def test_a_decision_arrives_as_it_was_sent(decision: Decision) -> None:
 @often
 @given(completions)
 def test_a_completion_arrives_as_it_was_sent(completion: Completion) -> None:
-    arrived = codec.completion_from_pb(sent(codec.completion_to_pb(completion)))
+    arrived = codec.completion_from_pb(sent(codec.stream_response(completion).completion))
 
     assert in_nanoseconds(arrived) == in_nanoseconds(completion)
 
@@ -331,7 +331,7 @@ def test_what_only_the_server_needs_is_not_sent(a_decision: Decision) -> None:
         a_decision, baseline_model="dear", features=structs.replace(a_decision.features, turns=7, has_code=True, language="de")
     )
 
-    assert codec.decision_from_pb(codec.decision_to_pb(told)) == a_decision
+    assert codec.decision_from_pb(codec.route_response(told).decision) == a_decision
 
 
 @pytest.fixture
@@ -365,7 +365,7 @@ def a_decision() -> Decision:
 @pytest.mark.parametrize("field", ["reason", "dropped", "method", "outcome"])
 def test_an_enum_value_of_a_newer_server_does_not_break_an_older_client(field: str, a_decision: Decision) -> None:
     """Adding a value is no breaking change of the contract, so a client has to live with one that it does not know."""
-    message = codec.decision_to_pb(a_decision)
+    message = codec.route_response(a_decision).decision
     newer: Any = 99  # mypy knows only the values of today
     match field:
         case "reason":
@@ -586,7 +586,7 @@ def test_an_answer_puts_its_leading_text_into_text() -> None:
     message = Message(role=Role.ASSISTANT, parts=("391", "."))
     completion = Completion(message=message, finish_reason=FinishReason.STOP, usage=Usage(), attempts=(), model="m")
 
-    wire = codec.completion_to_pb(completion).message
+    wire = codec.stream_response(completion).completion.message
 
     assert (wire.text, [part.text for part in wire.parts]) == ("391", ["."])
 

@@ -13,13 +13,12 @@ from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.expr.growth import LARGEST, growth
 from pointsman.core.expr.guards import NOTHING, Present, proves
 from pointsman.core.expr.patterns import flaw_of_pattern
-from pointsman.core.expr.syntax import Binary, Call, Conditional, Flaw, ListOf, Literal, Logical, Name, Node, Unary, Value
+from pointsman.core.expr.syntax import FLIPPED, Binary, Call, Conditional, Flaw, ListOf, Literal, Logical, Name, Node, Unary, Value
 from pointsman.core.expr.types import ANY, BOOL, DOUBLE, INT, NULL, STRING, Type, agree, list_of
 from pointsman.core.facts import FACTS, LABELS, FactSpec
 
 _STRING_METHODS = ("startsWith", "endsWith", "contains", "matches")
 _FUNCTIONS = ("has", "size", *_STRING_METHODS)
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +185,7 @@ class _Checker:
         left, right = self.visit(node.left, present), self.visit(node.right, present)
         if node.operator == "in":
             return self._in(node, left, right)
-        if node.operator in _FLIPPED:
+        if node.operator in FLIPPED:
             return self._comparison(node, left, right)
         return self._arithmetic(node, left, right)
 
@@ -212,7 +211,7 @@ class _Checker:
         if "list" in (left.name, right.name):
             return self.flaw(node, "lists are not compared", "use 'in'")
         self._against_range(node.left, node.operator, node.right)
-        self._against_range(node.right, _FLIPPED[node.operator], node.left)
+        self._against_range(node.right, FLIPPED[node.operator], node.left)
         return BOOL
 
     def _clash(self, node: Binary, left: Type, right: Type) -> Type:

@@ -16,6 +16,9 @@ RESERVED = frozenset({"in", "true", "false", "null"})
 """Words that cannot follow a dot."""
 
 
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+"""Comparisons, and what each is with its sides exchanged."""
+
 Value = bool | int | float | str | None
 
 

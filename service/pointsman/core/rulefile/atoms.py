@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pointsman.core.expr.syntax import Binary, Call, ListOf, Literal, Logical, Name, Node, Unary, children
+from pointsman.core.expr.syntax import FLIPPED, Binary, Call, ListOf, Literal, Logical, Name, Node, Unary, children
 from pointsman.core.facts import FACTS, LABELS
 from pointsman.core.rulefile.names import Names
 from pointsman.core.rulefile.values import ABSENT, PRESENT, Values, both, compared, listed, universe, within
 
 _NEGATED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +74,7 @@ def demand(node: Node, names: Names, *, positive: bool = True) -> tuple[str, Val
 
 def _compared(operator: str, left: Node, right: Node) -> tuple[str, Values] | None:
     if isinstance(right, Name):
-        left, right, operator = right, left, _FLIPPED[operator]
+        left, right, operator = right, left, FLIPPED[operator]
     value = literal(right)
     if not isinstance(left, Name) or not _is_fact(left) or value is None:
         return None

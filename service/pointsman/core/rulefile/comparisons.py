@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pointsman.core.expr.codegen import Expression
-from pointsman.core.expr.syntax import Binary, Call, ListOf, Literal, Name, Node, Unary, children, names
+from pointsman.core.expr.syntax import Binary, Call, ListOf, Name, Node, Unary, children, names
+from pointsman.core.rulefile.atoms import literal
 from pointsman.core.rulefile.names import Names
 
 
@@ -36,11 +37,10 @@ def _facts(name: Name, known: Names) -> tuple[str, ...]:
 
 
 def _literals(node: Node, known: Names) -> Iterator[object]:
+    if (value := literal(node)) is not None:
+        yield value
+        return
     match node:
-        case Literal(value=value) if value is not None:
-            yield value
-        case Unary(operator="-", operand=Literal(value=int() | float() as value)):
-            yield -value
         case Name(parts=("lists", name)):
             yield from known.lists.get(name, ())
         case Binary() | Call() | ListOf() | Unary():

@@ -1,13 +1,14 @@
 """Wire types to domain values and back; nothing else in the house knows protobuf messages.
 
-`x_from_pb` and `x_to_pb` exist for both directions of every message, since the server and the Python client share them.
+`x_from_pb` and `x_to_pb` are the two directions of a message, since the server and the Python client share them; answers are made whole, by
+`route_response` and its like, since protobuf would copy a message into another.
 Requests are checked here, field by field, and nowhere else: a value that exists is valid.
 """
 
 from pointsman.wire.codec.asking import request_to_pb
 from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_pb, listed_model_to_pb
-from pointsman.wire.codec.completion import completion_from_pb, completion_to_pb, delta_from_pb, delta_to_pb
-from pointsman.wire.codec.decision import decision_from_pb, decision_to_pb
+from pointsman.wire.codec.completion import completion_from_pb, delta_from_pb, delta_to_pb
+from pointsman.wire.codec.decision import decision_from_pb
 from pointsman.wire.codec.request import request_from_pb
 from pointsman.wire.codec.responses import complete_response, route_response, stream_response
 from pointsman.wire.codec.rules import (
@@ -28,9 +29,7 @@ __all__ = [
     "RulesInUse",
     "complete_response",
     "completion_from_pb",
-    "completion_to_pb",
     "decision_from_pb",
-    "decision_to_pb",
     "delta_from_pb",
     "delta_to_pb",
     "judgement_from_pb",

@@ -14,11 +14,6 @@ from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 # mypy: disable-error-code="arg-type"
 
 
-def completion_to_pb(completion: Completion) -> pb.Completion:
-    """Return the completion as a message."""
-    return pb.Completion(**completion_fields(completion))
-
-
 def completion_fields(completion: Completion) -> Fields:
     """Return the fields of the completion's message."""
     return {

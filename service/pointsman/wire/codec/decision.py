@@ -14,11 +14,6 @@ from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 # mypy: disable-error-code="arg-type"
 
 
-def decision_to_pb(decision: Decision) -> pb.Decision:
-    """Return the decision as a message."""
-    return pb.Decision(**decision_fields(decision))
-
-
 def decision_fields(decision: Decision) -> Fields:
     """Return the fields of the decision's message."""
     return {
