@@ -9,7 +9,7 @@ from collections import deque
 
 from msgspec import Struct
 
-from pointsman.core.decide import decide
+from pointsman.core.decide import outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts
@@ -48,14 +48,7 @@ class Recent:
 
 def changed(made: list[Made], ruleset: Ruleset) -> int:
     """Return how many of these decisions would go to another rule or model by other rules."""
-    return sum(_decided(each, ruleset) != each.outcome for each in made)
-
-
-def _decided(made: Made, ruleset: Ruleset) -> Outcome:
-    try:
-        return _outcome(decide(ruleset, made.facts, made.market))
-    except NoEligibleModel as refused:
-        return _outcome(refused)
+    return sum(_outcome(outcome_of(ruleset, each.facts, each.market)) != each.outcome for each in made)
 
 
 def _outcome(outcome: Decision | NoEligibleModel) -> Outcome:

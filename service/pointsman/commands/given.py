@@ -7,10 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pointsman.core.decide import decide
-from pointsman.core.decision import Decision
+from pointsman.core.decide import Outcome, outcome_of
 from pointsman.core.diagnostics import Problem
-from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market, ModelState
 from pointsman.core.record import BadRecord, pinned
@@ -40,12 +38,9 @@ class Situation(Struct, frozen=True, kw_only=True):
     facts: Facts
     market: Market
 
-    def outcome(self) -> Decision | NoEligibleModel:
+    def outcome(self) -> Outcome:
         """Return what is decided."""
-        try:
-            return decide(self.ruleset, self.facts, self.market)
-        except NoEligibleModel as refused:
-            return refused
+        return outcome_of(self.ruleset, self.facts, self.market)
 
 
 def situation_of(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:

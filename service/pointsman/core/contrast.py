@@ -12,8 +12,8 @@ from typing import cast
 
 from msgspec import Struct
 
-from pointsman.core.decide import decide
-from pointsman.core.errors import NoEligibleModel
+from pointsman.core.decide import outcome_of
+from pointsman.core.decision import Decision
 from pointsman.core.expr.types import INT
 from pointsman.core.facts import FACTS, Facts, value_of
 from pointsman.core.market import Market
@@ -66,11 +66,8 @@ def contrast(ruleset: Ruleset, facts: Facts, market: Market) -> tuple[Contrast, 
 
 
 def _chosen(ruleset: Ruleset, facts: Facts, market: Market) -> Chosen | None:
-    try:
-        found = decide(ruleset, facts, market)
-    except NoEligibleModel:
-        return None
-    return found.rule.id, found.chosen.model
+    found = outcome_of(ruleset, facts, market)
+    return (found.rule.id, found.chosen.model) if isinstance(found, Decision) else None
 
 
 def _changes(name: str, places: Iterable[object], facts: Facts, choose: Callable[[Facts], Chosen | None]) -> Iterator[Contrast]:

@@ -21,7 +21,7 @@ from msgspec import Struct, structs
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, Decision, Dropped, Shadowed
 from pointsman.core.drops import Bar, Terms, barred, unfit
-from pointsman.core.errors import refusal
+from pointsman.core.errors import NoEligibleModel, refusal
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
@@ -90,6 +90,17 @@ def decide(ruleset: Ruleset, facts: Facts, market: Market) -> Decision:
             fired = tuple(constraint.ref.id for constraint in terms.constraints)
             raise refusal(trial.route.ref.id, tuple(dropped.values()), fired, (*shadows, *aside))
         index = behind.route
+
+
+Outcome = Decision | NoEligibleModel
+
+
+def outcome_of(ruleset: Ruleset, facts: Facts, market: Market) -> Outcome:
+    """Return what `decide` returns or raises, for those to whom a refusal is a value like a decision."""
+    try:
+        return decide(ruleset, facts, market)
+    except NoEligibleModel as refused:
+        return refused
 
 
 def _of_files(ruleset: Ruleset, terms: Terms) -> Iterator[Shadowed]:

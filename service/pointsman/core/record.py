@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from pointsman.core import errors
-from pointsman.core.decide import decide
+from pointsman.core.decide import Outcome, outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, value_of
@@ -118,12 +118,9 @@ def record(
     )
 
 
-def replay(record: DecisionRecord, ruleset: Ruleset) -> Decision | NoEligibleModel:
+def replay(record: DecisionRecord, ruleset: Ruleset) -> Outcome:
     """Return what the ruleset decides on a record: with the ruleset of its revision, the same decision or refusal bit for bit."""
-    try:
-        return decide(pinned(ruleset, record.pins), record.facts, record.market)
-    except NoEligibleModel as refusal:
-        return refusal
+    return outcome_of(pinned(ruleset, record.pins), record.facts, record.market)
 
 
 def to_json(record: DecisionRecord) -> bytes:

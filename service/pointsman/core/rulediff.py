@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from pointsman.core.decide import decide
+from pointsman.core.decide import outcome_of
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, everything
 from pointsman.core.record import pinned
@@ -111,10 +111,9 @@ def outcome(ruleset: Ruleset, sample: Sample) -> Outcome:
     facts = sample.facts
     if not sample.asks_accuracy:
         facts = structs.replace(facts, request=structs.replace(facts.request, accuracy=ruleset.defaults.accuracy))
-    try:
-        found = decide(pinned(ruleset, sample.pins), facts, sample.market)
-    except NoEligibleModel as refusal:
-        return Outcome(rule=refusal.rule, refused=type(refusal).__name__)
+    found = outcome_of(pinned(ruleset, sample.pins), facts, sample.market)
+    if isinstance(found, NoEligibleModel):
+        return Outcome(rule=found.rule, refused=type(found).__name__)
     return Outcome(rule=found.rule.id, plan=tuple(each.model for each in found.plan), expected_cost=found.chosen.expected_cost)
 
 

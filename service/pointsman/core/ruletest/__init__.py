@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from itertools import product
 from math import prod
 
-from pointsman.core.decide import decide
+from pointsman.core.decide import Outcome, outcome_of
 from pointsman.core.decision import Decision, Explanation
 from pointsman.core.diagnostics import Problem
-from pointsman.core.errors import NoEligibleModel
 from pointsman.core.explain import explain
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market, ModelState
@@ -24,7 +23,7 @@ from pointsman.core.rulefile.documents import CaseDoc, ShareDoc
 from pointsman.core.rulefile.structure import problem_at, salvage
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.ruletest.coverage import Coverage, Point
-from pointsman.core.ruletest.expected import Outcome, failures, key_of_section, misfits
+from pointsman.core.ruletest.expected import failures, key_of_section, misfits
 from pointsman.core.ruletest.given import Given, GivenReader, facts
 from pointsman.core.yamlnodes import Mapping as MappingNode
 from pointsman.core.yamlnodes import Node, Sequence
@@ -159,10 +158,7 @@ class _File:
 
     def _outcome(self, found: Facts, case: _Case) -> Outcome:
         market = Market(models={model: ModelState(quality=value) for model, value in case.quality.items()})
-        try:
-            return decide(self._ruleset, found, market)
-        except NoEligibleModel as refused:
-            return refused
+        return outcome_of(self._ruleset, found, market)
 
 
 MOST_TOLD = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from pointsman.core.decide import Outcome
 from pointsman.core.decision import Decision, Dropped
 from pointsman.core.diagnostics import Problem, did_you_mean
 from pointsman.core.errors import AllUnavailable, BudgetExhausted, ConstrainedOut, ContextTooLong, NoEligibleModel
@@ -23,8 +24,6 @@ REFUSALS: Mapping[str, type[NoEligibleModel]] = {
     "MODELS_UNAVAILABLE": AllUnavailable,
 }
 """The reasons of refusals, as callers see them."""
-
-Outcome = Decision | NoEligibleModel
 
 
 def misfits(item: Node, doc: CaseDoc, ruleset: Ruleset, file: str) -> Iterator[Problem]:
