@@ -16,6 +16,7 @@ from pointsman.core.decide import decide
 from pointsman.core.market import Market
 from pointsman.core.record import record, to_json
 from pointsman.offline import load_rules
+from processes import serving
 
 RULES = Path(__file__).parent / "data" / "rules"
 FIVE_MISTAKES = Path(__file__).parent / "data" / "rulefile" / "five_mistakes.yaml"
@@ -303,6 +304,21 @@ def test_rules_explain_takes_a_recorded_decision(capsys: pytest.CaptureFixture[s
 def test_rules_explain_takes_a_text_or_facts(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ((), ("Hello", "--facts", "x.yaml"), ("Hello", "--id", "x")):
         assert run(capsys, "rules", "explain", *arguments)[0] == 2
+
+
+def test_rules_explain_asks_a_server_for_a_decision_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving("--rules", str(RULES)) as address:
+        _, routed, _ = run(capsys, "route", "What is 17 * 23?", "--json", "--server", address)
+        decision = json.loads(routed)["decision"]
+        code, out, _ = run(capsys, "rules", "explain", "--id", decision["id"], "--server", address, "--json")
+        _, shown, _ = run(capsys, "rules", "explain", "--id", decision["id"], "--server", address)
+        missing, _, err = run(capsys, "rules", "explain", "--id", "never", "--server", address)
+
+    told = json.loads(out)
+    assert (code, told["model"], told["revision"]) == (0, decision["chosen"]["model"], decision["rulesetRevision"])
+    assert told["explanation"]["contrasts"]
+    assert "it would have been" in shown
+    assert (missing, "hold none of id 'never'" in err) == (1, True)
 
 
 def test_rules_explain_of_a_refusal_exits_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.core.decide import decide
-from pointsman.core.errors import NoEligibleModel
+from pointsman.core.errors import NoEligibleModel, UnknownDecision
 from pointsman.core.market import Market
 from pointsman.core.ruleset import Ruleset
 from pointsman.recent import KEPT, Recent, changed
@@ -24,9 +26,9 @@ def noted(recent: Recent, ruleset: Ruleset, **facts: object) -> None:
     """Decide, and keep it."""
     found = facts_of(**facts)
     try:
-        recent.note(found, Market(), decide(ruleset, found, Market()))
+        recent.note(ruleset, found, Market(), decide(ruleset, found, Market()))
     except NoEligibleModel as refused:
-        recent.note(found, Market(), refused)
+        recent.note(ruleset, found, Market(), refused)
 
 
 def test_what_would_change_is_counted() -> None:
@@ -46,4 +48,15 @@ def test_only_the_last_are_kept() -> None:
         noted(recent, ONE, tokens_input=number)
 
     assert len(recent.made()) == KEPT
-    assert recent.made()[0].facts.tokens.input == 5
+    assert recent.made()[0].situation.facts.tokens.input == 5
+
+
+def test_a_decision_is_found_by_its_id_with_the_rules_that_made_it() -> None:
+    recent = Recent()
+    other = rules("{id: other, why: w, use: {candidates: [large]}}")
+    for ruleset, number in ((ONE, 1), (other, 2), (ONE, 3)):
+        noted(recent, ruleset, request_id=f"id-{number}")
+
+    assert recent.find("id-2").situation.ruleset is other
+    with pytest.raises(UnknownDecision, match="the last 3 decisions"):
+        recent.find("id-4")

@@ -170,6 +170,29 @@ async def test_check_rules_tells_what_files_would_come_to_and_change(running: Ru
     assert (await running.admin.GetRules(admin_pb.GetRulesRequest())).revision == ruleset.revision
 
 
+async def test_a_recent_decision_is_explained_by_its_id(running: Running) -> None:
+    decision = (await running.router.Route(route("What is 17 * 23?"))).decision
+    told = await running.admin.ExplainDecision(admin_pb.ExplainDecisionRequest(decision_id=decision.id))
+
+    assert (told.revision, told.model) == (decision.ruleset_revision, decision.chosen.model)
+    assert [rule.rule.id for rule in told.explanation.rules if rule.outcome == pb.RULE_OUTCOME_MATCH] == [decision.rule.id]
+    assert "features.complexity" in {each.fact for each in told.explanation.contrasts}
+
+
+async def test_a_refusal_is_explained_by_the_id_of_its_error(running: Running) -> None:
+    await failure(running.router.Route(route("Hi", tags=["mars"]), metadata=(("x-request-id", "no-mars"),)))
+    told = await running.admin.ExplainDecision(admin_pb.ExplainDecisionRequest(decision_id="no-mars"))
+
+    assert told.model == ""
+    assert {drop.reason for drop in told.dropped} == {pb.DROP_REASON_TAGS}
+
+
+async def test_a_decision_that_is_not_kept_is_not_found(running: Running) -> None:
+    error = await failure(running.admin.ExplainDecision(admin_pb.ExplainDecisionRequest(decision_id="never")))
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.NOT_FOUND, "DECISION_UNKNOWN")
+
+
 @pytest.mark.parametrize("name", ["../routing.yaml", "a/b.yaml", ".hidden.yaml", "kustomization.yaml", "routing.yml", "", "a\0.yaml"])
 async def test_check_rules_takes_names_of_rule_files_only(running: Running, name: str) -> None:
     error = await failure(running.admin.CheckRules(admin_pb.CheckRulesRequest(files=[admin_pb.RuleFile(path=name, content="version: 1")])))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, diff, fetch, rules, serve
+from pointsman.commands import calls, diff, explain, fetch, rules, serve
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -112,13 +112,7 @@ def _rules(commands: Commands, settings: Settings) -> None:
         "--fail-under", metavar="PERCENT", type=float, default=0.0, help="fail if the tests cover less: routes, constraints, conditions"
     )
     test.add_argument("-v", "--verbose", action="store_true", help="list the tests that passed, too")
-    explain = _command(group, "explain", rules.explain, "Show how the rules decide on a text, condition by condition.")
-    explain.add_argument("text", metavar="TEXT", nargs="?", help="the prompt; - reads standard input")
-    explain.add_argument("--facts", metavar="FILE", type=Path, help="instead: facts as in `given` of a test, or records (.jsonl)")
-    explain.add_argument("--id", metavar="ID", default="", help="of the decision in the records; without, the last one")
-    explain.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
-    explain.add_argument("--json", action="store_true", help="print the explanation as JSON")
-    _request_options(explain)
+    _explain(group, settings)
     compare = _command(group, "diff", diff.compare, "Show which decisions change from one rule directory to another.")
     compare.add_argument("old", metavar="OLD", type=Path, help="rule directory of today")
     compare.add_argument("new", metavar="NEW", type=Path, help="rule directory to compare with it")
@@ -127,6 +121,21 @@ def _rules(commands: Commands, settings: Settings) -> None:
     schema = _command(group, "schema", rules.schema, "Print the JSON Schema of a kind of rule file, or write all of them.")
     schema.add_argument("kind", choices=rules.KINDS, nargs="?", help="kind of file")
     schema.add_argument("--write", metavar="DIR", type=Path, help="write all schemas into this directory")
+
+
+def _explain(group: Commands, settings: Settings) -> None:
+    command = _command(group, "explain", explain.explain, "Show how the rules decide on a text, condition by condition.")
+    command.add_argument("text", metavar="TEXT", nargs="?", help="the prompt; - reads standard input")
+    command.add_argument("--facts", metavar="FILE", type=Path, help="instead: facts as in `given` of a test, or records (.jsonl)")
+    command.add_argument(
+        "--id", metavar="ID", default="", help="one of the server's last 1,000 decisions; with --facts: of the records, whose last is taken"
+    )
+    command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask for the decision of --id")
+    command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of that call, in seconds (default: 30)")
+    command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
+    command.add_argument("--json", action="store_true", help="print it as JSON: an ExplainDecisionResponse")
+    _request_options(command)
+    command.set_defaults(local=False)
 
 
 def _format(command: argparse.ArgumentParser, *known: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from pointsman.core.account import Account
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, Violation
@@ -101,6 +102,12 @@ class Client:
         message = admin_pb.CheckRulesRequest(files=[admin_pb.RuleFile(path=name, content=text) for name, text in files.items()])
         response: admin_pb.CheckRulesResponse = await _called(self._admin.CheckRules, message, timeout_s, "")
         return codec.judgement_from_pb(response)
+
+    async def explain(self, decision_id: str, *, timeout_s: float | None = None) -> Account:
+        """Return how one of the server's last decisions came about, and what would have led elsewhere. Raises PointsmanError."""
+        message = admin_pb.ExplainDecisionRequest(decision_id=decision_id)
+        response: admin_pb.ExplainDecisionResponse = await _called(self._admin.ExplainDecision, message, timeout_s, "")
+        return codec.account_from_pb(response)
 
 
 def _encoded(request: Request | str) -> Any:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from pointsman.core import ruletest
-from pointsman.core.diagnostics import Problem, Severity, errors
+from pointsman.core.diagnostics import Problem, Severity, errors, in_order
 from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.rulefile import is_rule_file, load
 from pointsman.core.ruleset import Ruleset
@@ -100,7 +100,7 @@ def checked(sources: Mapping[str, bytes]) -> Checked:
     if loaded.ruleset is None:
         return Checked(ruleset=None, problems=loaded.problems)
     report = ruletest.run(loaded.ruleset, loaded.cases)
-    found = tuple(sorted({*loaded.problems, *report.problems, *map(_failed, report.failed)}))
+    found = in_order((*loaded.problems, *report.problems, *map(_failed, report.failed)))
     return Checked(ruleset=None if errors(found) else loaded.ruleset, problems=found)
 
 

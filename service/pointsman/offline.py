@@ -16,8 +16,8 @@ from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.openai import Endpoint, OpenAiProvider
 from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.rulefiles import read_directory
+from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
-from pointsman.core.facts import Facts
 from pointsman.core.gather import gather
 from pointsman.core.market import Market
 from pointsman.core.request import Request
@@ -26,7 +26,7 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.execute import Executor
 from pointsman.ports import AttemptFailed, Provider
 from pointsman.reader import Reader
-from pointsman.router import Router
+from pointsman.router import Router, check_model
 from pointsman.settings import Settings
 
 
@@ -75,12 +75,13 @@ async def open_live_router(
         yield router, fleet
 
 
-async def situation(request: Request, ruleset: Ruleset, settings: Settings) -> tuple[Facts, Market]:
-    """Return what a request would be decided on here and now, as `open_router` without embedded models has it."""
+async def situation(request: Request, ruleset: Ruleset, settings: Settings) -> Situation:
+    """Return what a request would be decided on here and now, as `open_router` without embedded models has it. Raises UnknownModel."""
+    check_model(ruleset, request.requirements.model)
     clock, keys = SystemClock(), Keys(settings.environment)
     reading = await Reader(O200kCounter(load_encoding())).read(request.prompt)
     facts = gather(request, reading, defaults=ruleset.defaults, now=clock.now(), request_id="explain")
-    return facts, Market(models=KnownStates(keys, _in_cache(settings)).states(ruleset.catalog))
+    return Situation(ruleset=ruleset, facts=facts, market=Market(models=KnownStates(keys, _in_cache(settings)).states(ruleset.catalog)))
 
 
 def _launching(settings: Settings, say: Callable[[str], None]) -> Callable[[CatalogProvider], Supervisor]:

@@ -9,9 +9,10 @@ from collections import deque
 
 from msgspec import Struct
 
+from pointsman.core.account import Situation
 from pointsman.core.decide import outcome_of
 from pointsman.core.decision import Decision
-from pointsman.core.errors import NoEligibleModel
+from pointsman.core.errors import NoEligibleModel, UnknownDecision
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
 from pointsman.core.ruleset import Ruleset
@@ -26,8 +27,7 @@ Outcome = tuple[str, str]
 class Made(Struct, frozen=True):
     """One decision."""
 
-    facts: Facts
-    market: Market
+    situation: Situation
     outcome: Outcome
 
 
@@ -37,18 +37,25 @@ class Recent:
     def __init__(self) -> None:
         self._made: deque[Made] = deque(maxlen=KEPT)
 
-    def note(self, facts: Facts, market: Market, outcome: Decision | NoEligibleModel) -> None:
-        """Keep a decision."""
-        self._made.append(Made(facts, market, _outcome(outcome)))
+    def note(self, ruleset: Ruleset, facts: Facts, market: Market, outcome: Decision | NoEligibleModel) -> None:
+        """Keep a decision; its id is among the facts."""
+        self._made.append(Made(Situation(ruleset=ruleset, facts=facts, market=market), _outcome(outcome)))
 
     def made(self) -> list[Made]:
         """Return the decisions that are kept, oldest first."""
         return list(self._made)
 
+    def find(self, decision_id: str) -> Made:
+        """Return the last decision of that id. Raises UnknownDecision."""
+        for made in reversed(self._made):
+            if made.situation.facts.request.id == decision_id:
+                return made
+        raise UnknownDecision(f"the last {len(self._made)} decisions of this server hold none of id '{decision_id[:64]}'")
+
 
 def changed(made: list[Made], ruleset: Ruleset) -> int:
     """Return how many of these decisions would go to another rule or model by other rules."""
-    return sum(_outcome(outcome_of(ruleset, each.facts, each.market)) != each.outcome for each in made)
+    return sum(_outcome(outcome_of(ruleset, each.situation.facts, each.situation.market)) != each.outcome for each in made)
 
 
 def _outcome(outcome: Decision | NoEligibleModel) -> Outcome:

@@ -106,20 +106,21 @@ class Router:
     async def _decide(
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False
     ) -> Decision:
-        _check_model(ruleset, request.requirements.model)
+        check_model(ruleset, request.requirements.model)
         reading = await self._reader.read(request.prompt)
         facts = gather(request, reading, defaults=ruleset.defaults, now=self._clock.now(), request_id=call.id, stream=stream)
         try:
             decision = decide(ruleset, facts, market)
         except NoEligibleModel as refused:
-            self.recent.note(facts, market, refused)
+            self.recent.note(ruleset, facts, market, refused)
             refused.explanation = explain(ruleset, facts, refused) if explained else None
             raise
-        self.recent.note(facts, market, decision)
+        self.recent.note(ruleset, facts, market, decision)
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
 
 
-def _check_model(ruleset: Ruleset, name: str) -> None:
+def check_model(ruleset: Ruleset, name: str) -> None:
+    """Raise UnknownModel if a caller asks by a name that is none of a model or an alias."""
     catalog = ruleset.catalog
     if name and not catalog.named(name):
         help_ = did_you_mean(name[:80], (*catalog.models, *catalog.aliases))  # the search takes time by the length

@@ -13,11 +13,11 @@ from pointsman.adapters.rulefiles import RuleDirectory, read_directory
 
 
 def test_yaml_files_directly_in_the_directory_are_read(tmp_path: Path) -> None:
-    for name in ("models.yaml", "10-team.yaml", "kustomization.yaml", ".hidden.yaml", "notes.md", "old.yml"):
+    for name in ("models.yaml", "10-team.yaml", "kustomization.yaml", ".hidden.yaml", "notes.md", "old.yml", ".hidden.yml"):
         (tmp_path / name).write_text(name)
     (tmp_path / "schema.yaml").mkdir()
 
-    assert read_directory(tmp_path) == {"10-team.yaml": b"10-team.yaml", "models.yaml": b"models.yaml"}
+    assert read_directory(tmp_path) == {name: name.encode() for name in ("10-team.yaml", "models.yaml", "old.yml")}
 
 
 def test_links_are_followed(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.contrast import Contrast, contrast
+from pointsman.core.contrast import contrast
 from pointsman.core.decide import decide
+from pointsman.core.decision import Contrast
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, value_of
 from pointsman.core.market import Market
@@ -40,16 +41,16 @@ def test_a_boundary_of_the_rules_is_found() -> None:
     by = found(facts_of())
 
     hard = by["features.complexity", True]
-    assert (hard.old, hard.route, hard.model) == (0.42, "hard", "dear")
+    assert (hard.old, hard.rule, hard.model) == (0.42, "hard", "dear")
     assert 0.7 < hard.new < 0.7001
-    assert by["budget.spend_ratio", True] == Contrast(fact="budget.spend_ratio", old=0.0, new=0.9, route="spent", model="cheap")
+    assert by["budget.spend_ratio", True] == Contrast(fact="budget.spend_ratio", old=0.0, new=0.9, rule="spent", model="cheap")
 
 
 def test_a_boundary_that_no_rule_names_is_found() -> None:
     needed = decide(RULES, facts_of(), Market()).chosen.quality
     more = found(facts_of())["request.accuracy", True]
 
-    assert (more.route, more.model) == ("rest", "dear")
+    assert (more.rule, more.model) == ("rest", "dear")
     assert more.new == pytest.approx(needed, abs=0.001)
     assert more.new > needed
 
@@ -86,10 +87,10 @@ def test_every_contrast_is_true(world: World) -> None:
     ruleset, facts, market = world
     for each in contrast(*world):
         chosen = decide(ruleset, with_fact(facts, each.fact, each.new), market)
-        assert (chosen.rule.id, chosen.chosen.model) == (each.route, each.model)
+        assert (chosen.rule.id, chosen.chosen.model) == (each.rule, each.model)
         assert value_of(facts, each.fact) == each.old != each.new
         try:
             now = decide(ruleset, facts, market)
         except NoEligibleModel:
             continue
-        assert (now.rule.id, now.chosen.model) != (each.route, each.model)
+        assert (now.rule.id, now.chosen.model) != (each.rule, each.model)

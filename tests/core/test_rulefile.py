@@ -51,6 +51,18 @@ def test_a_directory_without_a_catalog_or_routes_says_what_to_write() -> None:
     assert [problem.message for problem in load({}).problems] == ["the catalog is missing", "there are no routes"]
 
 
+def test_a_file_that_ends_in_yml_is_not_read_and_that_is_said() -> None:
+    good = {"models.yaml": MODELS, "routing.yaml": (DATA / "no_why.yaml").read_bytes()}
+    found, without = load(good | {"20-more.yml": b"nonsense: ["}), load(good)
+
+    assert found.ruleset is not None
+    assert without.ruleset is not None
+    assert found.ruleset.revision == without.ruleset.revision
+    assert [problem.help for problem in found.problems if problem.file == "20-more.yml"] == [
+        "rename it to 20-more.yaml, or take it out of the rule directory"
+    ]
+
+
 def test_a_tenants_file_is_refused_rather_than_ignored() -> None:
     found = load({"models.yaml": MODELS, "routing.yaml": (DATA / "no_why.yaml").read_bytes(), "tenants.yaml": b"version: 1\n"})
 

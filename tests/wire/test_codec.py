@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
+from pointsman.core.account import Account
 from pointsman.core.catalog import Price
 from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
-from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped, Explanation, RuleRef, RuleTrace, TokenEstimate
+from pointsman.core.decision import Candidate, ConditionTrace, Contrast, Decision, Dropped, Explanation, RuleRef, RuleTrace, TokenEstimate
 from pointsman.core.diagnostics import Problem, Severity
 from pointsman.core.errors import InvalidRequest
 from pointsman.core.facts import FeatureFacts, TokenFacts
@@ -160,6 +161,7 @@ candidates = st.builds(
 rules = st.builds(RuleRef, id=any_texts, file=any_texts, line=counts, why=any_texts)
 fact_values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | any_texts
 fact_maps = st.dictionaries(any_texts, fact_values, max_size=3)
+drops = st.lists(st.builds(Dropped, model=any_texts, reason=st.sampled_from(DropReason), detail=any_texts), max_size=3).map(tuple)
 explanations = st.builds(
     Explanation,
     summary=any_texts,
@@ -173,6 +175,17 @@ explanations = st.builds(
                 st.builds(ConditionTrace, text=any_texts, line=counts, column=counts, result=st.booleans(), values=fact_maps), max_size=2
             ).map(tuple),
             detail=any_texts,
+        ),
+        max_size=2,
+    ).map(tuple),
+    contrasts=st.lists(
+        st.builds(
+            Contrast,
+            fact=any_texts,
+            old=st.none() | st.floats(allow_nan=False),
+            new=st.floats(allow_nan=False),
+            rule=any_texts,
+            model=any_texts,
         ),
         max_size=2,
     ).map(tuple),
@@ -207,7 +220,7 @@ decisions = st.builds(
     reason=st.sampled_from(DecisionReason),
     features=features,
     tokens=token_facts(),
-    dropped=st.lists(st.builds(Dropped, model=any_texts, reason=st.sampled_from(DropReason), detail=any_texts), max_size=3).map(tuple),
+    dropped=drops,
     baseline_cost=amounts,
     explanation=st.none() | explanations,
 )
@@ -319,6 +332,11 @@ def test_a_listed_model_arrives_as_it_was_sent(model: codec.ListedModel) -> None
 @given(rules_in_use)
 def test_the_rules_in_use_arrive_as_they_were_sent(rules: codec.RulesInUse) -> None:
     assert codec.rules_from_pb(sent(codec.rules_to_pb(rules))) == rules
+
+
+@given(st.builds(Account, revision=any_texts, model=any_texts, explanation=explanations, dropped=drops))
+def test_the_account_of_a_decision_arrives_as_it_was_sent(account: Account) -> None:
+    assert codec.account_from_pb(codec.account_to_pb(account)) == account
 
 
 def test_a_problem_of_a_severity_that_is_not_known_here_is_an_error() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pointsman.core.rulefile import is_rule_file
+from pointsman.core.rulefile import is_misnamed, is_rule_file
 from pointsman.ports import RuleFiles
 
 SET = "..data"
@@ -47,6 +47,7 @@ def read_directory(directory: Path) -> dict[str, bytes]:
 
 
 def read_files(directory: Path) -> dict[str, bytes]:
-    """Return the rule files directly in the directory by name."""
-    names = sorted(entry.name for entry in directory.iterdir() if is_rule_file(entry.name) and entry.is_file())
+    """Return the rule files directly in the directory by name, with those whose name ends in .yml, so that it can be said of them."""
+    entries = (entry for entry in directory.iterdir() if entry.is_file())
+    names = sorted(entry.name for entry in entries if is_rule_file(entry.name) or is_misnamed(entry.name))
     return {name: (directory / name).read_bytes() for name in names}

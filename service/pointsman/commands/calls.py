@@ -28,6 +28,7 @@ from pointsman.wire.json import completion_to_json, decision_to_json, models_to_
 from pointsman.wire.local import LocalClient
 
 T = TypeVar("T")
+C = TypeVar("C")
 Caller = Client | LocalClient
 
 
@@ -101,12 +102,12 @@ def _run(
     shown: Callable[[T], None],
 ) -> int:
     if not options.local:
-        return _answered(options, lambda: Client(options.server), ask, to_json, shown)
+        return answered(options, lambda: Client(options.server), ask, to_json, shown)
     ruleset = ruleset_or_complaint(options.rules)
     if ruleset is None:
         return 1
     calls_models = options.command is complete
-    return _answered(options, lambda: _local(ruleset, settings, calls_models=calls_models), ask, to_json, shown)
+    return answered(options, lambda: _local(ruleset, settings, calls_models=calls_models), ask, to_json, shown)
 
 
 @asynccontextmanager
@@ -121,13 +122,14 @@ async def _local(ruleset: Ruleset, settings: Settings, *, calls_models: bool) ->
         yield LocalClient(router)
 
 
-def _answered(
+def answered(
     options: argparse.Namespace,
-    client: Callable[[], AbstractAsyncContextManager[Caller]],
-    ask: Callable[[Caller], Awaitable[T]],
+    client: Callable[[], AbstractAsyncContextManager[C]],
+    ask: Callable[[C], Awaitable[T]],
     to_json: Callable[[T], str],
     shown: Callable[[T], None],
 ) -> int:
+    """Ask a client that is opened for it, show what it says, and return the exit code."""
     try:
         found = asyncio.run(_asked(client, ask))
     except BadOption as error:
@@ -143,6 +145,6 @@ def _answered(
     return 0
 
 
-async def _asked(client: Callable[[], AbstractAsyncContextManager[Caller]], ask: Callable[[Caller], Awaitable[T]]) -> T:
+async def _asked(client: Callable[[], AbstractAsyncContextManager[C]], ask: Callable[[C], Awaitable[T]]) -> T:
     async with client() as opened:
         return await ask(opened)

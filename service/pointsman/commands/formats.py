@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pointsman.core.diagnostics import Problem, Severity
+from pointsman.core.diagnostics import Problem, Severity, in_order
 
 Json = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Finding:
 
 def findings(problems: Iterable[Problem], directory: Path) -> list[Finding]:
     """Return the problems of a directory in the order of a reader."""
-    return [_finding(problem, directory) for problem in sorted(problems)]
+    return [_finding(problem, directory) for problem in in_order(problems)]
 
 
 def _finding(problem: Problem, directory: Path) -> Finding:

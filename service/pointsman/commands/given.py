@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import Struct
-
-from pointsman.core.decide import Outcome, outcome_of
-from pointsman.core.diagnostics import Problem
-from pointsman.core.facts import Facts
+from pointsman.core.account import Situation
+from pointsman.core.diagnostics import Problem, in_order
 from pointsman.core.market import Market, ModelState
 from pointsman.core.record import BadRecord, pinned
 from pointsman.core.rulefile.documents import GivenDoc
@@ -29,18 +26,6 @@ class BadFacts(Exception):
         super().__init__(message)
         self.problems = problems
         self.source = source
-
-
-class Situation(Struct, frozen=True, kw_only=True):
-    """All that a decision is made from."""
-
-    ruleset: Ruleset
-    facts: Facts
-    market: Market
-
-    def outcome(self) -> Outcome:
-        """Return what is decided."""
-        return outcome_of(self.ruleset, self.facts, self.market)
 
 
 def situation_of(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:
@@ -71,6 +56,6 @@ def _written(path: Path, ruleset: Ruleset) -> Situation:
     reader = GivenReader(ruleset, str(path), problems)
     given, quality, now = reader.given(node), reader.quality(node), reader.now(node) or datetime.now(UTC)
     if problems:
-        raise BadFacts(f"{path} holds no facts", tuple(sorted(set(problems))), source)
+        raise BadFacts(f"{path} holds no facts", in_order(problems), source)
     market = Market(models={model: ModelState(quality=value) for model, value in quality.items()})
     return Situation(ruleset=ruleset, facts=facts(given, now, ruleset, "explain"), market=market)

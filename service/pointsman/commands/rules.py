@@ -1,9 +1,8 @@
-"""`pointsman rules check|test|explain|schema`: nothing here needs a server or a key."""
+"""`pointsman rules check|test|schema`: nothing here needs a server or a key."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,22 +11,13 @@ from typing import TextIO
 
 from pointsman import __version__
 from pointsman.commands import case_formats, formats, show
-from pointsman.commands.contrasts import contrasts
-from pointsman.commands.given import BadFacts, situation_of
-from pointsman.commands.options import BadOption, request_from_options
 from pointsman.core import ruletest
-from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import Problem, errors, render
-from pointsman.core.errors import NoEligibleModel, PointsmanError
-from pointsman.core.explain import explain as explained
-from pointsman.core.request import Request
 from pointsman.core.rulefile import Loaded
 from pointsman.core.rulefile.documents import SCHEMAS, json_schema
 from pointsman.core.ruleset import Ruleset
-from pointsman.offline import load_rules, open_router, situation
-from pointsman.router import Call
+from pointsman.offline import load_rules
 from pointsman.settings import Settings
-from pointsman.wire.json import explanation_to_json
 
 KINDS = tuple(SCHEMAS)
 
@@ -110,64 +100,6 @@ def _why_not(options: argparse.Namespace, chosen: Sequence[ruletest.CaseResult],
 def _score(cases: Sequence[case_formats.Case], problems: Sequence[Problem]) -> str:
     passed = sum(case.passed for case in cases)
     return f"{passed} passed, {len(cases) - passed} failed" + (f", {len(problems)} could not run" if problems else "")
-
-
-def explain(options: argparse.Namespace, settings: Settings) -> int:
-    """Show how the rules decide on a text, or on facts; 1 if they refuse it."""
-    if (options.text is None) == (options.facts is None) or (options.id and options.facts is None):
-        print("pointsman: give a text, or --facts FILE, perhaps with --id", file=sys.stderr)
-        return 2
-    if options.facts is not None:
-        return _explain_facts(options)
-    try:
-        request = request_from_options(options)
-    except BadOption as error:
-        print(f"pointsman: {error}", file=sys.stderr)
-        return 2
-    ruleset = ruleset_or_complaint(options.rules)
-    if ruleset is None:
-        return 1
-    try:
-        decision = asyncio.run(_decided(request, ruleset, settings))
-        explanation, dropped, code = decision.explanation, decision.dropped, 0
-    except NoEligibleModel as refused:
-        explanation, dropped, code = refused.explanation, (), 1
-    except PointsmanError as error:
-        print(f"pointsman: {error}", file=sys.stderr)
-        return 1
-    assert explanation is not None  # it was asked for
-    if options.json:
-        print(explanation_to_json(explanation))
-    else:
-        show.explanation(explanation, dropped)
-        contrasts(ruleset, *asyncio.run(situation(request, ruleset, settings)))
-    return code
-
-
-def _explain_facts(options: argparse.Namespace) -> int:
-    ruleset = ruleset_or_complaint(options.rules)
-    if ruleset is None:
-        return 1
-    try:
-        found = situation_of(options.facts, options.id, ruleset)
-    except (OSError, BadFacts) as error:
-        if isinstance(error, BadFacts) and error.problems:
-            show.problems(render(error.problems, {str(options.facts): error.source.decode(errors="replace")}), sys.stderr)
-        print(f"pointsman: {error}", file=sys.stderr)
-        return 1
-    outcome = found.outcome()
-    told = explained(found.ruleset, found.facts, outcome)
-    if options.json:
-        print(explanation_to_json(told))
-    else:
-        show.explanation(told, outcome.dropped)
-        contrasts(found.ruleset, found.facts, found.market)
-    return 0 if isinstance(outcome, Decision) else 1
-
-
-async def _decided(request: Request, ruleset: Ruleset, settings: Settings) -> Decision:
-    async with open_router(ruleset, settings, say=lambda _: None, embedded=False) as (router, _):
-        return await router.route(request, Call(id="explain"), explained=True)
 
 
 def schema(options: argparse.Namespace, _settings: Settings) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from pointsman.core.account import Account
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision, Dropped, Explanation, RuleTrace
 from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamUnavailable
@@ -110,6 +112,23 @@ def explained(found: Decision) -> None:
 def explanation(found: Explanation, dropped: Sequence[Dropped]) -> None:
     """Show every rule with its conditions and the values of their facts."""
     terminal().print(_explanation_tree(found, dropped))
+
+
+def told(found: Account) -> None:
+    """Show how a decision came about, and what would have led elsewhere."""
+    explanation(found.explanation, found.dropped)
+    rows = aligned("it would have been", "", "if", "were", "not", numbers=("were", "not"))
+    for each in found.explanation.contrasts:
+        rows.add_row(escape(each.model), f"[dim]by {escape(each.rule)}[/]", each.fact, _number(each.new), _number(each.old))
+    if rows.row_count:
+        out = terminal()
+        out.print()
+        out.print(rows)
+    terminal().print(f"\n[dim]revision {found.revision}[/]")
+
+
+def _number(value: float | None) -> str:
+    return "absent" if value is None else f"{Decimal(f'{value:.10g}'):f}"  # without an exponent
 
 
 def explanation_text(found: Explanation) -> str:

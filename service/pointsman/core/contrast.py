@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import cast
 
-from msgspec import Struct
-
 from pointsman.core.decide import outcome_of
-from pointsman.core.decision import Decision
+from pointsman.core.decision import Contrast, Decision
 from pointsman.core.expr.types import INT
 from pointsman.core.facts import FACTS, Facts, value_of
 from pointsman.core.market import Market
@@ -38,17 +36,6 @@ _NEAR = 1e-5
 
 _MOST_HALVINGS = 60
 """Towards zero there is always a smaller share."""
-
-
-class Contrast(Struct, frozen=True, kw_only=True):
-    """A change of one fact by which the decision would have been another."""
-
-    fact: str
-    old: float | None
-    """None where it is absent."""
-    new: float
-    route: str
-    model: str
 
 
 Chosen = tuple[str, str]
@@ -85,8 +72,8 @@ def _changes(name: str, places: Iterable[object], facts: Facts, choose: Callable
     for outwards in (below, above):
         value = _nearest(start, outwards, differs, whole=FACTS[name].type == INT)
         if value is not None:
-            route, model = cast("Chosen", chosen(value))
-            yield Contrast(fact=name, old=start, new=value, route=route, model=model)
+            rule, model = cast("Chosen", chosen(value))
+            yield Contrast(fact=name, old=start, new=value, rule=rule, model=model)
 
 
 def _nearest(start: float | None, outwards: Iterable[float], differs: Callable[[float], bool], *, whole: bool) -> float | None:

@@ -91,12 +91,25 @@ class RuleTrace(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Contrast(Struct, frozen=True, kw_only=True):
+    """A change of one fact by which the decision would have been another."""
+
+    fact: str
+    old: float | None
+    """None where it is absent."""
+    new: float
+    rule: str
+    model: str
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """The evaluation of every rule."""
 
     summary: str
     facts: Mapping[str, object]
     rules: tuple[RuleTrace, ...]
+    contrasts: tuple[Contrast, ...] = ()
+    """What would have led elsewhere, where that was looked for."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import Enum
+from enum import StrEnum
+from operator import attrgetter
 
 MAX_SHOWN = 400
 """Characters of a line, message or help that are shown."""
@@ -19,19 +20,16 @@ _BREAK = re.compile(r"\r\n|\r|\n")  # what ends a line where places are counted;
 _BREAK_AT_END = re.compile(r"(?:\r\n|\r|\n)\Z")
 
 
-class Severity(Enum):
+class Severity(StrEnum):
     """How bad a problem is: an ERROR makes the directory unusable, a WARNING is legal but probably not meant."""
 
     ERROR = "error"
     WARNING = "warning"
 
-    def __lt__(self, other: Severity) -> bool:
-        return self is Severity.ERROR and other is Severity.WARNING
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong at one place of one file. The order is that of a reader: file, line, column."""
+    """One thing that is wrong at one place of one file."""
 
     file: str
     """Name relative to the rule directory."""
@@ -49,8 +47,18 @@ class Problem:
 
     def __post_init__(self) -> None:
         # Both quote what stands in files: nobody who shows or logs a problem should have to think of what that does to a terminal or a log.
-        object.__setattr__(self, "message", _printable(self.message))
-        object.__setattr__(self, "help", _printable(self.help))
+        for name, text in (("message", self.message), ("help", self.help)):
+            if len(text) > MAX_SHOWN or not text.isprintable():
+                object.__setattr__(self, name, _printable(text))
+
+
+_ORDER = attrgetter("file", "line", "column", "severity", "message", "help", "length")
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems in the order of a reader, file, line and column, each once."""
+    by_place = {_ORDER(problem): problem for problem in problems}
+    return tuple(by_place[place] for place in sorted(by_place))
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
@@ -75,7 +83,7 @@ def render(problems: Iterable[Problem], sources: Mapping[str, str], *, prefix: s
     `sources` holds the text of each file by name; `prefix` is put before each name (the directory as the reader typed it).
     """
     lines = {name: _BREAK.split(_BREAK_AT_END.sub("", text.removeprefix("\ufeff"))) for name, text in sources.items()}
-    return "\n".join(_render_one(problem, lines.get(problem.file, []), prefix) for problem in sorted(problems))
+    return "\n".join(_render_one(problem, lines.get(problem.file, []), prefix) for problem in in_order(problems))
 
 
 def _render_one(problem: Problem, lines: Sequence[str], prefix: str) -> str:

@@ -15,6 +15,7 @@
     ├─ DeadlinePassed            time was up before an answer came
     ├─ UpstreamUnavailable       every attempt failed; the message says how each
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
+    ├─ UnknownDecision           no decision of that id is kept
     ├─ Ending                    the server is about to end; another one will serve
     ├─ NotYet                    a later version will do this
     └─ ServerError               the server failed in a way that it does not tell; only the client raises it
@@ -116,6 +117,10 @@ class StreamInterrupted(PointsmanError):
     def __init__(self, message: str, *, emitted_tokens: int = 0) -> None:
         super().__init__(message)
         self.emitted_tokens = emitted_tokens
+
+
+class UnknownDecision(PointsmanError):
+    """No decision of that id is kept any more, or ever was, by this server."""
 
 
 class Ending(PointsmanError):

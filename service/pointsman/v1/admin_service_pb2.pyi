@@ -83,6 +83,24 @@ class CheckRulesResponse(_message.Message):
     decisions_changed: int
     def __init__(self, revision: _Optional[str] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., decisions_compared: _Optional[int] = ..., decisions_changed: _Optional[int] = ...) -> None: ...
 
+class ExplainDecisionRequest(_message.Message):
+    __slots__ = ("decision_id",)
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    decision_id: str
+    def __init__(self, decision_id: _Optional[str] = ...) -> None: ...
+
+class ExplainDecisionResponse(_message.Message):
+    __slots__ = ("revision", "model", "explanation", "dropped")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    revision: str
+    model: str
+    explanation: _routing_pb2.Explanation
+    dropped: _containers.RepeatedCompositeFieldContainer[_routing_pb2.DroppedCandidate]
+    def __init__(self, revision: _Optional[str] = ..., model: _Optional[str] = ..., explanation: _Optional[_Union[_routing_pb2.Explanation, _Mapping]] = ..., dropped: _Optional[_Iterable[_Union[_routing_pb2.DroppedCandidate, _Mapping]]] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

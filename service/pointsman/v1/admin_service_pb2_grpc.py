@@ -45,6 +45,11 @@ class AdminServiceStub:
                 request_serializer=pointsman_dot_v1_dot_admin__service__pb2.CheckRulesRequest.SerializeToString,
                 response_deserializer=pointsman_dot_v1_dot_admin__service__pb2.CheckRulesResponse.FromString,
                 _registered_method=True)
+        self.ExplainDecision = channel.unary_unary(
+                '/pointsman.v1.AdminService/ExplainDecision',
+                request_serializer=pointsman_dot_v1_dot_admin__service__pb2.ExplainDecisionRequest.SerializeToString,
+                response_deserializer=pointsman_dot_v1_dot_admin__service__pb2.ExplainDecisionResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/pointsman.v1.AdminService/ListModels',
                 request_serializer=pointsman_dot_v1_dot_admin__service__pb2.ListModelsRequest.SerializeToString,
@@ -70,6 +75,13 @@ class AdminServiceServicer:
 
     def CheckRules(self, request, context):
         """Checks rule files against the running catalog without using them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainDecision(self, request, context):
+        """Explains one of the last decisions of this server, by the rules that made it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +113,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CheckRules,
                     request_deserializer=pointsman_dot_v1_dot_admin__service__pb2.CheckRulesRequest.FromString,
                     response_serializer=pointsman_dot_v1_dot_admin__service__pb2.CheckRulesResponse.SerializeToString,
+            ),
+            'ExplainDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainDecision,
+                    request_deserializer=pointsman_dot_v1_dot_admin__service__pb2.ExplainDecisionRequest.FromString,
+                    response_serializer=pointsman_dot_v1_dot_admin__service__pb2.ExplainDecisionResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -168,6 +185,33 @@ class AdminService:
             '/pointsman.v1.AdminService/CheckRules',
             pointsman_dot_v1_dot_admin__service__pb2.CheckRulesRequest.SerializeToString,
             pointsman_dot_v1_dot_admin__service__pb2.CheckRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.v1.AdminService/ExplainDecision',
+            pointsman_dot_v1_dot_admin__service__pb2.ExplainDecisionRequest.SerializeToString,
+            pointsman_dot_v1_dot_admin__service__pb2.ExplainDecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class AdminServiceStub:
     """Returns the ruleset in use and the state of the rule directory."""
     CheckRules: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CheckRulesRequest, _admin_service_pb2.CheckRulesResponse]
     """Checks rule files against the running catalog without using them."""
+    ExplainDecision: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ExplainDecisionRequest, _admin_service_pb2.ExplainDecisionResponse]
+    """Explains one of the last decisions of this server, by the rules that made it."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListModelsRequest, _admin_service_pb2.ListModelsResponse]
     """Lists the models of the catalog with their state."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]
@@ -51,6 +53,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Returns the ruleset in use and the state of the rule directory."""
     CheckRules: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CheckRulesRequest, _admin_service_pb2.CheckRulesResponse]  # type: ignore[assignment]
     """Checks rule files against the running catalog without using them."""
+    ExplainDecision: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ExplainDecisionRequest, _admin_service_pb2.ExplainDecisionResponse]  # type: ignore[assignment]
+    """Explains one of the last decisions of this server, by the rules that made it."""
     ListModels: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListModelsRequest, _admin_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models of the catalog with their state."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]  # type: ignore[assignment]
@@ -74,6 +78,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.CheckRulesResponse, _abc.Awaitable[_admin_service_pb2.CheckRulesResponse]]:
         """Checks rule files against the running catalog without using them."""
+
+    @_abc_1.abstractmethod
+    def ExplainDecision(
+        self,
+        request: _admin_service_pb2.ExplainDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ExplainDecisionResponse, _abc.Awaitable[_admin_service_pb2.ExplainDecisionResponse]]:
+        """Explains one of the last decisions of this server, by the rules that made it."""
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -422,7 +422,7 @@ class DroppedCandidate(_message.Message):
     def __init__(self, model: _Optional[str] = ..., reason: _Optional[_Union[DropReason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("summary", "facts", "rules")
+    __slots__ = ("summary", "facts", "rules", "contrasts")
     class FactsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -433,10 +433,26 @@ class Explanation(_message.Message):
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
+    CONTRASTS_FIELD_NUMBER: _ClassVar[int]
     summary: str
     facts: _containers.MessageMap[str, _struct_pb2.Value]
     rules: _containers.RepeatedCompositeFieldContainer[RuleTrace]
-    def __init__(self, summary: _Optional[str] = ..., facts: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., rules: _Optional[_Iterable[_Union[RuleTrace, _Mapping]]] = ...) -> None: ...
+    contrasts: _containers.RepeatedCompositeFieldContainer[Contrast]
+    def __init__(self, summary: _Optional[str] = ..., facts: _Optional[_Mapping[str, _struct_pb2.Value]] = ..., rules: _Optional[_Iterable[_Union[RuleTrace, _Mapping]]] = ..., contrasts: _Optional[_Iterable[_Union[Contrast, _Mapping]]] = ...) -> None: ...
+
+class Contrast(_message.Message):
+    __slots__ = ("fact", "old_value", "new_value", "rule", "model")
+    FACT_FIELD_NUMBER: _ClassVar[int]
+    OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
+    NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    fact: str
+    old_value: float
+    new_value: float
+    rule: str
+    model: str
+    def __init__(self, fact: _Optional[str] = ..., old_value: _Optional[float] = ..., new_value: _Optional[float] = ..., rule: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class RuleTrace(_message.Message):
     __slots__ = ("rule", "outcome", "conditions", "detail")

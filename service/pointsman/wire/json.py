@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from google.protobuf.json_format import MessageToJson
 
+from pointsman.core.account import Account
 from pointsman.core.completion import Completion
-from pointsman.core.decision import Decision, Explanation
+from pointsman.core.decision import Decision
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.wire import codec
-from pointsman.wire.codec.decision import explanation_to_pb
 
 
 def decision_to_json(decision: Decision) -> str:
@@ -26,6 +26,6 @@ def models_to_json(models: list[codec.ListedModel]) -> str:
     return MessageToJson(admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(model) for model in models]))
 
 
-def explanation_to_json(explanation: Explanation) -> str:
-    """Return an Explanation."""
-    return MessageToJson(explanation_to_pb(explanation))
+def account_to_json(account: Account) -> str:
+    """Return an ExplainDecisionResponse."""
+    return MessageToJson(codec.account_to_pb(account))

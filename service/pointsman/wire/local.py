@@ -28,17 +28,17 @@ class LocalClient:
 
     async def route(self, request: Request, *, explain: bool = False, timeout_s: float | None = None) -> Decision:
         """Return which model is to serve the request, and why. Raises PointsmanError."""
-        return await self._router.route(_checked(request), _call(timeout_s), explained=explain)
+        return await self._router.route(checked(request), _call(timeout_s), explained=explain)
 
     async def complete(self, request: Request, *, explain: bool = False, timeout_s: float | None = None) -> tuple[Decision, Completion]:
         """Return the decision and the answer of the model. Raises PointsmanError."""
-        return await self._router.complete(_checked(request), _call(timeout_s), explained=explain)
+        return await self._router.complete(checked(request), _call(timeout_s), explained=explain)
 
     async def stream(
         self, request: Request, *, explain: bool = False, timeout_s: float | None = None
     ) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer, and the completion. Raises PointsmanError."""
-        async with aclosing(self._router.stream(_checked(request), _call(timeout_s), explained=explain)) as events:
+        async with aclosing(self._router.stream(checked(request), _call(timeout_s), explained=explain)) as events:
             async for event in events:
                 yield event
 
@@ -48,7 +48,8 @@ class LocalClient:
         return [codec.listed(status) for status in self._router.models()]
 
 
-def _checked(request: Request) -> Request:
+def checked(request: Request) -> Request:
+    """Return the request as a server would read it. Raises InvalidRequest."""
     return codec.request_from_pb(codec.request_to_pb(request))
 
 

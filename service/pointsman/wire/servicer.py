@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from pointsman.core.account import account
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NotYet
@@ -45,6 +46,7 @@ def handlers(router: Router, live: Live, boundary: Boundary) -> tuple[grpc.Gener
         "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models),
         "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules),
         "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules),
+        "ExplainDecision": boundary.unary("ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision),
         "GetUsage": boundary.unary(
             "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost")
         ),
@@ -90,6 +92,12 @@ class _Rpcs:
     async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.CheckRulesResponse:
         sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
         return codec.judgement_to_pb(await asyncio.to_thread(_judgement, sources, self._router.recent.made()))
+
+    async def explain_decision(
+        self, message: admin_pb.ExplainDecisionRequest, _call: Call, _record: CallRecord
+    ) -> admin_pb.ExplainDecisionResponse:
+        made = self._router.recent.find(message.decision_id)
+        return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
 
 
 def _judgement(sources: Mapping[str, bytes], made: list[Made]) -> codec.Judgement:

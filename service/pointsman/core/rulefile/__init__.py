@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pointsman.core.catalog import Catalog
-from pointsman.core.diagnostics import Problem, Severity, errors
+from pointsman.core.diagnostics import Problem, Severity, errors, in_order
 from pointsman.core.rulefile.catalog import CatalogReader
 from pointsman.core.rulefile.compiled import ruleset as _ruleset
 from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc
@@ -41,6 +41,11 @@ def is_rule_file(name: str) -> bool:
     return name.endswith(".yaml") and name not in _NO_RULES and not name.startswith(".") and "/" not in name and "\0" not in name
 
 
+def is_misnamed(name: str) -> bool:
+    """Return whether a file looks like one of rules, but for the end of its name."""
+    return name.endswith(".yml") and is_rule_file(f"{name.removesuffix('.yml')}.yaml")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What a rule directory comes to."""
@@ -56,9 +61,10 @@ class Loaded:
 def load(sources: Mapping[str, bytes], *, today: str | None = None) -> Loaded:
     """Return the ruleset of a rule directory, given its files by name, with every problem in them.
 
-    `today` is an ISO date; without it nothing is said of rules that expire.
+    `today` is an ISO date; without it nothing is said of rules that expire. A misnamed file is not read, and that is said.
     """
-    problems: list[Problem] = []
+    problems = [_unread(name) for name in sources if is_misnamed(name)]
+    sources = {name: text for name, text in sources.items() if not is_misnamed(name)}
     nodes = {name: node for name in sorted(sources) if (node := _node(name, sources[name], problems)) is not None}
     if MODELS not in sources:
         problems.append(_missing(MODELS, "the catalog is missing", f"write a {MODELS} with providers and models"))
@@ -69,7 +75,7 @@ def load(sources: Mapping[str, bytes], *, today: str | None = None) -> Loaded:
     problems += _ties(drafts.rules.routes)
     if catalog is not None and not errors(problems):
         problems += warnings(drafts, catalog, nodes[MODELS], today)
-    found = tuple(sorted(set(problems)))
+    found = in_order(problems)
     cases = {name: node for name, node in nodes.items() if _document(name) is CasesDoc}
     usable = catalog is not None and not errors(found)
     ruleset = _compiled(drafts, catalog, _revision(sources)) if catalog is not None and usable else None
@@ -82,6 +88,11 @@ def _document(name: str) -> type[Document]:
 
 def _missing(file: str, message: str, help_: str) -> Problem:
     return Problem(file=file, line=1, column=1, severity=Severity.ERROR, message=message, help=help_)
+
+
+def _unread(name: str) -> Problem:
+    help_ = f"rename it to {name.removesuffix('.yml')}.yaml, or take it out of the rule directory"
+    return Problem(file=name, line=1, column=1, severity=Severity.WARNING, message="not read: rule files end in .yaml", help=help_)
 
 
 def _node(name: str, text: bytes, problems: list[Problem]) -> Node | None:
@@ -159,4 +170,4 @@ def _compiled(drafts: Drafts, catalog: Catalog, revision: str) -> Ruleset:
     return replace(_ruleset(drafts.rules, drafts, catalog, revision), shadows=asides)
 
 
-__all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "is_rule_file", "load"]
+__all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "is_misnamed", "is_rule_file", "load"]

@@ -37,13 +37,13 @@ _NodeEvent: TypeAlias = yaml.AliasEvent | yaml.ScalarEvent | yaml.CollectionStar
 
 
 def parse(text: bytes, *, file: str) -> tuple[Node | None, list[Problem]]:
-    """Return the file's root, or None where nothing can be made of it, and all problems in the order of the file."""
+    """Return the file's root, or None where nothing can be made of it, and all problems."""
     report = _Report(file)
     if len(text) > MAX_BYTES:
         report.add(0, message=f"the file is larger than {MAX_BYTES // 1024} KiB", help="split it into several files")
         return None, report.problems
     root = _root(report) if _decode(text.removeprefix(codecs.BOM_UTF8), report) else None
-    return root, sorted(report.problems)
+    return root, report.problems
 
 
 class _Unusable(Exception):

@@ -1,13 +1,19 @@
-"""The decision and its explanation."""
+"""The decision."""
 
 from __future__ import annotations
 
-from google.protobuf.struct_pb2 import Value
-
-from pointsman.core.decision import Candidate, ConditionTrace, Decision, Dropped, Explanation, RuleRef, RuleTrace, TokenEstimate
+from pointsman.core.decision import Candidate, Decision, TokenEstimate
 from pointsman.core.facts import FeatureFacts, TokenFacts
-from pointsman.core.vocabulary import DecisionReason, DropReason, RuleOutcome, TokenCountMethod
+from pointsman.core.vocabulary import DecisionReason, TokenCountMethod
 from pointsman.v1 import routing_pb2 as pb
+from pointsman.wire.codec.explanation import (
+    dropped_fields,
+    dropped_from_pb,
+    explanation_from_pb,
+    explanation_to_pb,
+    rule_fields,
+    rule_from_pb,
+)
 from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
@@ -20,11 +26,11 @@ def decision_fields(decision: Decision) -> Fields:
         "id": decision.id,
         "chosen": _candidate_fields(decision.chosen),
         "fallbacks": [_candidate_fields(candidate) for candidate in decision.fallbacks],
-        "rule": _rule_fields(decision.rule),
+        "rule": rule_fields(decision.rule),
         "ruleset_revision": decision.revision,
         "reason": decision.reason,
         "facts": _facts_fields(decision.features, decision.tokens),
-        "dropped": [{"model": drop.model, "reason": drop.reason, "detail": drop.detail} for drop in decision.dropped],
+        "dropped": list(map(dropped_fields, decision.dropped)),
         "baseline_cost": {"nano_usd": decision.baseline_cost},
         "explanation": None if decision.explanation is None else explanation_to_pb(decision.explanation),
     }
@@ -36,14 +42,14 @@ def decision_from_pb(message: pb.Decision) -> Decision:
         id=message.id,
         chosen=_candidate_from_pb(message.chosen),
         fallbacks=tuple(map(_candidate_from_pb, message.fallbacks)),
-        rule=_rule_from_pb(message.rule),
+        rule=rule_from_pb(message.rule),
         revision=message.ruleset_revision,
         reason=known(DecisionReason, message.reason),
         features=_features_from_pb(message.facts),
         tokens=_tokens_from_pb(message.facts.tokens),
-        dropped=tuple(Dropped(model=drop.model, reason=known(DropReason, drop.reason), detail=drop.detail) for drop in message.dropped),
+        dropped=tuple(map(dropped_from_pb, message.dropped)),
         baseline_cost=message.baseline_cost.nano_usd,
-        explanation=_explanation_from_pb(message.explanation) if message.HasField("explanation") else None,
+        explanation=explanation_from_pb(message.explanation) if message.HasField("explanation") else None,
     )
 
 
@@ -97,14 +103,6 @@ def _candidate_from_pb(message: pb.Candidate) -> Candidate:
     )
 
 
-def _rule_fields(rule: RuleRef) -> Fields:
-    return {"id": rule.id, "file": rule.file, "line": rule.line, "why": rule.why}
-
-
-def _rule_from_pb(message: pb.RuleRef) -> RuleRef:
-    return RuleRef(id=message.id, file=message.file, line=message.line, why=message.why)
-
-
 def _facts_fields(features: FeatureFacts, tokens: TokenFacts) -> Fields:
     return {
         "complexity": features.complexity,
@@ -142,71 +140,3 @@ def _tokens_from_pb(message: pb.TokenEstimate) -> TokenFacts:
         total=message.input + min(message.output_p90, message.output_cap or message.output_p90),
         method=known(TokenCountMethod, message.method),
     )
-
-
-def explanation_to_pb(explanation: Explanation) -> pb.Explanation:
-    """Return the explanation as a message."""
-    return pb.Explanation(
-        summary=explanation.summary,
-        facts={name: _value_to_pb(value) for name, value in explanation.facts.items()},
-        rules=[_trace_to_pb(trace) for trace in explanation.rules],
-    )
-
-
-def _explanation_from_pb(message: pb.Explanation) -> Explanation:
-    return Explanation(
-        summary=message.summary,
-        facts={name: _value_from_pb(value) for name, value in message.facts.items()},
-        rules=tuple(map(_trace_from_pb, message.rules)),
-    )
-
-
-def _trace_to_pb(trace: RuleTrace) -> pb.RuleTrace:
-    return pb.RuleTrace(
-        rule=_rule_fields(trace.rule),
-        outcome=trace.outcome,
-        conditions=[
-            pb.ConditionTrace(
-                text=condition.text,
-                line=condition.line,
-                column=condition.column,
-                result=condition.result,
-                values={name: _value_to_pb(value) for name, value in condition.values.items()},
-            )
-            for condition in trace.conditions
-        ],
-        detail=trace.detail,
-    )
-
-
-def _trace_from_pb(message: pb.RuleTrace) -> RuleTrace:
-    conditions = tuple(
-        ConditionTrace(
-            text=condition.text,
-            line=condition.line,
-            column=condition.column,
-            result=condition.result,
-            values={name: _value_from_pb(value) for name, value in condition.values.items()},
-        )
-        for condition in message.conditions
-    )
-    return RuleTrace(
-        rule=_rule_from_pb(message.rule), outcome=known(RuleOutcome, message.outcome), conditions=conditions, detail=message.detail
-    )
-
-
-def _value_to_pb(value: object) -> Value:
-    match value:
-        case None:
-            return Value(null_value=0)
-        case bool():
-            return Value(bool_value=value)
-        case int() | float():
-            return Value(number_value=value)
-        case _:
-            return Value(string_value=str(value))
-
-
-def _value_from_pb(message: Value) -> object:
-    kind = message.WhichOneof("kind")
-    return None if kind in (None, "null_value") else getattr(message, kind)
