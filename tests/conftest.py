@@ -20,7 +20,9 @@ from pointsman import server
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.catalog import Catalog
 from pointsman.core.market import ModelState
+from pointsman.core.rulefile import UNBOUND
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import Tenants
 from pointsman.execute import Executor
 from pointsman.live import Live, Snapshot
 from pointsman.offline import load_rules, open_router
@@ -45,6 +47,8 @@ class Running:
     log: Log = field(repr=False)
     out: io.BytesIO = field(repr=False)
     """What the log wrote."""
+    live: Live = field(repr=False)
+    """The rules and tenants in use."""
 
     def __post_init__(self) -> None:
         self.router = RouterServiceStub(self.channel)
@@ -61,7 +65,7 @@ class Running:
 
 
 Start: TypeAlias = Callable[..., Coroutine[Any, Any, Running]]
-"""`await start(provider, **settings)`: both may be left out. With a provider, that is what every model of the rules is called through."""
+"""`await start(provider, tenants, **settings)`: all may be left out. With a provider, every model of the rules is called through that."""
 
 
 class Hanging(ScriptedProvider):
@@ -109,7 +113,7 @@ def rules_dir() -> Path:
 @pytest.fixture(scope="session")
 def ruleset() -> Ruleset:
     """Return the rules of that directory."""
-    loaded, _ = load_rules(RULES)
+    loaded, _ = load_rules(RULES, UNBOUND)
     assert loaded.ruleset is not None
     return loaded.ruleset
 
@@ -126,20 +130,21 @@ async def start(router: Router, ruleset: Ruleset) -> AsyncIterator[Start]:
     """Return a function that starts servers, which end with the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(provider: Provider | None = None, **settings: Any) -> Running:
+        async def start(provider: Provider | None = None, tenants: Tenants | None = None, **settings: Any) -> Running:
             wanted = replace(SETTINGS, **settings)
             log = Log(out := io.BytesIO())
             serving = router if provider is None else _router_over(ruleset, provider)
-            live = Live(Snapshot(ruleset=ruleset, loaded_at=SystemClock().now(), sources=load_rules(RULES)[1]))
-            built, checks, _ = server._server(serving, live, log, wanted)
-            address = server._bind(built, wanted.listen)
+            sources = load_rules(RULES, UNBOUND)[1]
+            live = Live(Snapshot(ruleset=ruleset, tenants=tenants, loaded_at=SystemClock().now(), sources=sources), trust=wanted.trust)
+            built, checks, _ = server._server(serving, live, server._identity(live, wanted), log, wanted)
+            address = server._bind(built, wanted.listen, wanted)
             await built.start()
             stack.push_async_callback(built.stop, None)
             for name in (*server.READINESS, "startup", "liveness"):
                 await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
             # The tests decide what is too large for the server, not the library on the way to it.
             channel = grpc.aio.insecure_channel(address, options=[("grpc.max_send_message_length", 32 << 20)])
-            return Running(address=address, channel=await stack.enter_async_context(channel), log=log, out=out)
+            return Running(address=address, channel=await stack.enter_async_context(channel), log=log, out=out, live=live)
 
         yield start
 

@@ -15,6 +15,7 @@ from pointsman.cli import main
 from pointsman.core.decide import decide
 from pointsman.core.market import Market
 from pointsman.core.record import record, to_json
+from pointsman.core.rulefile import UNBOUND
 from pointsman.offline import load_rules
 from processes import serving
 
@@ -282,7 +283,7 @@ def test_rules_explain_tells_what_is_wrong_with_facts(capsys: pytest.CaptureFixt
 
 
 def test_rules_explain_takes_a_recorded_decision(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    ruleset = load_rules(RULES)[0].ruleset
+    ruleset = load_rules(RULES, UNBOUND)[0].ruleset
     assert ruleset is not None
     lines = []
     for number, task in enumerate(("chat", "code", "chat")):

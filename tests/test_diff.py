@@ -13,6 +13,7 @@ from pointsman.cli import main
 from pointsman.core.decide import decide
 from pointsman.core.market import Market
 from pointsman.core.record import record, to_json
+from pointsman.core.rulefile import UNBOUND
 from pointsman.offline import load_rules
 
 MODELS = (Path(__file__).parent / "data" / "rules" / "models.yaml").read_text()
@@ -61,7 +62,7 @@ def test_nothing_changes_between_a_directory_and_itself(directories: tuple[str, 
 def test_recorded_decisions_are_asked_where_a_log_is_given(
     directories: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ruleset, log = load_rules(Path(directories[0]))[0].ruleset, tmp_path / "log.jsonl"
+    ruleset, log = load_rules(Path(directories[0]), UNBOUND)[0].ruleset, tmp_path / "log.jsonl"
     assert ruleset is not None
     asked = [facts_of(features_complexity=complexity) for complexity in (0.1, 0.4, 0.9)]
     now, market = datetime(2026, 11, 23, tzinfo=UTC), Market()

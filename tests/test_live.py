@@ -10,6 +10,7 @@ import pytest
 
 from fakes import FakeClock, catalog_yaml, model_yaml
 from pointsman.core.diagnostics import Severity, errors
+from pointsman.core.rulefile import UNBOUND
 from pointsman.core.ruleset import Ruleset
 from pointsman.live import BadRules, Follower, Live, begin, checked, look, summary
 from pointsman.ports import RuleFiles
@@ -32,7 +33,7 @@ WORSE = BAD | {"extra.yaml": b"nonsense: 1\n"}
 
 
 def revision(sources: Sources) -> str:
-    ruleset = checked(sources).ruleset
+    ruleset = checked(sources, UNBOUND).ruleset
     assert ruleset is not None
     return ruleset.revision
 
@@ -76,7 +77,7 @@ class House:
         self.notes: list[tuple[str, str]] = []
         self.swapped: list[Ruleset] = []
         seen = look(self.directory)
-        self.live = Live(begin(seen, shelf, clock=self.clock, say=self.say))
+        self.live = Live(begin(seen, shelf, trust=UNBOUND, clock=self.clock, say=self.say), trust=UNBOUND)
         self.follower = Follower(self.live, self.directory, seen, clock=self.clock, say=self.say, kept=shelf, swapped=self.swapped.append)
 
     def say(self, message: str, *, level: str = "info") -> None:
@@ -270,7 +271,7 @@ def test_broken_rules_refuse_the_start_with_every_problem(shelf: Shelf | None) -
     with pytest.raises(BadRules, match=r"^\d errors?: ") as refused:
         House(WORSE, shelf=shelf)
 
-    assert refused.value.problems == checked(WORSE).problems
+    assert refused.value.problems == checked(WORSE, UNBOUND).problems
     assert refused.value.sources == WORSE
 
 
@@ -311,7 +312,7 @@ def test_kept_rules_that_are_of_no_use_are_told_and_ignored(shelf: Shelf, says: 
         notes.append(f"{level}: {message}")
 
     with pytest.raises(BadRules):
-        begin(RuleFiles(sources=BAD), shelf, clock=FakeClock(), say=say)
+        begin(RuleFiles(sources=BAD), shelf, trust=UNBOUND, clock=FakeClock(), say=say)
 
     assert len(notes) == 1
     assert notes[0].startswith("warning: the last good rules ")
@@ -344,7 +345,7 @@ def test_a_summary_names_the_first_three() -> None:
         + b"".join(b"  - {id: r%d, when: nonsense, use: {candidates: [m]}}\n" % i for i in range(5))
     }
 
-    text = summary(checked(many).problems)
+    text = summary(checked(many, UNBOUND).problems)
 
     assert text.count("routing.yaml:") == 3
     assert text.startswith("6 errors: ")

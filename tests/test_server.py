@@ -21,9 +21,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from grpc_status import rpc_status
 
+from asked import detail, failure, reason, reflected
 from fakes import ScriptedProvider, catalog_yaml, model_yaml
 from pointsman import server
 from pointsman.client import Client
@@ -62,29 +61,10 @@ def streamed(text: str = "hi", **requirements: Any) -> router_pb.StreamCompleteR
     return router_pb.StreamCompleteRequest(request=route(text, **requirements).request)
 
 
-async def failure(call: Awaitable[Any]) -> grpc.aio.AioRpcError:
-    """Return the error with which a call ends."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await call
-    return failed.value
-
-
 def raw(running: Running, method: str, data: bytes) -> Awaitable[bytes]:
     """Call a method with bytes, as a client that knows nothing of the contract."""
     call: Any = running.channel.unary_unary(f"/pointsman.v1.{method}")
     return call(data)  # type: ignore[no-any-return]  # grpc knows the types of stubs alone
-
-
-def detail(error: grpc.aio.AioRpcError, kind: type[D]) -> D:
-    """Return the detail of one kind that the status of a failed call has."""
-    found, status = kind(), rpc_status.from_call(error)
-    assert status is not None
-    assert any(packed.Unpack(found) for packed in status.details)
-    return found
-
-
-def reason(error: grpc.aio.AioRpcError) -> str:
-    return str(detail(error, details.ErrorInfo).reason)
 
 
 # What is served.
@@ -496,13 +476,6 @@ async def test_health_of_others_is_not_known(running: Running) -> None:
     error = await failure(health.Check(health_pb2.HealthCheckRequest(service="pointsman.v2.RouterService")))
 
     assert error.code() == grpc.StatusCode.NOT_FOUND
-
-
-def reflected(channel: grpc.aio.Channel) -> Awaitable[Any]:
-    """Ask for the services that reflection lists."""
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    request = reflection_pb2.ServerReflectionRequest(list_services="")
-    return stub.ServerReflectionInfo(iter([request])).read()  # type: ignore[no-any-return]  # it ships no types
 
 
 async def test_reflection_is_off_unless_asked_for(running: Running) -> None:

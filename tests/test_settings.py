@@ -27,6 +27,13 @@ def test_defaults_need_nothing() -> None:
     )
 
 
+GO_TOGETHER = (
+    ("POINTSMAN_TLS_CERT", "POINTSMAN_TLS_KEY", "POINTSMAN_TLS_CLIENT_CA"),
+    ("POINTSMAN_JWT_JWKS", "POINTSMAN_JWT_ISSUER", "POINTSMAN_JWT_AUDIENCE"),
+    ("POINTSMAN_CLIENT_CERT", "POINTSMAN_CLIENT_KEY"),
+)
+
+
 READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_LISTEN", "0.0.0.0:0", "listen", "0.0.0.0:0"),
     ("POINTSMAN_LISTEN", "[::1]:65535", "listen", "[::1]:65535"),
@@ -39,13 +46,31 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_STATE_DIR", "none", "state_dir", None),
     ("POINTSMAN_STATE_DIR", "", "state_dir", None),
     ("POINTSMAN_GRACE_S", "2.5", "grace_s", 2.5),
+    ("POINTSMAN_ANONYMOUS_TENANT", "dev", "anonymous_tenant", "dev"),
+    ("POINTSMAN_TLS_CERT", "/tls/cert.pem", "tls_cert", Path("/tls/cert.pem")),
+    ("POINTSMAN_TLS_KEY", "/tls/key.pem", "tls_key", Path("/tls/key.pem")),
+    ("POINTSMAN_TLS_CLIENT_CA", "/tls/ca.pem", "tls_client_ca", Path("/tls/ca.pem")),
+    ("POINTSMAN_HEALTH_LISTEN", "0.0.0.0:50052", "health_listen", "0.0.0.0:50052"),
+    ("POINTSMAN_JWT_JWKS", "/jwt/jwks.json", "jwt_jwks", Path("/jwt/jwks.json")),
+    ("POINTSMAN_JWT_ISSUER", "https://id.corp", "jwt_issuer", "https://id.corp"),
+    ("POINTSMAN_JWT_AUDIENCE", "pointsman", "jwt_audience", "pointsman"),
+    ("POINTSMAN_JWT_ALGORITHMS", "ES256, EdDSA", "jwt_algorithms", ("ES256", "EdDSA")),
+    ("POINTSMAN_KEY_VARS", "OPENAI_KEY *_TOKEN", "key_vars", ("OPENAI_KEY", "*_TOKEN")),
+    ("POINTSMAN_KEYS_DIR", "/secrets", "keys_dir", Path("/secrets")),
+    ("POINTSMAN_UPSTREAM_HOSTS", "api.openai.com,*.corp", "upstream_hosts", ("api.openai.com", "*.corp")),
+    ("POINTSMAN_API_KEY", "pm_x", "api_key", "pm_x"),
+    ("POINTSMAN_SERVER_CA", "/tls/ca.pem", "server_ca", Path("/tls/ca.pem")),
+    ("POINTSMAN_CLIENT_CERT", "/tls/me.pem", "client_cert", Path("/tls/me.pem")),
+    ("POINTSMAN_CLIENT_KEY", "/tls/me.key", "client_key", Path("/tls/me.key")),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
 ]
 
 
 @pytest.mark.parametrize(("variable", "text", "name", "value"), READ)
 def test_a_variable_is_read(variable: str, text: str, name: str, value: object) -> None:
-    assert getattr(Settings.read({variable: text}), name) == value
+    companions = {other: "x" for others in GO_TOGETHER for other in others if variable in others}
+
+    assert getattr(Settings.read(companions | {variable: text}), name) == value
 
 
 def test_the_table_above_reads_every_variable() -> None:
@@ -68,6 +93,10 @@ BAD = [
     ("POINTSMAN_GRACE_S", "inf", "less than a day"),
     ("POINTSMAN_LONGEST_CALL_S", "86400", "less than a day"),
     ("POINTSMAN_LONGEST_CALL_S", "2 minutes", "expected seconds"),
+    ("POINTSMAN_ANONYMOUS_TENANT", "a b", "expected letters"),
+    ("POINTSMAN_JWT_ALGORITHMS", "HS256", "expected some of RS256"),
+    ("POINTSMAN_JWT_ALGORITHMS", "none", "expected some of RS256"),
+    ("POINTSMAN_HEALTH_LISTEN", "50052", "expected HOST:PORT"),
 ]
 
 
@@ -96,6 +125,20 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "POINTSMAN_REFLECTION",
         "POINTSMAN_GRACE_S",
     ]
+
+
+@pytest.mark.parametrize("variables", GO_TOGETHER)
+def test_what_means_something_together_only_is_given_together(variables: tuple[str, ...]) -> None:
+    for variable in variables:
+        with pytest.raises(BadSetting, match=r"go together|needs TLS_CERT"):
+            Settings.read({variable: "x"})
+
+
+def test_a_key_is_shown_neither_in_settings_nor_in_what_is_wrong_with_it() -> None:
+    assert SECRET not in repr(Settings.read({"POINTSMAN_API_KEY": SECRET}))
+    with pytest.raises(BadSetting, match="POINTSMAN_API_KEY: expected printable ASCII") as refused:
+        Settings.read({"POINTSMAN_API_KEY": f"{SECRET} \n"})
+    assert SECRET not in str(refused.value)
 
 
 def test_the_environment_is_handed_on_and_never_shown() -> None:
@@ -137,5 +180,6 @@ def test_every_setting_is_described_with_its_default() -> None:
     assert set(found) == {f"POINTSMAN_{field.name.upper()}" for field in fields(Settings)} - {"POINTSMAN_ENVIRONMENT"}
     for name, (parse, default, says) in found.items():
         assert getattr(settings, name.removeprefix("POINTSMAN_").lower()) == default
-        assert parse(str(default)) == default  # what is shown as the default can be set
+        shown = " ".join(default) if isinstance(default, tuple) else str(default)
+        assert parse(shown) == default  # what is shown as the default can be set
         assert says.endswith(".")

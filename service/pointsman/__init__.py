@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from pointsman.client import Client
+from pointsman.client import Client, Tls
 from pointsman.core.completion import Completion, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import PointsmanError
@@ -24,6 +24,7 @@ __all__ = [
     "Requirements",
     "ResponseFormat",
     "Role",
+    "Tls",
     "Tool",
     "Usage",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, diff, explain, fetch, rules, serve
+from pointsman.commands import calls, diff, explain, fetch, keys, rules, serve
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -40,6 +40,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     _serve(commands, settings)
     _calls(commands, settings)
     _command(commands, "fetch", fetch.fetch, "Bring the embedded model into the cache (93 MB, once).")
+    _keys(commands)
     _rules(commands, settings)
     return top
 
@@ -57,7 +58,9 @@ def _serve(commands: Commands, settings: Settings) -> None:
 
 
 def _shown(default: object) -> object:
-    return "off" if default is False else "none" if default is None else default
+    if isinstance(default, tuple):
+        return " ".join(default)
+    return "off" if default is False else "none" if default in (None, "") else default
 
 
 def _calls(commands: Commands, settings: Settings) -> None:
@@ -123,6 +126,14 @@ def _rules(commands: Commands, settings: Settings) -> None:
     schema.add_argument("--write", metavar="DIR", type=Path, help="write all schemas into this directory")
 
 
+def _keys(commands: Commands) -> None:
+    top = commands.add_parser("keys", help="Make API keys for tenants.", allow_abbrev=False)
+    group = top.add_subparsers(metavar="COMMAND", required=True)
+    new = _command(group, "new", keys.new, "Show a new API key once, with the digest that tenants.yaml holds.")
+    new.add_argument("tenant", metavar="TENANT", nargs="?", default="NAME", help="whose key it is to be")
+    new.add_argument("--json", action="store_true", help="print both as JSON")
+
+
 def _explain(group: Commands, settings: Settings) -> None:
     command = _command(group, "explain", explain.explain, "Show how the rules decide on a text, condition by condition.")
     command.add_argument("text", metavar="TEXT", nargs="?", help="the prompt; - reads standard input")
@@ -131,6 +142,7 @@ def _explain(group: Commands, settings: Settings) -> None:
         "--id", metavar="ID", default="", help="one of the server's last 1,000 decisions; with --facts: of the records, whose last is taken"
     )
     command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask for the decision of --id")
+    command.add_argument("--tenant", metavar="NAME", default="", help="who asks, of tenants.yaml")
     command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of that call, in seconds (default: 30)")
     command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
     command.add_argument("--json", action="store_true", help="print it as JSON: an ExplainDecisionResponse")

@@ -3,16 +3,19 @@
 async with Client("localhost:50051") as client:
     decision, completion = await client.complete("What is 17 * 23?", timeout_s=5)
     print(completion.message.text, decision.rule.id)
+A server that tells callers apart wants `Client(target, api_key="...")`, one with TLS `tls=Tls(ca=...)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from msgspec import Struct
 
 from pointsman.core.account import Account
 from pointsman.core.completion import Completion, Delta
@@ -24,7 +27,7 @@ from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire import codec
-from pointsman.wire.boundary import REQUEST_ID, is_request_id
+from pointsman.wire.boundary import AUTHORIZATION, REQUEST_ID, is_request_id
 from pointsman.wire.status import error_of
 
 M = TypeVar("M", bound=Message)
@@ -34,12 +37,23 @@ OPTIONS = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.max_send
 """The server decides what is too large, so that callers get its answer and not one of their own library."""
 
 
+class Tls(Struct, frozen=True, kw_only=True):
+    """TLS of a client, as PEM files."""
+
+    ca: Path | None = None
+    """Authorities that the server's certificate must be of; None for those that the system trusts."""
+    cert: Path | None = None
+    """The certificate chain that the client shows, with its key."""
+    key: Path | None = None
+
+
 class Client:
     """Calls a server. Use it as an async context manager, or `close` it; one client serves any number of tasks."""
 
-    def __init__(self, target: str) -> None:
-        """`target` is HOST:PORT, or any name that gRPC resolves."""
-        self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+    def __init__(self, target: str, *, api_key: str = "", tls: Tls | None = None) -> None:
+        """`target` is HOST:PORT, or any name that gRPC resolves. Without `tls` everything goes in the clear, the key as well."""
+        self._authorization = ((AUTHORIZATION, f"Bearer {api_key}"),) if api_key else ()
+        self._channel = _channel(target, tls)
         self._router = RouterServiceStub(self._channel)
         self._admin = AdminServiceStub(self._channel)
 
@@ -58,7 +72,7 @@ class Client:
     ) -> Decision:
         """Return which model is to serve the request, and why. Raises PointsmanError."""
         message = router_pb.RouteRequest(request=_encoded(request), explain=explain)
-        response: router_pb.RouteResponse = await _called(self._router.Route, message, timeout_s, request_id)
+        response: router_pb.RouteResponse = await self._called(self._router.Route, message, timeout_s, request_id)
         return codec.decision_from_pb(response.decision)
 
     async def complete(
@@ -66,7 +80,7 @@ class Client:
     ) -> tuple[Decision, Completion]:
         """Return the decision and the answer of the model. Raises PointsmanError."""
         message = router_pb.CompleteRequest(request=_encoded(request), explain=explain)
-        response: router_pb.CompleteResponse = await _called(self._router.Complete, message, timeout_s, request_id)
+        response: router_pb.CompleteResponse = await self._called(self._router.Complete, message, timeout_s, request_id)
         return codec.decision_from_pb(response.decision), codec.completion_from_pb(response.completion)
 
     async def stream(
@@ -77,7 +91,7 @@ class Client:
         Leaving the loop early, or closing the generator, ends the call upstream, too.
         """
         message = router_pb.StreamCompleteRequest(request=_encoded(request), explain=explain)
-        call = self._router.StreamComplete(message, timeout=timeout_s, metadata=_metadata(request_id))
+        call = self._router.StreamComplete(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id)))
         try:
             async for response in call:
                 yield _event(response)
@@ -88,26 +102,32 @@ class Client:
 
     async def models(self, *, timeout_s: float | None = None) -> list[codec.ListedModel]:
         """Return the models of the catalog with their state, ordered by id. Raises PointsmanError."""
-        response: admin_pb.ListModelsResponse = await _called(self._admin.ListModels, admin_pb.ListModelsRequest(), timeout_s, "")
+        response: admin_pb.ListModelsResponse = await self._called(self._admin.ListModels, admin_pb.ListModelsRequest(), timeout_s)
         return [codec.listed_model_from_pb(model) for model in response.models]
 
     async def rules(self, *, files: bool = False, timeout_s: float | None = None) -> codec.RulesInUse:
         """Return the rules in use and how the rule directory is; with `files` their texts, too. Raises PointsmanError."""
         message = admin_pb.GetRulesRequest(include_files=files)
-        response: admin_pb.GetRulesResponse = await _called(self._admin.GetRules, message, timeout_s, "")
+        response: admin_pb.GetRulesResponse = await self._called(self._admin.GetRules, message, timeout_s)
         return codec.rules_from_pb(response)
 
     async def check_rules(self, files: Mapping[str, str], *, timeout_s: float | None = None) -> codec.Judgement:
         """Return what these rule files, by name, would come to in place of those in use or beside them. Raises PointsmanError."""
         message = admin_pb.CheckRulesRequest(files=[admin_pb.RuleFile(path=name, content=text) for name, text in files.items()])
-        response: admin_pb.CheckRulesResponse = await _called(self._admin.CheckRules, message, timeout_s, "")
+        response: admin_pb.CheckRulesResponse = await self._called(self._admin.CheckRules, message, timeout_s)
         return codec.judgement_from_pb(response)
 
     async def explain(self, decision_id: str, *, timeout_s: float | None = None) -> Account:
         """Return how one of the server's last decisions came about, and what would have led elsewhere. Raises PointsmanError."""
         message = admin_pb.ExplainDecisionRequest(decision_id=decision_id)
-        response: admin_pb.ExplainDecisionResponse = await _called(self._admin.ExplainDecision, message, timeout_s, "")
+        response: admin_pb.ExplainDecisionResponse = await self._called(self._admin.ExplainDecision, message, timeout_s)
         return codec.account_from_pb(response)
+
+    async def _called(self, method: Any, message: Message, timeout_s: float | None, request_id: str = "") -> Any:
+        try:
+            return await method(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id)))
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error) from None
 
 
 def _encoded(request: Request | str) -> Any:
@@ -130,8 +150,8 @@ def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Com
             return codec.delta_from_pb(response.delta)
 
 
-async def _called(method: Any, message: Message, timeout_s: float | None, request_id: str) -> Any:
-    try:
-        return await method(message, timeout=timeout_s, metadata=_metadata(request_id))
-    except grpc.aio.AioRpcError as error:
-        raise error_of(error) from None
+def _channel(target: str, tls: Tls | None) -> grpc.aio.Channel:
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=OPTIONS)
+    ca, cert, key = (file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key))
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options=OPTIONS)

@@ -17,8 +17,9 @@ from typing import Protocol, TypeAlias
 from pointsman.core import ruletest
 from pointsman.core.diagnostics import Problem, Severity, errors, in_order
 from pointsman.core.errors import InvalidRequest, Violation
-from pointsman.core.rulefile import is_rule_file, load
+from pointsman.core.rulefile import TENANTS, Trust, is_rule_file, load
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import Tenants
 from pointsman.ports import Clock, KeptRules, RuleFiles, RuleSource
 
 POLL_S = 0.4
@@ -40,6 +41,8 @@ class Checked:
 
     ruleset: Ruleset | None
     """None where there is an error among the problems."""
+    tenants: Tenants | None = None
+    """None where there is no tenants.yaml, or an error."""
     problems: tuple[Problem, ...]
     """Sorted by place."""
 
@@ -51,6 +54,8 @@ class Snapshot:
     ruleset: Ruleset
     loaded_at: datetime
     """When this revision went live, in UTC."""
+    tenants: Tenants | None = None
+    """Who may call; None where callers are not told apart."""
     sources: Mapping[str, bytes] = field(default_factory=dict)
     """The files in use, by name."""
     problems: tuple[Problem, ...] = ()
@@ -71,13 +76,19 @@ class BadRules(Exception):
 class Live:
     """Holds the rules in use. Whoever serves a call takes `current`, or `ruleset()`, once."""
 
-    def __init__(self, first: Snapshot) -> None:
+    def __init__(self, first: Snapshot, *, trust: Trust) -> None:
+        """`trust` bounds which keys rule files may name and where those may go."""
+        self.trust = trust
         self.current = first
         """Assigned by the Follower alone."""
 
     def ruleset(self) -> Ruleset:
         """Return the ruleset in use."""
         return self.current.ruleset
+
+    def tenants(self) -> Tenants | None:
+        """Return who may call; None where callers are not told apart."""
+        return self.current.tenants
 
 
 Look: TypeAlias = RuleFiles | Problem
@@ -94,14 +105,15 @@ def look(source: RuleSource) -> Look:
         return Problem(file=".", line=1, column=1, severity=Severity.ERROR, message=message, help=help_)
 
 
-def checked(sources: Mapping[str, bytes]) -> Checked:
+def checked(sources: Mapping[str, bytes], trust: Trust) -> Checked:
     """Return what files come to, given by name; a test beside the rules that fails is an error."""
-    loaded = load(sources)
+    loaded = load(sources, trust=trust)
     if loaded.ruleset is None:
         return Checked(ruleset=None, problems=loaded.problems)
     report = ruletest.run(loaded.ruleset, loaded.cases)
     found = in_order((*loaded.problems, *report.problems, *map(_failed, report.failed)))
-    return Checked(ruleset=None if errors(found) else loaded.ruleset, problems=found)
+    usable = not errors(found)
+    return Checked(ruleset=loaded.ruleset if usable else None, tenants=loaded.tenants if usable else None, problems=found)
 
 
 MOST_FILES = 100
@@ -122,12 +134,12 @@ def _failed(result: ruletest.CaseResult) -> Problem:
     return Problem(file=result.file, line=result.line, column=1, severity=Severity.ERROR, message=message, help=help_)
 
 
-def _judged(seen: Look) -> Checked:
+def _judged(seen: Look, trust: Trust) -> Checked:
     """Return what a look at the directory comes to. Rules must never end a server, so what nobody foresaw is a problem like others."""
     if isinstance(seen, Problem):
         return Checked(ruleset=None, problems=(seen,))
     try:
-        return checked(seen.sources)
+        return checked(seen.sources, trust)
     except Exception as error:  # a mistake of ours, or files nested past what the stack holds
         message = f"the rules cannot be loaded: {type(error).__name__} was raised"
         help_ = "take back the last change, and report this"
@@ -142,14 +154,14 @@ def summary(problems: tuple[Problem, ...]) -> str:
     return f"{len(found)} error{'' if len(found) == 1 else 's'}: {told}{more}"
 
 
-def begin(seen: Look, kept: KeptRules | None, *, clock: Clock, say: Say) -> Snapshot:
+def begin(seen: Look, kept: KeptRules | None, *, trust: Trust, clock: Clock, say: Say) -> Snapshot:
     """Return the rules to start with: those of the directory as it was seen, or the last good ones if they are kept. Raises BadRules."""
-    found = _judged(seen)
+    found = _judged(seen, trust)
     if found.ruleset is not None and isinstance(seen, RuleFiles):
         _keep(kept, seen.sources, say)
-        return Snapshot(ruleset=found.ruleset, loaded_at=clock.now(), sources=seen.sources, problems=found.problems)
+        return Snapshot(ruleset=found.ruleset, tenants=found.tenants, loaded_at=clock.now(), sources=seen.sources, problems=found.problems)
     sources = _recalled(kept, say)
-    last = None if sources is None else _judged(RuleFiles(sources=sources))
+    last = None if sources is None else _judged(RuleFiles(sources=sources), trust)
     if sources is None or last is None or last.ruleset is None:
         if last is not None:
             say(f"the last good rules that were kept are of no use to this version, which finds {summary(last.problems)}", level="warning")
@@ -159,7 +171,7 @@ def begin(seen: Look, kept: KeptRules | None, *, clock: Clock, say: Say) -> Snap
         f"Found {summary(found.problems)}",
         level="error",
     )
-    return Snapshot(ruleset=last.ruleset, loaded_at=clock.now(), sources=sources, problems=found.problems, stale=True)
+    return Snapshot(ruleset=last.ruleset, tenants=last.tenants, loaded_at=clock.now(), sources=sources, problems=found.problems, stale=True)
 
 
 def _recalled(kept: KeptRules | None, say: Say) -> Mapping[str, bytes] | None:
@@ -176,6 +188,20 @@ def _keep(kept: KeptRules | None, sources: Mapping[str, bytes], say: Say) -> Non
             kept.write(sources)
     except OSError as error:
         say(f"the rules are in use, but cannot be kept for a later start: {error}", level="warning")
+
+
+_NOBODY = Problem(
+    file=TENANTS,
+    line=1,
+    column=1,
+    severity=Severity.ERROR,
+    message="the file is gone, and without it anybody could call",
+    help="put it back; to serve without tenants, start the server anew",
+)
+
+
+def _told(tenants: Tenants | None) -> str:
+    return f"; tenants {tenants.revision}" if tenants else ""
 
 
 class Follower:
@@ -219,11 +245,13 @@ class Follower:
         if now == self._known or not settled:
             return
         self._known = now
-        found = await asyncio.to_thread(_judged, now)
+        found = await asyncio.to_thread(_judged, now, self._live.trust)
+        if self._live.current.tenants is not None and found.ruleset is not None and found.tenants is None:
+            found = Checked(ruleset=None, problems=(*found.problems, _NOBODY))
         if found.ruleset is None or isinstance(now, Problem):
             self._refuse(found.problems)
         else:
-            self._use(found.ruleset, found.problems, now.sources)
+            self._use(found.ruleset, found, now.sources)
             await asyncio.to_thread(_keep, self._kept, now.sources, self._say)
 
     def _refuse(self, problems: tuple[Problem, ...]) -> None:
@@ -233,15 +261,17 @@ class Follower:
             f"STALE: the rule directory cannot be used, {current.ruleset.revision} stays live. Found {summary(problems)}", level="error"
         )
 
-    def _use(self, ruleset: Ruleset, problems: tuple[Problem, ...], sources: Mapping[str, bytes]) -> None:
+    def _use(self, ruleset: Ruleset, found: Checked, sources: Mapping[str, bytes]) -> None:
         before = self._live.current
-        if ruleset.revision == before.ruleset.revision:  # only tests have changed, or a bad change was taken back
-            self._live.current = replace(before, sources=sources, problems=problems, stale=False)
-            self._say(f"the rule directory has changed and is good, with the rules that are live: {ruleset.revision}")
+        if ruleset.revision == before.ruleset.revision:  # only tests or tenants have changed, or a bad change was taken back
+            self._live.current = replace(before, tenants=found.tenants, sources=sources, problems=found.problems, stale=False)
+            self._say(f"the rule directory has changed and is good, with the rules that are live: {ruleset.revision}{_told(found.tenants)}")
             return
-        self._live.current = Snapshot(ruleset=ruleset, loaded_at=self._clock.now(), sources=sources, problems=problems)
+        self._live.current = Snapshot(
+            ruleset=ruleset, tenants=found.tenants, loaded_at=self._clock.now(), sources=sources, problems=found.problems
+        )
         self._swapped(ruleset)
-        self._say(f"rules {ruleset.revision} are live, in place of {before.ruleset.revision}")
+        self._say(f"rules {ruleset.revision} are live, in place of {before.ruleset.revision}{_told(found.tenants)}")
 
 
 def _link(seen: Look) -> str:

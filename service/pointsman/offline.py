@@ -21,8 +21,9 @@ from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.gather import gather
 from pointsman.core.market import Market
 from pointsman.core.request import Request
-from pointsman.core.rulefile import Loaded, load
+from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import Tenant
 from pointsman.execute import Executor
 from pointsman.ports import AttemptFailed, Provider
 from pointsman.reader import Reader
@@ -30,10 +31,10 @@ from pointsman.router import Router, check_model
 from pointsman.settings import Settings
 
 
-def load_rules(directory: Path) -> tuple[Loaded, dict[str, bytes]]:
+def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]:
     """Return what a rule directory comes to, and its files by name. Raises OSError if it cannot be read."""
     sources = read_directory(directory)
-    return load(sources, today=SystemClock().now().date().isoformat()), sources
+    return load(sources, today=SystemClock().now().date().isoformat(), trust=trust), sources
 
 
 def open_router(
@@ -75,12 +76,12 @@ async def open_live_router(
         yield router, fleet
 
 
-async def situation(request: Request, ruleset: Ruleset, settings: Settings) -> Situation:
+async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:
     """Return what a request would be decided on here and now, as `open_router` without embedded models has it. Raises UnknownModel."""
     check_model(ruleset, request.requirements.model)
     clock, keys = SystemClock(), Keys(settings.environment)
     reading = await Reader(O200kCounter(load_encoding())).read(request.prompt)
-    facts = gather(request, reading, defaults=ruleset.defaults, now=clock.now(), request_id="explain")
+    facts = gather(request, reading, defaults=ruleset.defaults, now=clock.now(), request_id="explain", tenant=tenant)
     return Situation(ruleset=ruleset, facts=facts, market=Market(models=KnownStates(keys, _in_cache(settings)).states(ruleset.catalog)))
 
 

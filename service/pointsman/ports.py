@@ -81,6 +81,14 @@ class TokenCounter(Protocol):
         ...
 
 
+class Tokens(Protocol):
+    """Verifies JSON Web Tokens."""
+
+    def subject(self, token: str) -> str:
+        """Return whom a token is about. Raises CredentialInvalid and CredentialExpired, and nothing else."""
+        ...
+
+
 class Clock(Protocol):
     """Time, so that tests can set it."""
 

@@ -21,6 +21,7 @@ from pointsman.core.gather import gather
 from pointsman.core.market import Market, ModelState
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 from pointsman.execute import Executor
 from pointsman.ports import Clock, ModelStates
 from pointsman.reader import Reader
@@ -35,6 +36,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     id: str
     """Of the request, and so of the decision."""
+    tenant: Tenant = NOBODY_TOLD_APART
     time_left_s: float | None = None
     """Until the caller gives up; None if he does not say."""
 
@@ -108,7 +110,8 @@ class Router:
     ) -> Decision:
         check_model(ruleset, request.requirements.model)
         reading = await self._reader.read(request.prompt)
-        facts = gather(request, reading, defaults=ruleset.defaults, now=self._clock.now(), request_id=call.id, stream=stream)
+        now, defaults = self._clock.now(), ruleset.defaults
+        facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream)
         try:
             decision = decide(ruleset, facts, market)
         except NoEligibleModel as refused:

@@ -12,21 +12,25 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.last_good import LastGood
 from pointsman.adapters.rulefiles import RuleDirectory
+from pointsman.adapters.tokens import JwtTokens
+from pointsman.core.tenants import NOBODY_TOLD_APART, anonymous
+from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
 from pointsman.offline import open_live_router
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import LibraryLog, Log
 from pointsman.wire.boundary import Boundary
-from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers
+from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
+from pointsman.wire.tls import BadCertificate, server_credentials
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 LARGEST_METADATA = 16 * 1024
@@ -42,6 +46,7 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 SERVICES = (ROUTER_SERVICE, ADMIN_SERVICE)
+HEALTH_PORT = 50052
 READINESS = ("", *SERVICES, "readiness")
 """The names under which health is asked for that say: send calls here."""
 
@@ -59,18 +64,21 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
     async with _open(settings, log) as (router, live):
-        server, checks, boundary = _server(router, live, log, settings)
-        address = _bind(server, settings.listen)
+        identity = _identity(live, settings)
+        server, checks, boundary = _server(router, live, identity, log, settings)
+        address = _bind(server, settings.listen, settings)
+        beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
         gc.collect()
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
         await server.start()
         for name in (*READINESS, "startup", "liveness"):
             await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.note(f"ready on {address}, ruleset {live.ruleset().revision}")
+        log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
         ready(address)
         await stop.wait()
         await _drain(server, checks, boundary, stop, settings.grace_s)
+        await beside.stop(None)
     log.note("ended")
 
 
@@ -80,7 +88,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
     clock, source = SystemClock(), RuleDirectory(settings.rules)
     kept = LastGood(settings.state_dir, settings.rules) if settings.state_dir else None
     seen = look(source)
-    live = Live(begin(seen, kept, clock=clock, say=log.note))
+    live = Live(begin(seen, kept, trust=settings.trust, clock=clock, say=log.note), trust=settings.trust)
     async with open_live_router(live.ruleset, settings, log.note) as (router, fleet):
         follower = Follower(live, source, seen, clock=clock, say=log.note, kept=kept, swapped=lambda ruleset: fleet.follow(ruleset.catalog))
         following = asyncio.create_task(follower.run(), name="rules")
@@ -91,25 +99,82 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
             await asyncio.wait((following,))
 
 
-def _server(router: Router, live: Live, log: Log, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Boundary]:
-    server = grpc.aio.server(options=OPTIONS)
-    boundary = Boundary(log=log, clock=SystemClock(), revision=lambda: live.ruleset().revision)
-    server.add_generic_rpc_handlers(handlers(router, live, boundary))
+def _server(
+    router: Router, live: Live, identity: Identity, log: Log, settings: Settings
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Boundary]:
+    clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
+    boundary = Boundary(
+        log=log,
+        clock=clock,
+        revision=lambda: live.ruleset().revision,
+        identity=identity,
+        certificates=settings.tls_client_ca is not None,
+    )
+    server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if settings.reflection:
-        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((reflection_handlers((*SERVICES, health.SERVICE_NAME), boundary),))
     return server, checks, boundary
 
 
-def _bind(server: grpc.aio.Server, listen: str) -> str:
-    """Return HOST:PORT with the port that was given."""
+def _identity(live: Live, settings: Settings) -> Identity:
+    """Return what tells who calls. Raises CannotListen where whoever reaches the address could call, and nobody said that this is meant."""
+    if live.tenants() is None and settings.anonymous_tenant is None and not _is_loopback(settings.listen):
+        raise CannotListen(
+            f"there is no tenants.yaml, so whoever reaches {settings.listen} could call. Write one ('pointsman keys new' makes a key),"
+            " or listen on 127.0.0.1, or say that this is meant with POINTSMAN_ANONYMOUS_TENANT=NAME"
+        )
+    anyone = anonymous(settings.anonymous_tenant) if settings.anonymous_tenant else NOBODY_TOLD_APART
+    return Identity(live.tenants, anyone, SystemClock(), _tokens(settings))
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
     try:
-        port = server.add_insecure_port(listen)
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _who_may_call(identity: Identity, live: Live) -> str:
+    if (tenants := live.tenants()) is not None:
+        return f"{len(tenants.by_id)} tenants of {tenants.revision} may call"
+    return f"no tenants.yaml: whoever reaches the address may call, as tenant '{identity.everybody()}'"
+
+
+def _tokens(settings: Settings) -> JwtTokens | None:
+    if settings.jwt_jwks is None:
+        return None
+    try:
+        return JwtTokens(settings.jwt_jwks, issuer=settings.jwt_issuer, audience=settings.jwt_audience, algorithms=settings.jwt_algorithms)
+    except (OSError, ValueError) as error:
+        raise CannotListen(f"POINTSMAN_JWT_JWKS: {error}") from None
+
+
+def _bind(server: grpc.aio.Server, listen: str, settings: Settings | None = None) -> str:
+    """Return HOST:PORT with the port that was given; with TLS where the settings want it, in the clear without them."""
+    try:
+        if settings is None or settings.tls_cert is None or settings.tls_key is None:
+            port = server.add_insecure_port(listen)
+        else:
+            port = server.add_secure_port(listen, server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca))
+    except BadCertificate as error:
+        raise CannotListen(str(error)) from None
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {listen}: the address is in use, or not of this machine") from error
     return f"{listen.rpartition(':')[0]}:{port}"
+
+
+async def _health_beside(checks: health.aio.HealthServicer, settings: Settings, log: Log) -> grpc.aio.Server:
+    """Serve health in the clear on an address of its own, where the settings want it: Kubernetes' probes speak no TLS."""
+    server = grpc.aio.server(options=OPTIONS)
+    host = settings.listen.rpartition(":")[0]
+    if listen := settings.health_listen or (f"{host}:{HEALTH_PORT}" if settings.tls_cert else ""):
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        log.note(f"health on {_bind(server, listen)}")
+        await server.start()
+    return server
 
 
 class _Stop:

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pointsman.core.rulefile import Trust
+from pointsman.core.rulefile.documents.base import IDENTIFIER
+
 PREFIX = "POINTSMAN_"
+
+SHIPPED_HOSTS = (
+    "api.openai.com",
+    "api.anthropic.com",
+    "generativelanguage.googleapis.com",
+    "api.mistral.ai",
+    "api.groq.com",
+    "api.x.ai",
+    "api.deepseek.com",
+)
+"""Those of the shipped catalog, and their like. Not `*`: then whoever edits models.yaml could have keys sent to himself."""
+
+JWT_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Asymmetric ones only: with a shared secret, everyone who can verify could issue."""
+
+_TOGETHER = (("tls_cert", "tls_key"), ("jwt_jwks", "jwt_issuer", "jwt_audience"), ("client_cert", "client_key"))
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -40,12 +60,38 @@ def _address(text: str) -> str:
     return text
 
 
-def _folder(text: str) -> Path | None:
+def _address_or_none(text: str) -> str:
+    return _address(text) if text else ""
+
+
+def _path(text: str) -> Path | None:
     return None if text.lower() in ("", "none") else Path(text)
 
 
-def _setting(default: Any, parse: Callable[[str], Any], says: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "says": says})
+def _name(text: str) -> str | None:
+    if text and not re.fullmatch(IDENTIFIER, text):
+        raise ValueError("expected letters, digits and . _ / -, at most 63")
+    return None if text.lower() in ("", "none") else text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    if not text or not set(_words(text)) <= set(JWT_ALGORITHMS):
+        raise ValueError(f"expected some of {', '.join(JWT_ALGORITHMS)}")
+    return _words(text)
+
+
+def _key(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("expected printable ASCII without spaces")
+    return text
+
+
+def _setting(default: Any, parse: Callable[[str], Any], says: str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"parse": parse, "says": says, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +100,32 @@ class Settings:
 
     listen: str = _setting("127.0.0.1:50051", _address, "Address to serve on; port 0 picks a free one.")
     rules: Path = _setting(Path("rules"), Path, "Rule directory, for every command.")
+    anonymous_tenant: str | None = _setting(
+        None, _name, "Without a tenants.yaml: who everybody is; needed to listen on more than the loopback."
+    )
+    tls_cert: Path | None = _setting(None, _path, "Certificate chain of the server, PEM: turns TLS on.")
+    tls_key: Path | None = _setting(None, _path, "Private key of that certificate, PEM.")
+    tls_client_ca: Path | None = _setting(None, _path, "Authorities of client certificates, PEM: every client must show one.")
+    health_listen: str = _setting("", _address_or_none, "Address of health alone, in the clear; with TLS HOST:50052 by default.")
+    jwt_jwks: Path | None = _setting(None, _path, "Public keys of the issuer of JSON Web Tokens, a JWKS file; read again when it changes.")
+    jwt_issuer: str = _setting("", str, "`iss` of these tokens.")
+    jwt_audience: str = _setting("", str, "`aud` of these tokens.")
+    jwt_algorithms: tuple[str, ...] = _setting(("RS256", "ES256", "EdDSA"), _algorithms, "Algorithms that they may be signed with.")
+    key_vars: tuple[str, ...] = _setting(("*_API_KEY",), _words, "Variables that models.yaml may name for keys of providers.")
+    keys_dir: Path = _setting(Path("/var/run/secrets/pointsman"), Path, "Directory below which it may name files for them.")
+    upstream_hosts: tuple[str, ...] = _setting(
+        SHIPPED_HOSTS, _words, "Hosts that keys of providers may be sent to; a * stands for any characters."
+    )
+    api_key: str = _setting("", _key, "API key that the client sends.", secret=True)
+    server_ca: Path | None = _setting(None, _path, "Authorities that the client trusts for the server, PEM: turns TLS on in the client.")
+    client_cert: Path | None = _setting(None, _path, "Certificate chain that the client shows, PEM.")
+    client_key: Path | None = _setting(None, _path, "Private key of that certificate, PEM.")
     server: str = _setting("127.0.0.1:50051", _address, "Address that the client calls.")
     reflection: bool = _setting(False, _switch, "Serve gRPC reflection, so that grpcurl and the like can list what there is.")
     grace_s: float = _setting(60.0, _seconds, "Seconds that calls under way are given when the server is asked to end.")
     longest_call_s: float = _setting(120.0, _seconds, "Seconds after which a call ends whose caller sets no deadline.")
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
-    state_dir: Path | None = _setting(None, _folder, "Where the last good rules are kept, for a start with broken ones.")
+    state_dir: Path | None = _setting(None, _path, "Where the last good rules are kept, for a start with broken ones.")
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The whole environment, for keys of providers that the catalog names. Not shown: it holds them."""
 
@@ -75,10 +141,25 @@ class Settings:
             try:
                 values[name.removeprefix(PREFIX).lower()] = parse(text)
             except ValueError as error:
-                wrong.append(f"{name}={text!r}: {error}")
-        if wrong:
+                wrong.append(f"{name}: {error}" if name in _SECRET else f"{name}={text!r}: {error}")
+        settings = None if wrong else cls(**values, environment=dict(environment))
+        wrong += [] if settings is None else settings._torn()  # noqa: SLF001  # its own
+        if settings is None or wrong:
             raise BadSetting("; ".join(wrong))
-        return cls(**values, environment=dict(environment))
+        return settings
+
+    def _torn(self) -> list[str]:
+        """Return what is wrong about settings that mean something together only."""
+        return [
+            f"{PREFIX}{' and '.join(name.upper() for name in names)} go together: give all of them, or none"
+            for names in _TOGETHER
+            if len({bool(getattr(self, name)) for name in names}) > 1
+        ] + ([f"{PREFIX}TLS_CLIENT_CA needs TLS_CERT and TLS_KEY"] if self.tls_client_ca and not self.tls_cert else [])
+
+    @property
+    def trust(self) -> Trust:
+        """Which keys rule files may name, and where those may be sent."""
+        return Trust(key_vars=self.key_vars, keys_dir=str(self.keys_dir), hosts=self.upstream_hosts)
 
 
 def described() -> list[tuple[str, Callable[[str], Any], Any, str]]:
@@ -88,3 +169,6 @@ def described() -> list[tuple[str, Callable[[str], Any], Any, str]]:
         for setting in fields(Settings)
         if setting.metadata
     ]
+
+
+_SECRET = frozenset(PREFIX + setting.name.upper() for setting in fields(Settings) if setting.metadata.get("secret"))

@@ -34,6 +34,11 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
     reason: str = ""
     """Of an error: as in ErrorInfo."""
     ms: float = 0.0
+    tenant: str = ""
+    credential: str = ""
+    """By what the caller is known: never the credential itself."""
+    role: str = ""
+    """That the method asks for, where it is more than to call: these lines are the audit."""
     revision: str = ""
     rule: str = ""
     model: str = ""

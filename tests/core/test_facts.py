@@ -12,7 +12,7 @@ DECLARED = {
     "request.needs_vision": "bool", "features.complexity": "double 0..1", "features.gain": "double 0..1", "features.confidence": "double 0..1",
     "features.task": "string", "features.subject": "string", "features.turns": "int from 0", "features.has_code": "bool", "features.language": "string",
     "tokens.input": "int from 0", "tokens.output": "int from 0", "tokens.output_p90": "int from 0", "tokens.output_max": "int? from 1",
-    "tokens.total": "int from 0", "tenant.tier": "string", "budget.spend_ratio": "double from 0", "budget.pace": "double from 0",
+    "tokens.total": "int from 0", "tenant.tier": "string", "tenant.requests_per_minute": "int? from 1", "tenant.max_in_flight": "int? from 1", "budget.spend_ratio": "double from 0", "budget.pace": "double from 0",
     "budget.tokens_left": "int? from 0", "budget.usd_left": "double? from 0", "time.hour": "int 0..23", "time.weekday": "int 1..7", "time.date": "string",
 }  # fmt: skip
 

@@ -63,13 +63,6 @@ def test_a_file_that_ends_in_yml_is_not_read_and_that_is_said() -> None:
     ]
 
 
-def test_a_tenants_file_is_refused_rather_than_ignored() -> None:
-    found = load({"models.yaml": MODELS, "routing.yaml": (DATA / "no_why.yaml").read_bytes(), "tenants.yaml": b"version: 1\n"})
-
-    assert found.ruleset is None
-    assert [problem.message for problem in errors(found.problems)] == ["tenants are not supported by this version"]
-
-
 def test_names_are_shared_by_files_in_order_of_name() -> None:
     first = b"version: 1\nlists: {vip: [ads]}\nroutes:\n  - {id: a, why: w, when: request.tenant in lists.vip, use: {candidates: [mini]}}\n"
     last = b"version: 1\nroutes:\n  - {id: b, why: w, priority: -1, when: request.tenant in lists.vip, use: {candidates: [coder]}}\n  - {id: d, why: w, priority: -2, use: {candidates: [mini]}}\n"

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from fakes import FakeClock
 from pointsman.core.errors import InvalidRequest, NotYet, PointsmanError, Violation
+from pointsman.core.tenants import NOBODY_TOLD_APART
+from pointsman.identity import Identity
 from pointsman.router import Call
 from pointsman.telemetry import CallRecord, Log
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -64,6 +66,11 @@ class Context:
         return str(info.reason)
 
 
+def anybody() -> Identity:
+    """Return an identity by which callers are not told apart."""
+    return Identity(lambda: None, NOBODY_TOLD_APART, FakeClock())
+
+
 class Door:
     """A boundary with one method behind it, which does what the test says."""
 
@@ -75,7 +82,7 @@ class Door:
         self.calls: list[Call] = []
         self._log = Log(self._out, now=self._clock.now)
         self.revision = "0123456789ab"
-        self.boundary = Boundary(log=self._log, clock=self._clock, revision=lambda: self.revision)
+        self.boundary = Boundary(log=self._log, clock=self._clock, revision=lambda: self.revision, identity=anybody())
         self.handler: Any = self.boundary.unary("Route", router_pb.RouteRequest, self._answer)
 
     async def _answer(self, _message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
@@ -183,6 +190,8 @@ async def test_a_call_leaves_one_line_in_the_log() -> None:
         "time": "2026-11-23T12:00:00.250000Z",
         "code": "OK",
         "ms": 250.0,
+        "tenant": "default",
+        "credential": "none",
         "revision": "0123456789ab",
         "task": "chat",
     }
@@ -272,7 +281,7 @@ class Stream:
         self._out = io.BytesIO()
         self._error = error
         self._log = Log(self._out)
-        boundary = Boundary(log=self._log, clock=FakeClock(), revision=lambda: "0123456789ab")
+        boundary = Boundary(log=self._log, clock=FakeClock(), revision=lambda: "0123456789ab", identity=anybody())
         self.handler: Any = boundary.stream("StreamComplete", router_pb.StreamCompleteRequest, self._answer)
 
     async def _answer(

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from pointsman.client import Client
+from pointsman.client import Client, Tls
 from pointsman.commands import show
 from pointsman.commands.options import BadOption, request_from_options
 from pointsman.commands.rules import ruleset_or_complaint
@@ -102,12 +102,18 @@ def _run(
     shown: Callable[[T], None],
 ) -> int:
     if not options.local:
-        return answered(options, lambda: Client(options.server), ask, to_json, shown)
-    ruleset = ruleset_or_complaint(options.rules)
+        return answered(options, lambda: client(options, settings), ask, to_json, shown)
+    ruleset = ruleset_or_complaint(options.rules, settings)
     if ruleset is None:
         return 1
     calls_models = options.command is complete
     return answered(options, lambda: _local(ruleset, settings, calls_models=calls_models), ask, to_json, shown)
+
+
+def client(options: argparse.Namespace, settings: Settings) -> Client:
+    """Return a client of the server that the options name, with the key and certificates of the settings."""
+    cert, key, ca = settings.client_cert, settings.client_key, settings.server_ca
+    return Client(options.server, api_key=settings.api_key, tls=Tls(ca=ca, cert=cert, key=key) if ca or cert else None)
 
 
 @asynccontextmanager
@@ -135,6 +141,9 @@ def answered(
     except BadOption as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # of the files of TLS; the network's are PointsmanErrors
+        print(f"pointsman: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except PointsmanError as error:
         show.failure(error, where="" if options.local else options.server)
         return 1

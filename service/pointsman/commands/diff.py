@@ -24,9 +24,9 @@ MOST_ROWS = 15
 """Of a table; the rest is in the JSON."""
 
 
-def compare(options: argparse.Namespace, _settings: Settings) -> int:
+def compare(options: argparse.Namespace, settings: Settings) -> int:
     """Show what the new rules decide otherwise than the old; 0 whether anything changes or not."""
-    old, new = ruleset_or_complaint(options.old), ruleset_or_complaint(options.new)
+    old, new = ruleset_or_complaint(options.old, settings), ruleset_or_complaint(options.new, settings)
     if old is None or new is None:
         return 1
     plain = structs.replace(PLAIN, time=time_facts(datetime.now(UTC)))

@@ -10,11 +10,12 @@ from pointsman.client import Client
 from pointsman.commands import calls, show
 from pointsman.commands.given import BadFacts, situation_of
 from pointsman.commands.options import BadOption, request_from_options
-from pointsman.commands.rules import ruleset_or_complaint
+from pointsman.commands.rules import loaded_or_complaint
 from pointsman.core.account import Account, Situation, account
-from pointsman.core.diagnostics import render
+from pointsman.core.diagnostics import did_you_mean, render
 from pointsman.core.errors import PointsmanError
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant, Tenants
 from pointsman.offline import situation
 from pointsman.settings import Settings
 from pointsman.wire.json import account_to_json
@@ -27,12 +28,12 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
         print("pointsman: give a text, or --facts FILE, or --id ID", file=sys.stderr)
         return 2
     if options.id and options.facts is None:
-        return _made_by_server(options)
-    ruleset = ruleset_or_complaint(options.rules)
-    if ruleset is None:
+        return _made_by_server(options, settings)
+    loaded = loaded_or_complaint(options.rules, settings)
+    if loaded is None or loaded.ruleset is None:
         return 1
     try:
-        found = _situation(options, ruleset, settings)
+        found = _situation(options, loaded.ruleset, loaded.tenants, settings)
     except BadOption as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return 2
@@ -46,14 +47,24 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
     return 0 if told.model else 1
 
 
-def _made_by_server(options: argparse.Namespace) -> int:
+def _made_by_server(options: argparse.Namespace, settings: Settings) -> int:
     async def ask(client: Client) -> Account:
         return await client.explain(options.id, timeout_s=options.timeout)
 
-    return calls.answered(options, lambda: Client(options.server), ask, account_to_json, show.told)
+    return calls.answered(options, lambda: calls.client(options, settings), ask, account_to_json, show.told)
 
 
-def _situation(options: argparse.Namespace, ruleset: Ruleset, settings: Settings) -> Situation:
+def _situation(options: argparse.Namespace, ruleset: Ruleset, tenants: Tenants | None, settings: Settings) -> Situation:
     if options.facts is not None:
         return situation_of(options.facts, options.id, ruleset)
-    return asyncio.run(situation(checked(request_from_options(options)), ruleset, settings))
+    tenant = _tenant(options.tenant, tenants)
+    return asyncio.run(situation(checked(request_from_options(options)), ruleset, tenant, settings))
+
+
+def _tenant(name: str, tenants: Tenants | None) -> Tenant:
+    if not name:
+        return NOBODY_TOLD_APART
+    known = tenants.by_id if tenants else {}
+    if name not in known:
+        raise BadOption(f"--tenant {name}: no tenant of that name; {did_you_mean(name, known) if known else 'there is no tenants.yaml'}")
+    return known[name]

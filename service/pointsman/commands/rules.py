@@ -22,9 +22,9 @@ from pointsman.settings import Settings
 KINDS = tuple(SCHEMAS)
 
 
-def check(options: argparse.Namespace, _settings: Settings) -> int:
+def check(options: argparse.Namespace, settings: Settings) -> int:
     """Print every problem of the directory; 0 if there is no error among them."""
-    found = _loaded(options.directory)
+    found = _loaded(options.directory, settings)
     if found is None:
         return 1
     loaded, sources = found
@@ -53,9 +53,9 @@ def _check_report(options: argparse.Namespace, problems: list[Problem], ruleset:
     return formats.problems_sarif(found, version=__version__, root=Path.cwd())
 
 
-def test(options: argparse.Namespace, _settings: Settings) -> int:
+def test(options: argparse.Namespace, settings: Settings) -> int:
     """Run the tests beside the rules; 0 if all passed and there was at least one."""
-    found = _loaded(options.directory)
+    found = _loaded(options.directory, settings)
     if found is None:
         return 1
     loaded, sources = found
@@ -116,21 +116,28 @@ def schema(options: argparse.Namespace, _settings: Settings) -> int:
     return 0
 
 
-def ruleset_or_complaint(directory: Path) -> Ruleset | None:
+def ruleset_or_complaint(directory: Path, settings: Settings) -> Ruleset | None:
     """Return the ruleset of a directory; where there is none, say why on stderr."""
-    found = _loaded(directory)
+    loaded = loaded_or_complaint(directory, settings)
+    return loaded.ruleset if loaded else None
+
+
+def loaded_or_complaint(directory: Path, settings: Settings) -> Loaded | None:
+    """Return what a directory comes to; where that is no ruleset, say why on stderr."""
+    found = _loaded(directory, settings)
     if found is None:
         return None
     loaded, sources = found
     if loaded.ruleset is None:
         _print_problems(loaded.problems, sources, directory, file=sys.stderr)
         print(f"pointsman: {_count(len(errors(loaded.problems)), 'error')} in {directory}; not started", file=sys.stderr)
-    return loaded.ruleset
+        return None
+    return loaded
 
 
-def _loaded(directory: Path) -> tuple[Loaded, dict[str, bytes]] | None:
+def _loaded(directory: Path, settings: Settings) -> tuple[Loaded, dict[str, bytes]] | None:
     try:
-        return load_rules(directory)
+        return load_rules(directory, settings.trust)
     except OSError as error:
         print(
             f"pointsman: cannot read the rule directory {directory}: {error.strerror}; name another one",

@@ -16,6 +16,9 @@ from operator import attrgetter
 MAX_SHOWN = 400
 """Characters of a line, message or help that are shown."""
 
+PRIVATE = frozenset({"tenants.yaml"})
+"""Files whose lines are not shown: a key may stand there in place of its digest."""
+
 _BREAK = re.compile(r"\r\n|\r|\n")  # what ends a line where places are counted; str.splitlines knows more
 _BREAK_AT_END = re.compile(r"(?:\r\n|\r|\n)\Z")
 
@@ -89,7 +92,7 @@ def render(problems: Iterable[Problem], sources: Mapping[str, str], *, prefix: s
 def _render_one(problem: Problem, lines: Sequence[str], prefix: str) -> str:
     place = _printable(f"{prefix}{problem.file}:{problem.line}:{problem.column}")
     shown = [f"{place}: {problem.severity.value}: {problem.message}"]
-    if 1 <= problem.line <= len(lines):
+    if 1 <= problem.line <= len(lines) and problem.file not in PRIVATE:
         source = lines[problem.line - 1]
         shown.append(f"{problem.line:6} | {_printable(source)}")
         room = max(1, len(source) - problem.column + 1)

@@ -6,6 +6,11 @@
     ├─ InvalidRequest            a field is wrong; `violations` says which and why
     │  ├─ UnknownModel           `requirements.model` names nothing in the catalog
     │  └─ MalformedMessage       the bytes are no message at all
+    ├─ Unauthenticated           nobody knows who calls
+    │  ├─ CredentialMissing      the call shows no credential, and one is needed
+    │  ├─ CredentialInvalid      what it shows is nobody's
+    │  └─ CredentialExpired      what it shows was somebody's
+    ├─ RoleMissing               the caller is known, and may not call this
     ├─ NoEligibleModel           the request's limits left nothing; `counts` by reason
     │  ├─ ConstrainedOut         constraints left nothing; `constraints` names them
     │  ├─ ContextTooLong         the input fits in no model's window
@@ -65,6 +70,26 @@ class UnknownModel(InvalidRequest):
 
 class MalformedMessage(InvalidRequest):
     """The bytes are no valid message of the expected type."""
+
+
+class Unauthenticated(PointsmanError):
+    """Nobody knows who calls."""
+
+
+class CredentialMissing(Unauthenticated):
+    """The call shows no credential, and one is needed."""
+
+
+class CredentialInvalid(Unauthenticated):
+    """What the call shows is nobody's credential; why is not told apart, so that guesses learn nothing."""
+
+
+class CredentialExpired(Unauthenticated):
+    """What the call shows was somebody's credential, and its time is over."""
+
+
+class RoleMissing(PointsmanError):
+    """The caller is known, and lacks the role that the method asks for."""
 
 
 class NoEligibleModel(PointsmanError):

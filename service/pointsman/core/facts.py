@@ -88,6 +88,8 @@ class TenantFacts(Struct, frozen=True, kw_only=True):
 
     tier: Annotated[str, About("tier of the tenant; empty where none is set")] = ""
     labels: Annotated[Mapping[str, str], About("the tenant's label of that name")] = {}
+    requests_per_minute: Annotated[int | None, About("limit of the tenant; absent without one", 1, None, "requests")] = None
+    max_in_flight: Annotated[int | None, About("limit of the tenant; absent without one", 1, None, "calls")] = None
 
 
 class BudgetFacts(Struct, frozen=True, kw_only=True):

@@ -10,9 +10,7 @@ from pointsman.core.money import usd
 from pointsman.core.reading import Reading
 from pointsman.core.request import Image, Request
 from pointsman.core.ruleset import Defaults
-
-ANONYMOUS = "default"
-"""The tenant where there are none."""
+from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 
 
 def gather(
@@ -22,13 +20,15 @@ def gather(
     defaults: Defaults,
     now: datetime,
     request_id: str,
+    tenant: Tenant = NOBODY_TOLD_APART,
     stream: bool = False,
 ) -> Facts:
-    """Return the facts of a request; `now` is in UTC."""
+    """Return the facts of a request; `now` is in UTC. Who calls is known from the credential alone: nothing in a request says it."""
     return Facts(
-        request=_request(request, defaults, request_id, stream=stream),
+        request=_request(request, defaults, request_id, tenant.id, stream=stream),
         features=reading.features,
         tokens=_tokens(request, reading),
+        tenant=tenant.facts,
         time=time_facts(now),
     )
 
@@ -38,10 +38,10 @@ def time_facts(now: datetime) -> TimeFacts:
     return TimeFacts(hour=now.hour, weekday=now.isoweekday(), date=now.date().isoformat())
 
 
-def _request(request: Request, defaults: Defaults, request_id: str, *, stream: bool) -> RequestFacts:
+def _request(request: Request, defaults: Defaults, request_id: str, tenant: str, *, stream: bool) -> RequestFacts:
     needs, prompt = request.requirements, request.prompt
     return RequestFacts(
-        tenant=ANONYMOUS,
+        tenant=tenant,
         user=request.context.user_id or None,
         session=request.context.session_id or None,
         model=needs.model,

@@ -28,18 +28,22 @@ class GetRulesRequest(_message.Message):
     def __init__(self, include_files: _Optional[bool] = ...) -> None: ...
 
 class GetRulesResponse(_message.Message):
-    __slots__ = ("revision", "loaded_at", "stale", "diagnostics", "files")
+    __slots__ = ("revision", "loaded_at", "stale", "diagnostics", "files", "tenants_revision", "anonymous_tenant")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     LOADED_AT_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ANONYMOUS_TENANT_FIELD_NUMBER: _ClassVar[int]
     revision: str
     loaded_at: _timestamp_pb2.Timestamp
     stale: bool
     diagnostics: _containers.RepeatedCompositeFieldContainer[Diagnostic]
     files: _containers.RepeatedCompositeFieldContainer[RuleFile]
-    def __init__(self, revision: _Optional[str] = ..., loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stale: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[RuleFile, _Mapping]]] = ...) -> None: ...
+    tenants_revision: str
+    anonymous_tenant: str
+    def __init__(self, revision: _Optional[str] = ..., loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stale: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[RuleFile, _Mapping]]] = ..., tenants_revision: _Optional[str] = ..., anonymous_tenant: _Optional[str] = ...) -> None: ...
 
 class RuleFile(_message.Message):
     __slots__ = ("path", "content")
@@ -106,10 +110,12 @@ class ListModelsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ListModelsResponse(_message.Message):
-    __slots__ = ("models",)
+    __slots__ = ("models", "anonymous_tenant")
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    ANONYMOUS_TENANT_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[Model]
-    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+    anonymous_tenant: str
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., anonymous_tenant: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("id", "provider", "upstream_model", "tier", "capabilities", "tags", "context_window", "price", "unavailable", "time_to_first_token", "aliases")

@@ -13,7 +13,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -23,15 +23,19 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from pointsman.core.errors import Ending, MalformedMessage, PointsmanError, Violation
+from pointsman.core.tenants import TenantRole
+from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
 from pointsman.router import Call
 from pointsman.telemetry import CallRecord, Log
 from pointsman.wire.status import INTERNAL, reason_of, status_of
+from pointsman.wire.tls import names_of
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound=Message)
 
 REQUEST_ID = "x-request-id"
+AUTHORIZATION = "authorization"
 REVISION = "pointsman-ruleset-revision"
 
 _RANDOM = Random(secrets.randbits(256))  # noqa: S311  # ids need to be different, not secret, and asking the system costs a call of it
@@ -40,6 +44,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Handle = Callable[[M, Call, CallRecord], Awaitable[R]]
 HandleStream = Callable[[M, Call, CallRecord], AsyncGenerator[R, None]]
+Serve = Callable[[AsyncIterator[M], "Context"], AsyncIterator[R]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -53,22 +58,24 @@ class _Unparsed(Generic[M]):
 class Boundary:
     """Makes handlers of grpc out of functions that know only messages, the call and its record."""
 
-    def __init__(self, *, log: Log, clock: Clock, revision: Callable[[], str]) -> None:
-        """`revision` returns that of the ruleset in use."""
+    def __init__(self, *, log: Log, clock: Clock, revision: Callable[[], str], identity: Identity, certificates: bool = False) -> None:
+        """`revision` returns that of the ruleset in use; `certificates` says whether clients show some."""
         self._log = log
         self._clock = clock
         self._revision = revision
+        self._identity = identity
+        self._certificates = certificates
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
 
-    def unary(self, method: str, kind: type[M], handle: Handle[M, R]) -> grpc.RpcMethodHandler[M, R]:
-        """Return the handler of a method with one request and one response."""
+    def unary(self, method: str, kind: type[M], handle: Handle[M, R], role: TenantRole = TenantRole.CALLER) -> grpc.RpcMethodHandler[M, R]:
+        """Return the handler of a method with one request and one response, for callers of that role."""
 
         async def serve(message: M | _Unparsed[M], context: Context) -> R | None:
-            began, record = self._begin(method, context)
+            began, record, shown = self._begin(method, context)
             try:
-                call = await self._call(record, context)
+                call = await self._call(record, shown, role, context)
                 response = await handle(self._admitted(message), call, record)
             except BaseException as error:  # each is either told to the caller or was the caller's leaving
                 await self._failed(error, record, context, began)
@@ -82,12 +89,12 @@ class Boundary:
         return grpc.unary_unary_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
 
     def stream(self, method: str, kind: type[M], handle: HandleStream[M, R]) -> grpc.RpcMethodHandler[M, R]:
-        """Return the handler of a method with one request and a stream of responses."""
+        """Return the handler of a method with one request and a stream of responses, for callers."""
 
         async def serve(message: M | _Unparsed[M], context: Context) -> AsyncGenerator[R, None]:
-            began, record = self._begin(method, context)
+            began, record, shown = self._begin(method, context)
             try:
-                call = await self._call(record, context)
+                call = await self._call(record, shown, TenantRole.CALLER, context)
                 async with aclosing(handle(self._admitted(message), call, record)) as responses:
                     async for response in responses:
                         yield response
@@ -99,6 +106,24 @@ class Boundary:
                 self._left()
 
         return grpc.unary_stream_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
+
+    def guarded(self, method: str, serve: Serve[M, R], role: TenantRole) -> Serve[M, R]:
+        """Return a method of somebody else's servicer that serves only callers of the role. It is under way until they are let in."""
+
+        async def admit(messages: AsyncIterator[M], context: Context) -> AsyncGenerator[R, None]:
+            began, record, shown = self._begin(method, context)
+            try:
+                await self._call(record, shown, role, context)
+                self._succeeded(record, context, began)
+            except BaseException as error:  # as above
+                await self._failed(error, record, context, began)
+                raise
+            finally:
+                self._left()
+            async for response in serve(messages, context):
+                yield response
+
+        return admit
 
     def _admitted(self, message: M | _Unparsed[M]) -> M:
         """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
@@ -116,13 +141,14 @@ class Boundary:
             self._left_one.clear()
             await self._left_one.wait()
 
-    def _begin(self, method: str, context: Context) -> tuple[float, CallRecord]:
-        """Count a call that begins, and return when it did and its record."""
+    def _begin(self, method: str, context: Context) -> tuple[float, CallRecord, tuple[str, ...]]:
+        """Count a call that begins, and return when it did, its record, and what it shows as authorization."""
         self._under_way += 1
-        return self._clock.monotonic(), CallRecord(method=method, id=_request_id(context))
+        request_id, authorization = _metadata(context)
+        return self._clock.monotonic(), CallRecord(method=method, id=request_id), authorization
 
-    async def _call(self, record: CallRecord, context: Context) -> Call:
-        """Return what is known of the call; an id that the caller gave is echoed at once.
+    async def _call(self, record: CallRecord, authorization: tuple[str, ...], role: TenantRole, context: Context) -> Call:
+        """Return what is known of the call; an id that the caller gave is echoed at once. Raises Unauthenticated and RoleMissing.
 
         Nothing is awaited between the revision's noting and the router's taking of the ruleset, so a call that fails names the right one.
         """
@@ -131,7 +157,13 @@ class Boundary:
         else:
             record.id = _new_id()
         record.revision = self._revision()
-        return Call(id=record.id, time_left_s=context.time_remaining())
+        spiffe, subject = names_of(context) if self._certificates else ((), "")
+        caller = self._identity.caller(Shown(authorization=authorization, spiffe=spiffe, subject=subject))
+        record.tenant, record.credential = caller.tenant.id, caller.credential
+        if role is not TenantRole.CALLER:
+            record.role = role.value
+        require(caller, role)
+        return Call(id=record.id, tenant=caller.tenant, time_left_s=context.time_remaining())
 
     def _left(self) -> None:
         """Count a call that has ended."""
@@ -198,12 +230,16 @@ def is_request_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def _request_id(context: Context) -> str:
-    """Return the caller's id of the request, empty where there is none that can be used."""
+def _metadata(context: Context) -> tuple[str, tuple[str, ...]]:
+    """Return the caller's id of the request, empty where there is none that can be used, and what he shows. Nothing else counts."""
+    request_id = ""
+    authorization: tuple[str, ...] = ()
     for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and is_request_id(str(value)):
-            return str(value)
-    return ""
+        if key == AUTHORIZATION:
+            authorization = (*authorization, str(value))
+        elif key == REQUEST_ID and not request_id and is_request_id(str(value)):
+            request_id = str(value)
+    return request_id, authorization
 
 
 def _new_id() -> str:

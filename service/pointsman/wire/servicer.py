@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from pointsman.core.account import account
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NotYet
+from pointsman.core.rulefile import Trust
+from pointsman.core.tenants import TenantRole
+from pointsman.identity import Identity
 from pointsman.live import Live, checked, proposed
 from pointsman.recent import Made, changed
 from pointsman.router import Call, Router
@@ -31,9 +35,9 @@ ROUTER_SERVICE = router_pb.DESCRIPTOR.services_by_name["RouterService"].full_nam
 ADMIN_SERVICE = admin_pb.DESCRIPTOR.services_by_name["AdminService"].full_name
 
 
-def handlers(router: Router, live: Live, boundary: Boundary) -> tuple[grpc.GenericRpcHandler, ...]:
+def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary) -> tuple[grpc.GenericRpcHandler, ...]:
     """Return the handlers of both services."""
-    rpcs = _Rpcs(router, live)
+    rpcs = _Rpcs(router, live, identity)
     routing: Methods = {
         "Route": boundary.unary("Route", router_pb.RouteRequest, rpcs.route),
         "Complete": boundary.unary("Complete", router_pb.CompleteRequest, rpcs.complete),
@@ -43,21 +47,34 @@ def handlers(router: Router, live: Live, boundary: Boundary) -> tuple[grpc.Gener
         ),
     }
     admin: Methods = {
-        "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models),
-        "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules),
-        "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules),
-        "ExplainDecision": boundary.unary("ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision),
+        "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models, TenantRole.ADMIN),
+        "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules, TenantRole.ADMIN),
+        "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules, TenantRole.ADMIN),
+        "ExplainDecision": boundary.unary("ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision, TenantRole.ADMIN),
         "GetUsage": boundary.unary(
-            "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost")
+            "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost"), TenantRole.ADMIN
         ),
     }
     return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
 
 
+def reflection_handlers(names: Iterable[str], boundary: Boundary) -> grpc.GenericRpcHandler:
+    """Return the handler of gRPC reflection for services of these names: for admins only, since it tells what there is to attack."""
+    servicer = reflection.aio.ReflectionServicer((*names, reflection.SERVICE_NAME))
+    method = "ServerReflectionInfo"
+    handler = grpc.stream_stream_rpc_method_handler(
+        boundary.guarded(method, servicer.ServerReflectionInfo, TenantRole.ADMIN),
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {method: handler})
+
+
 class _Rpcs:
-    def __init__(self, router: Router, live: Live) -> None:
+    def __init__(self, router: Router, live: Live, identity: Identity) -> None:
         self._router = router
         self._live = live
+        self._identity = identity
 
     async def route(self, message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
         decision = await self._router.route(codec.request_from_pb(message.request), call, explained=message.explain)
@@ -84,14 +101,15 @@ class _Rpcs:
                 yield codec.stream_response(event)
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
-        return admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()])
+        models = [codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()]
+        return admin_pb.ListModelsResponse(models=models, anonymous_tenant=self._identity.everybody())
 
     async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.GetRulesResponse:
-        return codec.rules_to_pb(codec.rules_in_use(self._live.current, files=message.include_files))
+        return codec.rules_to_pb(codec.rules_in_use(self._live.current, self._identity.everybody(), files=message.include_files))
 
     async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.CheckRulesResponse:
         sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
-        return codec.judgement_to_pb(await asyncio.to_thread(_judgement, sources, self._router.recent.made()))
+        return codec.judgement_to_pb(await asyncio.to_thread(_judgement, sources, self._live.trust, self._router.recent.made()))
 
     async def explain_decision(
         self, message: admin_pb.ExplainDecisionRequest, _call: Call, _record: CallRecord
@@ -100,9 +118,9 @@ class _Rpcs:
         return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
 
 
-def _judgement(sources: Mapping[str, bytes], made: list[Made]) -> codec.Judgement:
+def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[Made]) -> codec.Judgement:
     """Return what rule files would come to, and to how many of the last decisions they would make a difference."""
-    found = checked(sources)
+    found = checked(sources, trust)
     if found.ruleset is None:
         return codec.Judgement(problems=found.problems)
     return codec.Judgement(

@@ -29,6 +29,11 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     errors.UnknownModel: (grpc.StatusCode.INVALID_ARGUMENT, "MODEL_UNKNOWN"),
     errors.MalformedMessage: (grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
+    errors.Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
+    errors.CredentialMissing: (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIAL_MISSING"),
+    errors.CredentialInvalid: (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIAL_INVALID"),
+    errors.CredentialExpired: (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIAL_EXPIRED"),
+    errors.RoleMissing: (grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING"),
     errors.NoEligibleModel: (grpc.StatusCode.FAILED_PRECONDITION, "NO_ELIGIBLE_MODEL"),
     errors.ConstrainedOut: (grpc.StatusCode.FAILED_PRECONDITION, "CONSTRAINED_OUT"),
     errors.ContextTooLong: (grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_TOO_LONG"),
@@ -189,4 +194,6 @@ def _by_code(code: grpc.StatusCode) -> type[PointsmanError]:
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlinePassed,
         grpc.StatusCode.UNAVAILABLE: errors.UpstreamUnavailable,
         grpc.StatusCode.UNIMPLEMENTED: errors.NotYet,
+        grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
+        grpc.StatusCode.PERMISSION_DENIED: errors.RoleMissing,
     }.get(code, errors.ServerError)

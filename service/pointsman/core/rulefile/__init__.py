@@ -21,17 +21,20 @@ from pointsman.core.catalog import Catalog
 from pointsman.core.diagnostics import Problem, Severity, errors, in_order
 from pointsman.core.rulefile.catalog import CatalogReader
 from pointsman.core.rulefile.compiled import ruleset as _ruleset
-from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc
+from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc, TenantsDoc
 from pointsman.core.rulefile.lints import warnings
 from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader, Rules, is_shadow
 from pointsman.core.rulefile.structure import check, problem_at
+from pointsman.core.rulefile.tenants import TENANTS, TenantsReader, no_effect_yet
+from pointsman.core.rulefile.trust import UNBOUND, Trust
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import Tenants
 from pointsman.core.yamlnodes import Node, Scalar, find, parse
 
 MODELS = "models.yaml"
-TENANTS = "tenants.yaml"
 TESTS = "_test.yaml"
 
+_DOCUMENTS: dict[str, type[Document]] = {MODELS: ModelsDoc, TENANTS: TenantsDoc}
 
 _NO_RULES = frozenset({"kustomization.yaml"})
 
@@ -52,23 +55,27 @@ class Loaded:
 
     ruleset: Ruleset | None
     """None where there is an error among the problems."""
+    tenants: Tenants | None = None
+    """None where there is no tenants.yaml, or an error among the problems."""
     problems: tuple[Problem, ...]
     """Sorted by place."""
     cases: Mapping[str, Node] = field(default_factory=dict)
     """The test files that could be read, by name."""
 
 
-def load(sources: Mapping[str, bytes], *, today: str | None = None) -> Loaded:
+def load(sources: Mapping[str, bytes], *, today: str | None = None, trust: Trust = UNBOUND) -> Loaded:
     """Return the ruleset of a rule directory, given its files by name, with every problem in them.
 
-    `today` is an ISO date; without it nothing is said of rules that expire. A misnamed file is not read, and that is said.
+    `today` is an ISO date; without it nothing is said of rules that expire. `trust` bounds which keys may go where. A misnamed file is not
+    read, and that is said.
     """
     problems = [_unread(name) for name in sources if is_misnamed(name)]
     sources = {name: text for name, text in sources.items() if not is_misnamed(name)}
     nodes = {name: node for name in sorted(sources) if (node := _node(name, sources[name], problems)) is not None}
     if MODELS not in sources:
         problems.append(_missing(MODELS, "the catalog is missing", f"write a {MODELS} with providers and models"))
-    drafts, catalog = _read(nodes, problems)
+    tenants = _tenants(nodes, sources, problems)
+    drafts, catalog = _read(nodes, problems, trust)
     enforced = {name: node for name, node in nodes.items() if _document(name) is RoutingDoc and not is_shadow(node)}
     if len(nodes) == len(sources):
         _check_default(drafts.rules, enforced, problems)
@@ -79,11 +86,13 @@ def load(sources: Mapping[str, bytes], *, today: str | None = None) -> Loaded:
     cases = {name: node for name, node in nodes.items() if _document(name) is CasesDoc}
     usable = catalog is not None and not errors(found)
     ruleset = _compiled(drafts, catalog, _revision(sources)) if catalog is not None and usable else None
-    return Loaded(ruleset=ruleset, problems=found, cases=cases)
+    return Loaded(ruleset=ruleset, tenants=tenants if ruleset else None, problems=found, cases=cases)
 
 
 def _document(name: str) -> type[Document]:
-    return ModelsDoc if name == MODELS else CasesDoc if name.endswith(TESTS) else RoutingDoc
+    if name in _DOCUMENTS:
+        return _DOCUMENTS[name]
+    return CasesDoc if name.endswith(TESTS) else RoutingDoc
 
 
 def _missing(file: str, message: str, help_: str) -> Problem:
@@ -96,10 +105,6 @@ def _unread(name: str) -> Problem:
 
 
 def _node(name: str, text: bytes, problems: list[Problem]) -> Node | None:
-    if name == TENANTS:
-        # Reading past it would let its author believe that callers are told apart.
-        problems.append(_missing(name, "tenants are not supported by this version", "remove the file; the changelog says when they come"))
-        return None
     node, found = parse(text, file=name)
     problems += found
     if node is not None:
@@ -107,10 +112,18 @@ def _node(name: str, text: bytes, problems: list[Problem]) -> Node | None:
     return node
 
 
-def _read(nodes: Mapping[str, Node], problems: list[Problem]) -> tuple[Drafts, Catalog | None]:
+def _tenants(nodes: Mapping[str, Node], sources: Mapping[str, bytes], problems: list[Problem]) -> Tenants | None:
+    if TENANTS not in nodes:
+        return None
+    tiers = CatalogReader(nodes[MODELS], MODELS, []).tiers if MODELS in nodes else ()
+    problems += no_effect_yet(nodes[TENANTS])
+    return TenantsReader(nodes[TENANTS], tiers, problems).read(sources[TENANTS])
+
+
+def _read(nodes: Mapping[str, Node], problems: list[Problem], trust: Trust) -> tuple[Drafts, Catalog | None]:
     if MODELS not in nodes:
         return Drafts(), None
-    catalog = CatalogReader(nodes[MODELS], MODELS, problems)
+    catalog = CatalogReader(nodes[MODELS], MODELS, problems, trust)
     read = catalog.read()
     routes = RoutesReader(catalog, problems)
     for name, node in nodes.items():
@@ -159,7 +172,7 @@ def _revision(sources: Mapping[str, bytes]) -> str:
     """Return twelve hexadecimal digits over the catalog and the routes: names and contents, in order of name."""
     digest = hashlib.blake2b(digest_size=6)
     for name in sorted(sources):
-        if _document(name) is not CasesDoc:
+        if _document(name) not in (CasesDoc, TenantsDoc):
             own = name.encode(errors="surrogatepass")  # a name need not be UTF-8
             digest.update(b"%d:%s%d:" % (len(own), own, len(sources[name])) + sources[name])
     return digest.hexdigest()
@@ -170,4 +183,4 @@ def _compiled(drafts: Drafts, catalog: Catalog, revision: str) -> Ruleset:
     return replace(_ruleset(drafts.rules, drafts, catalog, revision), shadows=asides)
 
 
-__all__ = ["MODELS", "TENANTS", "TESTS", "Loaded", "is_misnamed", "is_rule_file", "load"]
+__all__ = ["MODELS", "TENANTS", "TESTS", "UNBOUND", "Loaded", "Trust", "is_misnamed", "is_rule_file", "load"]

@@ -10,6 +10,7 @@ from pointsman.core.diagnostics import Problem, Severity, did_you_mean
 from pointsman.core.money import nano_usd
 from pointsman.core.rulefile.documents import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
 from pointsman.core.rulefile.structure import problem_at, salvage
+from pointsman.core.rulefile.trust import UNBOUND, Trust, breaches, is_address
 from pointsman.core.tokenisers import TOKENISERS
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, find, key_of
 
@@ -19,10 +20,11 @@ _REMOTE = ("openai", "anthropic")
 class CatalogReader:
     """Reads models.yaml; problems gather in `problems`. The ids in it are known even where their entries are wrong."""
 
-    def __init__(self, root: Node, file: str, problems: list[Problem]) -> None:
+    def __init__(self, root: Node, file: str, problems: list[Problem], trust: Trust = UNBOUND) -> None:
         self._root = root
         self._file = file
         self._problems = problems
+        self._trust = trust
         self.models = _keys(root, "models")
         self.providers = _keys(root, "providers")
         self.aliases = _keys(root, "aliases")
@@ -96,8 +98,10 @@ class CatalogReader:
             self._error(
                 self._at(*path, "base_url"), "http:// is allowed for internal providers only", "use https://, or say internal: true"
             )
-        elif doc.base_url and not doc.base_url.startswith(("http://", "https://")):
-            self._error(self._at(*path, "base_url"), "an address begins with https://")
+        elif doc.base_url and not is_address(doc.base_url):
+            self._error(self._at(*path, "base_url"), "this is no address of a provider", "write https://HOST/PATH, without user or query")
+        for below, message, help_ in breaches(doc, self._trust):
+            self._error(self._at(*path, *below), message, help_)
         if doc.api == "embedded" and doc.model not in EMBEDDED:
             self._error(
                 self._key(*path), f"provider '{name}' names no model that can be embedded", f"give model: one of {', '.join(EMBEDDED)}"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
-from pointsman.core.rulefile.documents import EXAMPLES, Document
+from pointsman.core.rulefile.documents import EXAMPLES, SECRET, Document
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of, plain
 
 D = TypeVar("D", bound=Document)
@@ -111,7 +111,7 @@ def _remove(values: Any, path: Sequenced[str | int]) -> bool:
 
 def _problem(document: type[Document], root: Node, details: ErrorDetails, file: str) -> Iterator[Problem]:
     path, kind = details["loc"], details["type"]
-    node = find(root, path)
+    node = (_key_above(root, path[:-1]) if path[-1:] == ("[key]",) else None) or find(root, path)
     if getattr(node, "broken", False):
         return  # whatever broke it has been reported
     if kind == "extra_forbidden":
@@ -149,6 +149,8 @@ def _sentence(details: ErrorDetails, node: Node) -> tuple[str, str]:
     if details["type"] == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
         return f"{_shown(node)} is not one of {', '.join(choices)}", did_you_mean(str(plain(node)), choices, all_known=False)
+    if context.get("pattern") in SECRET:
+        return "this is no SHA-256 of a key", EXAMPLES[context["pattern"]]
     if details["type"] == "string_pattern_mismatch":
         return f"{_shown(node)} is not allowed here", EXAMPLES.get(context["pattern"], f"it must match {context['pattern']}")
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")

@@ -84,7 +84,7 @@ def misfits(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
         )
     if doc.optimize is not None and (doc.optimize.prompt == "trim_history") is not (doc.optimize.target_tokens is not None):
         yield Misfit(_key(item, "optimize"), "trim_history and target_tokens go together", "give both, or neither")
-    if doc.expires is not None and not _is_date(doc.expires):
+    if doc.expires is not None and not is_date(doc.expires):
         yield Misfit(find(item, ("expires",)), f"'{doc.expires}' is no date", "as in 2027-01-31")
     for name, what in LATER.items():
         if getattr(doc, name) is not None:
@@ -111,7 +111,8 @@ def _strategy(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
         yield Misfit(_key(item, "use", "strategy"), "strategy balanced needs value_usd", "say what one right answer is worth, in dollars")
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Return whether a text is a day of the calendar in ISO form."""
     try:
         date.fromisoformat(text)
     except ValueError:

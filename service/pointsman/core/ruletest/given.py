@@ -8,11 +8,12 @@ from typing import Any
 
 from pointsman.core.diagnostics import Problem, did_you_mean
 from pointsman.core.facts import FACTS, LABELS, BudgetFacts, Facts, FactSpec, FeatureFacts, RequestFacts, TenantFacts, TokenFacts
-from pointsman.core.gather import ANONYMOUS, time_facts
+from pointsman.core.gather import time_facts
 from pointsman.core.money import nearest_nano_usd
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.rulefile.structure import problem_at
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tenants import NOBODY_TOLD_APART
 from pointsman.core.yamlnodes import Mapping as MappingNode
 from pointsman.core.yamlnodes import Node, Scalar, Sequence
 
@@ -130,7 +131,7 @@ def facts(given: Given, now: datetime, ruleset: Ruleset, name: str) -> Facts:
     """Return the facts of a case; what is not given is what a plain request would have."""
     tokens: Given = {"input": 100, "output": 100, "output_p90": 200} | _group(given, "tokens")
     features: Given = {"complexity": BASE_RATE, "gain": 0.3, "confidence": 1.0} | _group(given, "features")
-    request: Given = {"tenant": ANONYMOUS, "accuracy": ruleset.defaults.accuracy, "id": name} | _group(given, "request")
+    request: Given = {"tenant": NOBODY_TOLD_APART.id, "accuracy": ruleset.defaults.accuracy, "id": name} | _group(given, "request")
     if (limit := given.get("request.max_cost_usd")) is not None:
         request["max_cost"] = nearest_nano_usd(limit)
     total = tokens["input"] + min(tokens["output_p90"], tokens.get("output_max", tokens["output_p90"]))

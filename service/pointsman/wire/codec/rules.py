@@ -27,6 +27,10 @@ class RulesInUse(Struct, frozen=True, kw_only=True):
     """Of the directory as it is now."""
     files: Mapping[str, str] = {}
     """The files in use by name, if they were asked for."""
+    tenants_revision: str = ""
+    """Empty where callers are not told apart."""
+    anonymous_tenant: str = ""
+    """The tenant that everybody is, where callers are not told apart."""
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
@@ -61,7 +65,7 @@ def judgement_from_pb(message: pb.CheckRulesResponse) -> Judgement:
     )
 
 
-def rules_in_use(snapshot: Snapshot, *, files: bool) -> RulesInUse:
+def rules_in_use(snapshot: Snapshot, anonymous_tenant: str, *, files: bool) -> RulesInUse:
     """Return the rules in use as a client sees them, with their files if wanted."""
     return RulesInUse(
         revision=snapshot.ruleset.revision,
@@ -69,6 +73,8 @@ def rules_in_use(snapshot: Snapshot, *, files: bool) -> RulesInUse:
         stale=snapshot.stale,
         problems=snapshot.problems,
         files={name: text.decode(errors="replace") for name, text in snapshot.sources.items()} if files else {},
+        tenants_revision=snapshot.tenants.revision if snapshot.tenants else "",
+        anonymous_tenant=anonymous_tenant,
     )
 
 
@@ -80,6 +86,8 @@ def rules_to_pb(rules: RulesInUse) -> pb.GetRulesResponse:
         stale=rules.stale,
         diagnostics=map(problem_to_pb, rules.problems),
         files=[pb.RuleFile(path=name, content=text) for name, text in rules.files.items()],
+        tenants_revision=rules.tenants_revision,
+        anonymous_tenant=rules.anonymous_tenant,
     )
 
 
@@ -91,6 +99,8 @@ def rules_from_pb(message: pb.GetRulesResponse) -> RulesInUse:
         stale=message.stale,
         problems=tuple(map(problem_from_pb, message.diagnostics)),
         files={file.path: file.content for file in message.files},
+        tenants_revision=message.tenants_revision,
+        anonymous_tenant=message.anonymous_tenant,
     )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointsman.core.rulefile.documents.base import EXAMPLES, Document
+from pointsman.core.rulefile.documents.base import EXAMPLES, SECRET, Document
 from pointsman.core.rulefile.documents.cases import CaseDoc, CasesDoc, ExpectDoc, GivenDoc, ShareDoc
 from pointsman.core.rulefile.documents.models import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
 from pointsman.core.rulefile.documents.routing import ConstraintDoc, DefaultsDoc, RouteDoc, RoutingDoc, SelectDoc
+from pointsman.core.rulefile.documents.tenants import CredentialDoc, TenantDoc, TenantsDoc, WindowDoc
 
-SCHEMAS: dict[str, type[Document]] = {"models": ModelsDoc, "routing": RoutingDoc, "routing_test": CasesDoc}
+SCHEMAS: dict[str, type[Document]] = {"models": ModelsDoc, "routing": RoutingDoc, "routing_test": CasesDoc, "tenants": TenantsDoc}
 """The kinds of files by the name of their schema."""
 
 
@@ -27,9 +28,11 @@ __all__ = [
     "ABILITY_KEYS",
     "EXAMPLES",
     "SCHEMAS",
+    "SECRET",
     "CaseDoc",
     "CasesDoc",
     "ConstraintDoc",
+    "CredentialDoc",
     "DefaultsDoc",
     "Document",
     "ExpectDoc",
@@ -42,5 +45,8 @@ __all__ = [
     "RoutingDoc",
     "SelectDoc",
     "ShareDoc",
+    "TenantDoc",
+    "TenantsDoc",
+    "WindowDoc",
     "json_schema",
 ]

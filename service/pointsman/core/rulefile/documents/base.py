@@ -31,13 +31,23 @@ Version = Annotated[Literal[1], Field(description="Version of the format: 1.")]
 DATE = r"^\d{4}-\d\d-\d\d$"
 SPAN = r"^\d{1,9}(ms|s|m|h|d)$"
 STICKY = r"^request\.(session|user|tenant|labels\.[A-Za-z0-9._/-]{1,63})$"
+DIGEST = r"^[0-9a-f]{64}$"
+SPIFFE = r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/\*)?$"
+LABEL = r"^[A-Za-z0-9._/-]{1,63}$"
 EXAMPLES = {
+    DIGEST: "give the digest, 64 lower-case hexadecimal digits, as `pointsman keys new` prints it; a key itself must not stand in a file",
+    SPIFFE: "write it as spiffe://corp/ns/search/sa/default, or spiffe://corp/ns/search/* for every id below",
+    LABEL: "write a label's key with letters, digits and . _ / -, at most 63",
     DATE: "write a date as 2027-01-31",
     SPAN: "write a span of time as 800ms, 30s, 10m, 1h or 1d",
     STICKY: "one of request.session, request.user, request.tenant, request.labels.KEY",
 }
 """What to write, by pattern: people do not read patterns."""
 
+SECRET = frozenset({DIGEST})
+"""Patterns of what people may put a secret in place of: what does not match is not repeated."""
+
+Label = Annotated[StrictStr, Field(pattern=LABEL)]
 Date = Annotated[StrictStr, Field(pattern=DATE)]
 Span = Annotated[StrictStr, Field(pattern=SPAN)]
 Condition = Annotated[

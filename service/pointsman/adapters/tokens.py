@@ -1,0 +1,78 @@
+"""JSON Web Tokens: verified by PyJWT with the keys of a JWKS file, which is read again when it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jwt
+
+from pointsman.core.errors import CredentialExpired, CredentialInvalid
+
+SKEW_S = 60
+"""How far the issuer's clock may be off."""
+
+_INVALID = "the token is none that this server accepts: its issuer, audience, algorithm and key must be those that the server was told"
+_EXPIRED = "the token's time is over; ask its issuer for a new one"
+
+
+class JwtTokens:
+    """Verifies tokens of one issuer for one audience."""
+
+    def __init__(self, jwks: Path, *, issuer: str, audience: str, algorithms: tuple[str, ...]) -> None:
+        """Raises OSError and ValueError if the file cannot be read or holds no key."""
+        self._jwks = jwks
+        self._issuer = issuer
+        self._audience = audience
+        self._algorithms = list(algorithms)
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._version: tuple[int, int] | None = None
+        self._read()
+
+    def subject(self, token: str) -> str:
+        """Return whom a token is about. Raises CredentialInvalid and CredentialExpired."""
+        self._follow()
+        try:
+            header = jwt.get_unverified_header(token)
+            claims = jwt.decode(
+                token,
+                self._key(header.get("kid")),
+                algorithms=self._algorithms,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=SKEW_S,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise CredentialExpired(_EXPIRED) from None
+        except Exception:  # whatever parsers make of a text that anyone may have written
+            raise CredentialInvalid(_INVALID) from None
+        return str(claims["sub"])
+
+    def _key(self, kid: str | None) -> jwt.PyJWK:
+        """Return the key of that id; without one, the only key. Raises KeyError."""
+        if kid is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys[kid]
+
+    def _follow(self) -> None:
+        """Read the file again if it has changed; while it cannot be used, the keys before count."""
+        try:
+            if self._now() != self._version:
+                self._read()
+        except (OSError, ValueError):
+            return
+
+    def _now(self) -> tuple[int, int]:
+        status = self._jwks.stat()
+        return status.st_mtime_ns, status.st_ino
+
+    def _read(self) -> None:
+        self._version = self._now()
+        try:
+            keys = jwt.PyJWKSet.from_json(self._jwks.read_text()).keys
+        except (jwt.PyJWTError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self._jwks} is no JWKS: {type(error).__name__}") from None
+        usable = {key.key_id: key for key in keys if key.key_type != "oct" and key.public_key_use in (None, "sig")}
+        if not usable:
+            raise ValueError(f"{self._jwks} holds no public key for signatures")
+        self._keys = usable

@@ -1,0 +1,190 @@
+"""tenants.yaml: what is read, every mistake at its place, and no key in what is said of it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import catalog_yaml, model_yaml
+from pointsman.core.diagnostics import render
+from pointsman.core.facts import TenantFacts
+from pointsman.core.rulefile import Loaded, load
+from pointsman.core.rulefile.tenants import MOST_PATTERNS
+from pointsman.core.tenants import Pattern, TenantRole, Tenants
+
+RULES = {
+    "models.yaml": catalog_yaml({"m": model_yaml()}).encode(),
+    "routing.yaml": b"version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n",
+}
+KEY = "pm_canary-key-5512"
+DIGEST = sha256(KEY.encode()).hexdigest()
+
+
+def loaded(tenants: str) -> Loaded:
+    """Return what rules with these tenants come to; the text is what stands below `tenants:`."""
+    return load(RULES | {"tenants.yaml": f"version: 1\ntenants:\n{tenants}".encode()})
+
+
+def read(tenants: str) -> Tenants:
+    """Return the tenants; problems fail the test, warnings do not."""
+    found = loaded(tenants).tenants
+    assert found is not None, loaded(tenants).problems
+    return found
+
+
+def errors(tenants: str) -> list[tuple[int, int, str]]:
+    return [(problem.line, problem.column, problem.message) for problem in loaded(tenants).problems if problem.severity.value == "error"]
+
+
+def test_a_tenant_is_read_with_what_rules_may_know() -> None:
+    found = read(f"""\
+  search:
+    tier: gold
+    labels: {{cost-center: "17"}}
+    roles: [caller, admin]
+    credentials:
+      - {{api_key_sha256: "{DIGEST}", expires: 2027-01-31}}
+      - {{spiffe: spiffe://corp/ns/search/*}}
+    limits: {{requests_per_minute: 6000, max_in_flight: 200}}
+    budgets: [{{window: 1d, usd: 0.1, tier: large, kind: sliding, on_exhausted: degrade}}]
+""")
+
+    search = found.by_id["search"]
+    assert search.facts == TenantFacts(tier="gold", labels={"cost-center": "17"}, requests_per_minute=6000, max_in_flight=200)
+    assert search.roles == frozenset(TenantRole)
+    (window,) = search.windows
+    assert (window.span_s, window.usd, window.tier, window.sliding, window.on_exhausted) == (86_400, 100_000_000, "large", True, "degrade")
+    holder = found.keys[bytes.fromhex(DIGEST)]
+    assert (holder.tenant, holder.is_expired("2027-01-31"), holder.is_expired("2027-02-01")) == (search, False, True)
+
+
+def test_the_rules_have_the_same_revision_with_and_without_tenants() -> None:
+    one, two = (loaded(f"  {name}: {{credentials: [{{jwt_subject: a}}]}}\n") for name in ("x", "y"))
+
+    assert one.ruleset is not None
+    assert one.tenants is not None
+    assert two.tenants is not None
+    assert load(RULES).ruleset is not None
+    assert one.ruleset.revision == load(RULES).ruleset.revision  # type: ignore[union-attr]  # asserted above
+    assert one.tenants.revision != two.tenants.revision
+
+
+MISTAKES = [
+    ("a: {credentials: [{}]}", (3, 21, "a credential is one of api_key_sha256, spiffe, subject, jwt_subject, found 0 of them")),
+    (
+        "a: {credentials: [{spiffe: spiffe://c/x, subject: CN=a}]}",
+        (3, 21, "a credential is one of api_key_sha256, spiffe, subject, jwt_subject, found 2 of them"),
+    ),
+    ("a: {roles: []}", (3, 14, "at least one entry is expected")),
+    ("a: {roles: [owner]}", (3, 15, "'owner' is not one of caller, admin")),
+    ("a: {credentails: []}", (3, 7, "unknown key 'credentails'")),
+    ("a: {labels: {'a b': c}}", (3, 16, "'a b' is not allowed here")),
+    ("a: {credentials: [{api_key_sha256: abc}]}", (3, 38, "this is no SHA-256 of a key")),
+    ("a: {credentials: [{spiffe: https://corp}]}", (3, 30, "'https://corp' is not allowed here")),
+    ("a: {credentials: [{spiffe: 'spiffe://corp/ns/search*'}]}", (3, 30, "'spiffe://corp/ns/search*' is not allowed here")),
+    ("a: {credentials: [{jwt_subject: 'a*b*'}]}", (3, 35, "there is more than one *")),
+    ("a: {credentials: [{jwt_subject: a, expires: 2026-02-30}]}", (3, 47, "'2026-02-30' is no date")),
+    ("a: {budgets: [{window: 1d}]}", (3, 17, "a budget is one of tokens, usd, requests")),
+    ("a: {budgets: [{window: 1d, usd: 1, tokens: 1}]}", (3, 17, "a budget is one of tokens, usd, requests")),
+    ("a: {budgets: [{window: 59s, usd: 1}]}", (3, 26, "a window of 59s is not allowed")),
+    ("a: {budgets: [{window: 31d, usd: 1}]}", (3, 26, "a window of 31d is not allowed")),
+    ("a: {budgets: [{window: 1d, usd: 1, tier: lage}]}", (3, 44, "unknown tier 'lage'")),
+    ("a: {limits: {requests_per_minute: 0}}", (3, 37, "should be greater than 0")),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), MISTAKES, ids=[text for text, _ in MISTAKES])
+def test_each_mistake_is_told_at_its_place(text: str, problem: tuple[int, int, str]) -> None:
+    line, column, message = problem
+    found = errors(f"  {text}\n")
+
+    assert [(at, where) for at, where, _ in found] == [(line, column)]
+    assert message in found[0][2]
+
+
+def test_no_tenant_at_all_is_an_error() -> None:
+    assert load(RULES | {"tenants.yaml": b"version: 1\ntenants: {}\n"}).tenants is None
+    assert load(RULES | {"tenants.yaml": b"version: 1\n"}).tenants is None
+
+
+SAME = [
+    (f'api_key_sha256: "{DIGEST}"', f'api_key_sha256: "{DIGEST}"'),
+    ("spiffe: spiffe://c/ns/a/*", "spiffe: spiffe://c/ns/a/sa/b"),
+    ("spiffe: spiffe://c/ns/a/sa/b", "spiffe: spiffe://c/ns/a/*"),
+    ("spiffe: spiffe://c/ns/*", "spiffe: spiffe://c/ns/a/*"),
+    ("subject: CN=a", "subject: CN=a"),
+    ("subject: 'CN=*,O=c'", "subject: 'CN=a,O=c'"),
+    ("jwt_subject: 'a*'", "jwt_subject: '*b'"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_no_credential_is_of_two_tenants(one: str, other: str) -> None:
+    assert len(errors(f"  a: {{credentials: [{{{one}}}]}}\n  b: {{credentials: [{{{other}}}]}}\n")) == 1
+
+
+def test_there_is_an_end_to_patterns() -> None:
+    many = "".join(f"      - {{jwt_subject: 'team-{number:03}-*'}}\n" for number in range(MOST_PATTERNS + 1))
+
+    assert [message for _, _, message in errors(f"  a:\n    credentials:\n{many}")] == [
+        f"there are more than {MOST_PATTERNS} jwt_subject with a *"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"api_key_sha256: {KEY}",
+        f"api_key: {KEY}",
+        f"api_key_sha256: [{KEY}]",
+        f"spiffe: {KEY}, subject: {KEY}",
+        f'api_key_sha256: "{KEY}" x',
+    ],
+)
+def test_a_key_in_place_of_its_digest_is_not_repeated(text: str) -> None:
+    source = f"version: 1\ntenants:\n  a: {{credentials: [{{{text}}}]}}\n"
+    found = load(RULES | {"tenants.yaml": source.encode()})
+
+    assert found.ruleset is None
+    assert KEY not in render(found.problems, {"tenants.yaml": source}).replace(f"'{KEY}' is not allowed", "")
+    if not text.startswith("spiffe"):
+        assert KEY not in repr(found.problems)
+
+
+def test_a_tenant_that_nobody_can_be_and_what_has_no_effect_yet_are_warned_about() -> None:
+    found = loaded(
+        "  a: {}\n  b: {limits: {max_in_flight: 1}, credentials: [{jwt_subject: b}]}\n  c: {limits: {max_in_flight: 2}, credentials: [{jwt_subject: c}]}\n"
+    )
+
+    assert [(problem.line, problem.message.partition(":")[0].partition(";")[0]) for problem in found.problems] == [
+        (3, "tenant 'a' has no credentials"),
+        (4, "'limits' have no effect yet"),
+    ]
+
+
+def test_a_star_stands_for_something_and_never_for_a_sign_that_parts() -> None:
+    subject = Pattern("CN=*,OU=search,O=corp", ",+\\")
+
+    assert subject.matches("CN=a,OU=search,O=corp")
+    for forged in (
+        "CN=,OU=search,O=corp",
+        "CN=a,OU=search,OU=search,O=corp",
+        "CN=a\\,OU=search,O=corp",
+        "CN=a+OU=x,OU=search,O=corp",
+        "CN=a,OU=search",
+    ):
+        assert not subject.matches(forged)
+    assert not Pattern("spiffe://corp/ns/search/*").matches("spiffe://corp/ns/search/")
+    assert not Pattern("spiffe://corp/ns/search/*").matches("spiffe://corp/ns/search-evil/sa/x")
+
+
+texts = st.text("ab/*", max_size=6).filter(lambda text: text.count("*") <= 1)
+
+
+@given(texts.filter(lambda text: "*" in text), texts.filter(lambda text: "*" in text), st.text("ab/", max_size=8))
+def test_patterns_that_do_not_overlap_never_match_the_same_text(one: str, other: str, found: str) -> None:
+    if not Pattern(one).overlaps(Pattern(other)):
+        assert not (Pattern(one).matches(found) and Pattern(other).matches(found))
