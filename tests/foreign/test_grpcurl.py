@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processes import serving
+from certificates import Authority
+from processes import ROOT, serving
 
 pytestmark = pytest.mark.foreign
 
@@ -92,3 +95,34 @@ def test_an_unknown_field_is_refused_by_the_client_since_it_knows_the_schema(ser
 
     assert done.returncode != 0
     assert "promt" in done.stderr
+
+
+def tenants_yaml(key: str) -> str:
+    """Return tenants.yaml with one tenant, which is known by the key and may do anything."""
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f'version: 1\ntenants: {{ops: {{roles: [caller, admin], credentials: [{{api_key_sha256: "{digest}"}}]}}}}\n'
+
+
+def test_a_stranger_with_a_key_comes_in_over_tls_and_one_without_does_not(tmp_path: Path) -> None:
+    rules, own = tmp_path / "rules", Authority(tmp_path / "tls").sign("server", CN="pointsman")
+    shutil.copytree(ROOT / "tests" / "data" / "rules", rules)
+    (rules / "tenants.yaml").write_text(tenants_yaml("pm_foreign"))
+    environment: dict[str, Any] = {
+        "POINTSMAN_TLS_CERT": str(own.cert),
+        "POINTSMAN_TLS_KEY": str(own.key),
+        "POINTSMAN_HEALTH_LISTEN": "127.0.0.1:0",
+        "POINTSMAN_REFLECTION": "1",
+    }
+    with serving("--rules", str(rules), **environment) as address:
+
+        def asked(*flags: str, method: str = "list") -> subprocess.CompletedProcess[str]:
+            return subprocess.run(["grpcurl", *flags, address, method], capture_output=True, text=True, timeout=30)
+
+        trusting = ("-cacert", str(tmp_path / "tls" / "tests-ca.pem"))
+        with_key = (*trusting, "-H", "authorization: Bearer pm_foreign")
+        assert "pointsman.v1.RouterService" in asked(*with_key).stdout
+        listed = asked(*with_key, method="pointsman.v1.AdminService/ListModels")
+        assert "builtin" in listed.stdout
+        assert "Unauthenticated" in asked(*trusting).stderr
+        assert "Unauthenticated" in asked(*trusting, "-H", "authorization: Bearer pm_foreigner").stderr
+        assert asked("-plaintext", "-H", "authorization: Bearer pm_foreign").returncode != 0
