@@ -51,11 +51,15 @@ Piece = TextDelta | ToolCallDelta | Finished
 
 
 class AttemptFailed(Exception):
-    """A model gave no answer. `error_type` says how: "timeout", "429", "connection" and the like; it never holds a provider's text."""
+    """A model gave no answer. `error_type` says how: "timeout", "429", "connection" and the like; it never holds a provider's text.
 
-    def __init__(self, error_type: str) -> None:
+    `retry_after_s` is for how long the provider asks to be left alone; None where it does not ask.
+    """
+
+    def __init__(self, error_type: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(error_type)
         self.error_type = error_type
+        self.retry_after_s = retry_after_s
 
 
 class Provider(Protocol):

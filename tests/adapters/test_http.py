@@ -34,7 +34,7 @@ async def streamed(http: HttpClient, url: str) -> tuple[list[str], str]:
     """Return the data of all events, and how it failed ("" if it did not)."""
     found: list[str] = []
     try:
-        async with aclosing(http.stream(url, HEADERS, b"{}")) as events:
+        async with aclosing(http.stream(url, HEADERS, b"{}", internal=True)) as events:
             async for data in events:
                 found += [data]
     except AttemptFailed as error:
@@ -50,7 +50,7 @@ async def streamed(http: HttpClient, url: str) -> tuple[list[str], str]:
 
 async def test_a_reply_comes_as_it_was_sent_whatever_its_status(http: HttpClient) -> None:
     async with Upstream(script=[replies(b"slow down", status="429 Too Many Requests", kind="text/plain", Retry_After=7)]) as upstream:
-        reply = await http.post(upstream.url, HEADERS, b"{}")
+        reply = await http.post(upstream.url, HEADERS, b"{}", internal=True)
 
     assert (reply.status, reply.body, reply.headers["retry-after"]) == (429, b"slow down", "7")
     assert "slow down" not in repr(reply)
@@ -79,7 +79,7 @@ async def pours(exchange: Exchange) -> None:
 async def test_faults_of_replies(behaviour: Behaviour, error_type: str) -> None:
     async with Upstream(script=[behaviour]) as upstream, HttpClient(reply_s=0.2 if error_type == "timeout" else FAR_S) as http:
         with pytest.raises(AttemptFailed) as failed:
-            await http.post(upstream.url, HEADERS, b"{}")
+            await http.post(upstream.url, HEADERS, b"{}", internal=True)
 
         assert failed.value.error_type == error_type
         assert failed.value.__context__ is None  # the client's errors hold the headers that were sent
@@ -97,7 +97,7 @@ async def test_faults_of_replies(behaviour: Behaviour, error_type: str) -> None:
 )
 async def test_places_that_are_none(http: HttpClient, url: str, error_type: str) -> None:
     with pytest.raises(AttemptFailed) as failed:
-        await http.post(url, HEADERS, b"{}")
+        await http.post(url, HEADERS, b"{}", internal=True)
 
     assert failed.value.error_type == error_type
     assert failed.value.__context__ is None
@@ -115,7 +115,7 @@ async def test_a_name_that_is_not_found(http: HttpClient, monkeypatch: pytest.Mo
 async def test_a_key_with_a_line_break_sends_nothing_and_shows_nowhere(http: HttpClient) -> None:
     async with Upstream(script=[replies(b"{}")]) as upstream:
         with pytest.raises(AttemptFailed) as failed:
-            await http.post(upstream.url, {"Authorization": "Bearer canary-key\r\nX: y"}, b"{}")
+            await http.post(upstream.url, {"Authorization": "Bearer canary-key\r\nX: y"}, b"{}", internal=True)
 
         assert (failed.value.error_type, failed.value.__context__, upstream.requests) == ("bad_request", None, [])
 
@@ -123,7 +123,7 @@ async def test_a_key_with_a_line_break_sends_nothing_and_shows_nowhere(http: Htt
 async def test_a_redirect_is_a_reply_and_nothing_is_sent_on(http: HttpClient) -> None:
     async with Upstream(script=[replies(b"{}")]) as other:
         async with Upstream(script=[replies(b"", status="307 Temporary Redirect", Location=other.url)]) as upstream:
-            assert (await http.post(upstream.url, HEADERS, b"{}")).status == 307
+            assert (await http.post(upstream.url, HEADERS, b"{}", internal=True)).status == 307
             assert await streamed(http, upstream.url) == ([], "307")
 
         assert other.requests == []
@@ -134,7 +134,7 @@ async def test_nothing_of_the_environment_or_of_earlier_replies_goes_along(http:
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     async with Upstream(script=[replies(b"{}", Set_Cookie="a=b")]) as upstream:
         for _ in range(2):
-            await http.post(upstream.url, HEADERS, b"{}")
+            await http.post(upstream.url, HEADERS, b"{}", internal=True)
 
         sent = upstream.requests[1].headers
     assert sent == {
@@ -150,7 +150,7 @@ async def test_nothing_of_the_environment_or_of_earlier_replies_goes_along(http:
 
 async def test_a_reply_is_not_unpacked(http: HttpClient) -> None:
     async with Upstream(script=[replies(b"\x1f\x8b not gzip", Content_Encoding="gzip")]) as upstream:
-        assert (await http.post(upstream.url, HEADERS, b"{}")).body == b"\x1f\x8b not gzip"
+        assert (await http.post(upstream.url, HEADERS, b"{}", internal=True)).body == b"\x1f\x8b not gzip"
 
 
 async def test_a_certificate_that_nobody_vouches_for_gets_no_request(http: HttpClient, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_a_certificate_that_nobody_vouches_for_gets_no_request(http: HttpC
     tls.load_cert_chain(pem)
     async with Upstream(script=[replies(b"{}")], tls=tls) as upstream:
         with pytest.raises(AttemptFailed, match="connection"):
-            await http.post(upstream.url, HEADERS, b"{}")
+            await http.post(upstream.url, HEADERS, b"{}", internal=True)
 
         assert upstream.requests == []
 
@@ -198,7 +198,7 @@ async def test_streams(behaviour: Behaviour, found: list[str], error_type: str) 
 
 async def test_a_slow_reader_is_not_a_slow_upstream() -> None:
     async with Upstream(script=[streams(event("1"), event("2"))]) as upstream, HttpClient(first_byte_s=0.2, idle_s=0.2) as http:
-        events = http.stream(upstream.url, {}, b"")
+        events = http.stream(upstream.url, {}, b"", internal=True)
         first = await anext(events)
         await asyncio.sleep(0.3)  # longer than the upstream may take
 
@@ -207,7 +207,7 @@ async def test_a_slow_reader_is_not_a_slow_upstream() -> None:
 
 async def test_a_reader_that_stops_stops_the_upstream(http: HttpClient) -> None:
     async with Upstream(script=[streams(event("x" * 8_000), then="repeat")]) as upstream:
-        async with aclosing(http.stream(upstream.url, {}, b"")) as events:
+        async with aclosing(http.stream(upstream.url, {}, b"", internal=True)) as events:
             await anext(events)
             await asyncio.sleep(0.2)
             taken = upstream.exchanges[0].taken
@@ -232,9 +232,9 @@ async def test_time_outs_are_on_time() -> None:
 
 async def test_replies_and_streams_that_end_share_a_connection(http: HttpClient) -> None:
     async with Upstream(script=[replies(b"{}"), streams(event("1")), replies(b"{}")]) as upstream:
-        await http.post(upstream.url, {}, b"")
+        await http.post(upstream.url, {}, b"", internal=True)
         await streamed(http, upstream.url)
-        await http.post(upstream.url, {}, b"")
+        await http.post(upstream.url, {}, b"", internal=True)
 
         assert [request.connection for request in upstream.requests] == [1, 1, 1]
 
@@ -248,7 +248,7 @@ async def test_closing_ends_what_is_under_way() -> None:
 
     async with Upstream(script=[behave]) as upstream:
         async with HttpClient(reply_s=FAR_S) as http:
-            call = asyncio.create_task(http.post(upstream.url, {}, b""))
+            call = asyncio.create_task(http.post(upstream.url, {}, b"", internal=True))
             await arrived.wait()
         with pytest.raises(AttemptFailed, match="connection"):
             await call
@@ -256,7 +256,7 @@ async def test_closing_ends_what_is_under_way() -> None:
 
 async def test_a_client_that_was_never_used_opened_nothing() -> None:
     async with HttpClient() as http:
-        assert http._opened is None
+        assert http._opened == {}
 
 
 class Pieces:
@@ -311,3 +311,27 @@ nCuX0x/tUwSxzS8ANh/RNebL1dC5PjDJaLHRRYDcAfw=
 -----END CERTIFICATE-----
 """
 """For 127.0.0.1, made for this test; keeps until 2126."""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_only_an_internal_upstream_may_have_a_private_address(http: HttpClient, host: str) -> None:
+    """Whatever its name was said to be: the address is looked at when it is connected to."""
+    async with Upstream(script=[replies(b"{}")] * 2) as upstream:
+        url = upstream.url.replace("127.0.0.1", host)
+        assert (await http.post(url, HEADERS, b"{}", internal=True)).status == 200
+        for call in (http.post(url, HEADERS, b"{}"), anext(http.stream(url, HEADERS, b"{}"))):
+            with pytest.raises(AttemptFailed) as failed:
+                await call
+            assert failed.value.error_type == "private_address"
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "10.0.0.1", "192.168.1.1", "[::1]", "[fd00::1]", "[fe80::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "100.64.0.1"],
+)
+async def test_no_private_address_is_connected_to(http: HttpClient, address: str) -> None:
+    with pytest.raises(AttemptFailed) as failed:
+        await http.post(f"http://{address}:9/", HEADERS, b"{}")
+
+    assert failed.value.error_type == "private_address"

@@ -33,7 +33,9 @@ async def main(upstream: str) -> None:
 
     async def complete(message: CompleteRequest, _context: grpc.aio.ServicerContext[Any, Any]) -> CompleteResponse:
         asked = {"model": "m", "messages": [{"role": "user", "content": message.request.prompt.text}]}
-        reply = await http.post(f"{upstream}/chat/completions", {"Content-Type": "application/json"}, msgspec.json.encode(asked))
+        reply = await http.post(
+            f"{upstream}/chat/completions", {"Content-Type": "application/json"}, msgspec.json.encode(asked), internal=True
+        )
         answer = pb.Message(role=pb.ROLE_ASSISTANT, text=decode(reply.body).choices[0].message.content)
         return CompleteResponse(completion=pb.Completion(message=answer))
 

@@ -12,9 +12,11 @@ Rules it keeps:
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -27,6 +29,9 @@ from pointsman.ports import AttemptFailed
 
 LARGEST_BODY = 8 << 20
 """Bytes of a whole reply; as much as our own callers may receive."""
+
+LARGEST_REFUSAL = 64 << 10
+"""Bytes of a reply that is given where a stream was asked for."""
 
 LONGEST_EVENT = 1 << 20
 """Bytes of a line of a stream, and of the lines that make one event."""
@@ -42,6 +47,8 @@ UNACKNOWLEDGED_MS = 30_000
 """How long an upstream may take no byte of what we send. A connection that we close still has to send what it has accepted, so that without
 this limit one hung upstream would keep the sockets of all calls that gave up on it."""
 
+_PRIVATE = "only internal upstreams may have a private address"
+
 T = TypeVar("T")
 
 
@@ -55,21 +62,26 @@ class Reply(Struct, frozen=True, kw_only=True):
     __repr__ = redacted
 
 
+def _by_status(reply: Reply) -> AttemptFailed:
+    return AttemptFailed(str(reply.status))
+
+
 class HttpClient:
     """Posts to upstreams over connections that it keeps for later calls.
 
     It verifies TLS, and knows no redirects, no cookies, no compression, and no proxies or passwords of the environment.
     """
 
-    def __init__(self, *, connect_s: float = 2.0, first_byte_s: float = 10.0, idle_s: float = 30.0, reply_s: float = 120.0) -> None:
+    def __init__(self, *, connect_s: float = 2.0, first_byte_s: float = 120.0, idle_s: float = 30.0, reply_s: float = 600.0) -> None:
         """`connect_s` is for name, TCP and TLS. `first_byte_s` is for the first event of a stream, `idle_s` between two of them; bytes
-        that make no event do not count. `reply_s` is for a whole reply, whose first byte comes when the last token is known.
+        that make no event do not count. `reply_s` is for a whole reply, whose first byte comes when the last token is known. The first and
+        the last are ends that nothing passes; how long an attempt may take in earnest its executor says.
         """
         self._connect_s = connect_s
         self._first_byte_s = first_byte_s
         self._idle_s = idle_s
         self._reply_s = reply_s
-        self._opened: aiohttp.ClientSession | None = None
+        self._opened: dict[bool, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,20 +91,31 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection. Calls that are under way fail."""
-        if self._opened is not None:
-            await self._opened.close()
+        for session in self._opened.values():
+            await session.close()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Return the reply. Raises AttemptFailed: "timeout", "connection", "too_large", "bad_response", "bad_request"."""
-        return await _before(_now() + self._reply_s, self._exchange(url, headers, body))
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, internal: bool = False) -> Reply:
+        """Return the reply. Only `internal` upstreams may have a private address.
 
-    async def stream(self, url: str, headers: Mapping[str, str], body: bytes) -> AsyncGenerator[str, None]:
-        """Yield the data of each event. Raises AttemptFailed as `post` does, and with the status as text where that is not 200."""
+        Raises AttemptFailed: "timeout", "connection", "private_address", "too_large", "bad_response", "bad_request".
+        """
+        return await _before(_now() + self._reply_s, self._exchange(url, headers, body, internal=internal))
+
+    async def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        internal: bool = False,
+        refused: Callable[[Reply], AttemptFailed] = _by_status,
+    ) -> AsyncGenerator[str, None]:
+        """Yield the data of each event. Raises AttemptFailed as `post` does, and what `refused` says of a reply whose status is not 200."""
         until = _now() + self._first_byte_s
-        response = await _before(until, self._open(url, headers, body))
+        response = await _before(until, self._open(url, headers, body, internal=internal))
         try:
             if response.status != 200:
-                raise AttemptFailed(str(response.status))
+                raise refused(await _before(until, _reply(response, LARGEST_REFUSAL)))
             if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 raise AttemptFailed("bad_response")
             events = _Events(response.content)
@@ -102,21 +125,26 @@ class HttpClient:
         finally:
             response.release()  # closes the connection if there is more to come, at once and without awaiting
 
-    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        response = await self._open(url, headers, body)
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, *, internal: bool) -> Reply:
+        response = await self._open(url, headers, body, internal=internal)
         try:
-            return Reply(status=response.status, headers=response.headers, body=await _whole(response.content))
+            return await _reply(response, LARGEST_BODY)
         finally:
             response.release()
 
-    async def _open(self, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
-        return await self._session().post(url, data=body, headers=headers, allow_redirects=False)
+    async def _open(self, url: str, headers: Mapping[str, str], body: bytes, *, internal: bool) -> aiohttp.ClientResponse:
+        return await self._session(internal=internal).post(url, data=body, headers=headers, allow_redirects=False)
 
-    def _session(self) -> aiohttp.ClientSession:
-        """Return the session, made on the first call, as it belongs to the loop that runs then."""
-        if self._opened is None:
-            self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=_socket),  # how many calls there may be is decided at our own door
+    def _session(self, *, internal: bool) -> aiohttp.ClientSession:
+        """Return the session for such upstreams, made on the first call, as it belongs to the loop that runs then.
+
+        Each has its own connections: one that was opened to a private address must not serve an upstream that may have none.
+        """
+        if internal not in self._opened:
+            # How many calls there may be is decided at our own door.
+            connector = aiohttp.TCPConnector(limit=0, socket_factory=_socket if internal else _public_socket)
+            self._opened[internal] = aiohttp.ClientSession(
+                connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept-Encoding": "identity", "User-Agent": "pointsman"},
                 timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_s),
@@ -124,7 +152,7 @@ class HttpClient:
                 trust_env=False,
                 read_bufsize=READ,
             )
-        return self._opened
+        return self._opened[internal]
 
 
 class _Events:
@@ -177,13 +205,14 @@ class _Events:
             self._ready.append(data)
 
 
-async def _whole(content: aiohttp.StreamReader) -> bytes:
+async def _reply(response: aiohttp.ClientResponse, largest: int) -> Reply:
+    """Return a whole reply. Raises AttemptFailed("too_large") where its body is longer than the largest."""
     body = bytearray()
-    while chunk := await content.read(READ):
+    while chunk := await response.content.read(READ):
         body += chunk
-        if len(body) > LARGEST_BODY:
+        if len(body) > largest:
             raise AttemptFailed("too_large")
-    return bytes(body)
+    return Reply(status=response.status, headers=response.headers, body=bytes(body))
 
 
 async def _before(deadline: float, work: Awaitable[T]) -> T:
@@ -200,6 +229,8 @@ def _error_type(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "timeout"
+        case aiohttp.ClientConnectorError() if _PRIVATE in str(error.os_error):
+            return "private_address"
         case aiohttp.ClientResponseError() | HttpProcessingError():
             return "bad_response"
         case OSError():
@@ -225,6 +256,15 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
     return opened
+
+
+def _public_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket for an address of the public network. It is asked with the address that is really connected to, whatever a name
+    was said to be a moment ago. Raises OSError for others.
+    """
+    if not ip_address(str(address[4][0]).partition("%")[0]).is_global:
+        raise OSError(errno.EACCES, _PRIVATE)
+    return _socket(address)
 
 
 def _now() -> float:

@@ -54,6 +54,11 @@ class Provider:
     key_file: str = ""
     model: str = ""
     """Of an embedded provider: the model that it runs."""
+    internal: bool = False
+    """In our own network: its address may be private."""
+    max_in_flight: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
     @property
     def needs_key(self) -> bool:

@@ -27,7 +27,7 @@ from upstream import Behaviour, Upstream, event, hangs, replies, resets, streams
 KEY = "canary-key-7f3a"
 ROUTES = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
 MODEL = structs.replace(ruleset_of(catalog_yaml({"m": model_yaml()}), ROUTES).catalog.models["m"], provider="far", upstream="gpt-x")
-FAR = Provider(id="far", api="openai")
+FAR = Provider(id="far", api="openai", internal=True)
 CALL = ModelCall(
     model=MODEL, provider=FAR, prompt=Request.of("canary-prompt").prompt, generation=Generation(), output_cap=64, request_id="id-1"
 )

@@ -32,7 +32,7 @@ from recordings import (
 )
 
 ROUTES = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
-FAR = Provider(id="far", api="openai", base_url="https://far")
+FAR = Provider(id="far", api="openai", internal=True, base_url="https://far")
 MODEL = structs.replace(ruleset_of(catalog_yaml({"m": model_yaml()}), ROUTES).catalog.models["m"], upstream="gpt-x")
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from pointsman.adapters.http import HttpClient
 from pointsman.adapters.openai.wire import DONE, StreamedReply, reply_from_json, request_to_json
+from pointsman.adapters.refusals import refused
 from pointsman.core.catalog import Provider
 from pointsman.core.completion import Usage
 from pointsman.core.prompt_tokens import count_prompt, texts_of
@@ -44,9 +45,9 @@ class OpenAiProvider:
         """Return the whole answer; its first token came with its last. Raises AttemptFailed."""
         began = time.monotonic()
         url, headers = self._address(call)
-        reply = await self._http.post(url, headers, request_to_json(call, stream=False))
+        reply = await self._http.post(url, headers, request_to_json(call, stream=False), internal=call.provider.internal)
         if reply.status != 200:
-            raise AttemptFailed(str(reply.status))
+            raise refused(reply)
         said = reply_from_json(reply.body)
         took_ms = (time.monotonic() - began) * 1000
         usage = said.usage
@@ -58,7 +59,8 @@ class OpenAiProvider:
         """Yield the answer as it comes, and Finished last. Raises AttemptFailed; closing it ends the call upstream."""
         url, headers = self._address(call)
         reply = StreamedReply()
-        async with aclosing(self._http.stream(url, headers, request_to_json(call, stream=True))) as events:
+        body = request_to_json(call, stream=True)
+        async with aclosing(self._http.stream(url, headers, body, internal=call.provider.internal, refused=refused)) as events:
             try:
                 async for data in events:
                     if data == DONE:

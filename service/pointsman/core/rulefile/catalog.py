@@ -108,9 +108,18 @@ class CatalogReader:
             )
         if doc.key and bool(doc.key.env) == bool(doc.key.file):
             self._error(self._key(*path, "key"), "a key has one source", "give either env or file")
-        key = doc.key
+        key, limits = doc.key, doc.limits
         return Provider(
-            id=name, api=doc.api, base_url=doc.base_url, key_env=key.env if key else "", key_file=key.file if key else "", model=doc.model
+            id=name,
+            api=doc.api,
+            base_url=doc.base_url,
+            key_env=key.env if key else "",
+            key_file=key.file if key else "",
+            model=doc.model,
+            internal=doc.internal or doc.api == "embedded",
+            max_in_flight=doc.max_in_flight,
+            requests_per_minute=limits.rpm if limits else None,
+            tokens_per_minute=limits.tpm if limits else None,
         )
 
     def _model(self, name: str) -> Model | None:
