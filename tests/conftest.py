@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +15,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from fakes import ScriptedProvider, WordCounter
+from fakes import AllWell, ScriptedProvider, WordCounter
 from pointsman import server
 from pointsman.adapters.clock import SystemClock
-from pointsman.core.catalog import Catalog
-from pointsman.core.market import ModelState
 from pointsman.core.rulefile import UNBOUND
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenants
@@ -31,6 +29,7 @@ from pointsman.reader import Reader
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import Log
+from pointsman.upstreams import Upstreams
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 
@@ -85,17 +84,11 @@ class Hanging(ScriptedProvider):
         return await super().answer(call)
 
 
-class _AllWell:
-    """Nothing is known of any model but what the catalog says."""
-
-    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
-        return {}
-
-
 def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
     clock, counter = SystemClock(), WordCounter()
-    executor = Executor({"builtin": provider}, counter, clock)
-    return Router(rules=lambda: ruleset, reader=Reader(counter), executor=executor, states=_AllWell(), clock=clock, longest_s=60)
+    upstreams = Upstreams(AllWell(), clock)
+    executor = Executor({"builtin": provider}, counter, clock, upstreams)
+    return Router(rules=lambda: ruleset, reader=Reader(counter), executor=executor, upstreams=upstreams, clock=clock, longest_s=60)
 
 
 @pytest.fixture

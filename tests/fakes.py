@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import structs
 
+from pointsman.core.catalog import Catalog
 from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
+from pointsman.core.market import ModelState
 from pointsman.core.reading import Count
 from pointsman.core.request import Message
 from pointsman.core.rulefile import load
@@ -32,6 +34,16 @@ class FakeClock:
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self.elapsed_s)
+
+
+class AllWell:
+    """Nothing is known of any model but what the catalog says."""
+
+    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
+        return _NOTHING
+
+
+_NOTHING: Mapping[str, ModelState] = {}
 
 
 class WordCounter:
@@ -121,7 +133,7 @@ def model_yaml(**changes: object) -> str:
 
 def catalog_yaml(models: dict[str, str], *, aliases: str = "{}") -> str:
     """Return models.yaml with one built-in provider `p`."""
-    lines = "\n".join(f"  {name}: {text}" for name, text in models.items())
+    lines = "\n".join(f"  {name}: {text.replace('upstream: u,', f'upstream: {name}-up,')}" for name, text in models.items())
     return f"version: 1\nproviders: {{p: {{api: builtin}}}}\nmodels:\n{lines}\naliases: {aliases}\n"
 
 

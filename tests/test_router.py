@@ -28,6 +28,7 @@ from pointsman.execute import Executor
 from pointsman.ports import Answer, ModelCall, Provider, TokenCounter
 from pointsman.reader import INLINE, Reader
 from pointsman.router import Call, Router
+from pointsman.upstreams import Upstreams
 
 CALL = Call(id="id-1", time_left_s=30.0)
 HI = Request.of("hi there")
@@ -83,11 +84,12 @@ def build(rules: Ruleset) -> Build:
         live: Callable[[], Ruleset] | None = None,
     ) -> Router:
         clock, counter = clock or FakeClock(), counter or WordCounter()
+        upstreams = Upstreams(states or States(), clock)
         return Router(
             rules=live or (lambda: rules),
             reader=Reader(counter),
-            executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock),
-            states=states or States(),
+            executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock, upstreams),
+            upstreams=upstreams,
             clock=clock,
             longest_s=longest_s,
         )
@@ -124,7 +126,7 @@ async def test_complete_falls_back_within_the_plan(build: Build) -> None:
 
 async def test_complete_says_when_nobody_answers(build: Build) -> None:
     with pytest.raises(UpstreamUnavailable, match="fast: 500, slow: 429"):
-        await build(ScriptedProvider(failed("500"), failed("429"))).complete(HI, CALL)
+        await build(ScriptedProvider(failed("500"), failed("429"))).complete(HI, Call(id="id-1", tried_before=1))
 
 
 async def test_the_clock_is_asked_for_the_time_of_the_facts(build: Build) -> None:

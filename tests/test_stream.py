@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from fakes import FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
-from pointsman.core.catalog import Catalog
+from fakes import AllWell, FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from pointsman.adapters.clock import SystemClock
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, DeadlineTooShort, PointsmanError, StreamInterrupted, UpstreamUnavailable
-from pointsman.core.market import ModelState
 from pointsman.core.request import Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.execute import Executor
-from pointsman.ports import Finished
+from pointsman.ports import Clock, Finished
 from pointsman.reader import Reader
 from pointsman.router import Call, Router
+from pointsman.upstreams import Upstreams
 
 RULES = ruleset_of(
     catalog_yaml(
@@ -29,25 +29,25 @@ RULES = ruleset_of(
 END = Finished(finish_reason=FinishReason.STOP, usage=Usage(input_tokens=10, output_tokens=5))
 
 
-class Steady:
-    """Every model is as the catalog says."""
-
-    def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
-        return {}
-
-
-def router_over(provider: StreamingProvider, *, longest_s: float = 10) -> Router:
+def router_over(provider: StreamingProvider, *, longest_s: float = 10, clock: Clock | None = None) -> Router:
     """Return a router whose models all stream from one provider."""
-    clock = FakeClock()
-    executor = Executor({"builtin": provider}, WordCounter(), clock)
-    return Router(rules=lambda: RULES, reader=Reader(WordCounter()), executor=executor, states=Steady(), clock=clock, longest_s=longest_s)
+    clock = clock or FakeClock()
+    upstreams = Upstreams(AllWell(), clock)
+    executor = Executor({"builtin": provider}, WordCounter(), clock, upstreams)
+    return Router(
+        rules=lambda: RULES, reader=Reader(WordCounter()), executor=executor, upstreams=upstreams, clock=clock, longest_s=longest_s
+    )
 
 
-async def streamed(provider: StreamingProvider, *, longest_s: float = 10) -> tuple[list[object], PointsmanError | None]:
-    """Return the events of one stream, and the error that ended it."""
+async def streamed(
+    provider: StreamingProvider, *, longest_s: float = 10, clock: Clock | None = None
+) -> tuple[list[object], PointsmanError | None]:
+    """Return the events of one stream, of a caller who tries himself, and the error that ended it."""
     events: list[object] = []
     try:
-        async for event in router_over(provider, longest_s=longest_s).stream(Request.of("Hi there"), Call(id="id")):
+        async for event in router_over(provider, longest_s=longest_s, clock=clock).stream(
+            Request.of("Hi there"), Call(id="id", tried_before=1)
+        ):
             events.append(event)  # noqa: PERF401  # what came before an error counts
     except PointsmanError as error:
         return events, error
@@ -120,16 +120,19 @@ async def test_usage_that_is_not_reported_is_counted_and_marked() -> None:
     assert (usage.output_tokens, usage.estimated, usage.input_tokens > 0) == (2, True, True)
 
 
-@pytest.mark.parametrize(("script", "reached"), [([asyncio.Event().wait], 0), (["one", asyncio.Event().wait], 1)])
-async def test_a_deadline_ends_the_stream_wherever_it_is(script: list[object], reached: int) -> None:
-    """Real time, since asyncio's own timer ends the wait: 20 ms."""
-    provider = StreamingProvider(script, ["never", END])  # type: ignore[arg-type]  # steps of a script
-    events, error = await streamed(provider, longest_s=0.02)
+async def hangs() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize(("script", "calls"), [([hangs], 2), (["one", hangs], 1)])
+async def test_a_deadline_ends_the_stream_wherever_it_is(script: list[Any], calls: int) -> None:
+    """Real time, since asyncio's own timer ends the wait: 200 ms. Half of the time is kept for the second model."""
+    provider = StreamingProvider(script, [hangs])
+    events, error = await streamed(provider, longest_s=0.2, clock=SystemClock())
 
     assert isinstance(error, DeadlinePassed)
-    assert sum(isinstance(event, TextDelta) for event in events) == reached
-    assert provider.closed == 1
-    assert len(provider.calls) == 1
+    assert sum(isinstance(event, TextDelta) for event in events) == 2 - calls
+    assert provider.closed == len(provider.calls) == calls
 
 
 async def test_too_little_time_calls_nobody() -> None:

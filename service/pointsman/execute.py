@@ -1,8 +1,9 @@
-"""Runs a plan: calls its models in order until one answers, within one deadline.
+"""Runs a plan: calls its models until one answers, within one deadline.
 
-A failed attempt moves on to the next model at once: the plan is the alternative, waiting is not. Every attempt is recorded, with what it
-used, for the answer and for whoever pays. The deadline is the caller's; when it passes, the call under way is cancelled, which ends it
-upstream.
+A failed attempt moves on to the next model at once: the plan is the alternative, waiting is not. Only when none is left is one asked again,
+after a pause drawn at random, and for a fifth of the calls at most. Where the route says so, the next model is asked, too, when the first
+is slow. Every attempt is recorded, with what it used, for the answer and for whoever pays. The deadline is the caller's; when it
+passes, the call under way is cancelled, which ends it upstream.
 
 A stream commits at its first piece: before it, moving on is free; after it, a failure is a failure, since the caller has seen a part.
 """
@@ -10,96 +11,189 @@ A stream commits at its first piece: before it, moving on is free; after it, a f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from random import Random
+from typing import TypeAlias, TypeVar
 
-from msgspec import structs
-
+from pointsman.attempts import Attempting, Source, Streamed, Whole, Work
 from pointsman.core.catalog import Catalog
-from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, Usage
+from pointsman.core.completion import Completion, Delta, TextDelta, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
-from pointsman.core.request import Message, Request
-from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.ports import AttemptFailed, Clock, Finished, ModelCall, Provider, TokenCounter
+from pointsman.core.limits import SecondTries
+from pointsman.core.request import Request
+from pointsman.core.ruleset import RouteSettings
+from pointsman.core.vocabulary import AttemptReason
+from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider, TokenCounter
+from pointsman.upstreams import Upstreams
+
+PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+"""Before a model is asked again: a random time up to the first, twice as long for each further time, up to the second."""
+
+T = TypeVar("T")
+
+Start: TypeAlias = Callable[[Provider, ModelCall], Source[T]]
+
+PLAIN = RouteSettings()
+
+_RANDOM = Random()  # noqa: S311  # spreads pauses
 
 
 class Executor:
     """Calls the models of a plan through the provider of each."""
 
-    def __init__(self, providers: Mapping[str, Provider], counter: TokenCounter, clock: Clock) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        counter: TokenCounter,
+        clock: Clock,
+        upstreams: Upstreams,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = _RANDOM.random,
+    ) -> None:
         """`providers` are by API, as in `Provider.api` of the catalog; the counter counts what a provider does not."""
         self._providers = providers
         self._counter = counter
         self._clock = clock
+        self._upstreams = upstreams
+        self._sleep = sleep
+        self._random = random
+        self._second_tries = SecondTries()
 
-    async def run(self, decision: Decision, request: Request, catalog: Catalog, *, deadline: float) -> Completion:
-        """Return the first answer; `deadline` is in seconds of the monotonic clock.
+    async def run(
+        self,
+        decision: Decision,
+        request: Request,
+        catalog: Catalog,
+        *,
+        deadline: float,
+        settings: RouteSettings = PLAIN,
+        again: bool = True,
+    ) -> Completion:
+        """Return the first answer; `deadline` is in seconds of the monotonic clock. Unless `again`, no model is asked twice.
 
         Raises DeadlinePassed when time is up and UpstreamUnavailable when every model of the plan failed.
         """
-        work = _Work(decision, request, catalog)
-        for candidate in decision.plan:
-            attempt = _Attempting(candidate, work, self._clock, deadline)
-            try:
-                provider = self._provider(candidate, catalog)
-                async with asyncio.timeout(attempt.time_left_s()):
-                    answer = await provider.answer(work.call(candidate))
-            except TimeoutError:
-                attempt.failed("timeout")
-                raise attempt.too_late() from None
-            except AttemptFailed as failed:
-                attempt.failed(failed.error_type)
-                continue
-            attempt.first_ms = answer.ttft_ms
-            return attempt.answered(answer.finish_reason, answer.usage, message=answer.message)
-        raise work.exhausted()
+        attempt = await self._first(self._work(decision, request, catalog, deadline, settings), Whole, settings, again=again)
+        answer = attempt.first
+        return attempt.answered(answer.finish_reason, answer.usage, message=answer.message, first_ms=answer.ttft_ms)
 
     async def stream(
-        self, decision: Decision, request: Request, catalog: Catalog, *, deadline: float
+        self,
+        decision: Decision,
+        request: Request,
+        catalog: Catalog,
+        *,
+        deadline: float,
+        settings: RouteSettings = PLAIN,
+        again: bool = True,
     ) -> AsyncGenerator[Delta | Completion, None]:
         """Yield the answer as it comes, and last the completion without its message.
 
         Raises what `run` raises before the first piece; after it, yields a completion with what was used so far and FinishReason.ERROR, and
         raises StreamInterrupted, or DeadlinePassed when time was up.
         """
-        work = _Work(decision, request, catalog)
-        for candidate in decision.plan:
-            attempt = _Attempting(candidate, work, self._clock, deadline)
-            texts: list[str] = []
-            late = False
-            try:
-                async with aclosing(self._provider(candidate, catalog).stream(work.call(candidate))) as pieces:
-                    while True:
-                        async with asyncio.timeout(attempt.time_left_s()):
-                            piece = await anext(pieces)
-                        if isinstance(piece, Finished):
-                            yield attempt.answered(piece.finish_reason, piece.usage or self._counted(candidate, texts))
-                            return
-                        attempt.saw_piece()
-                        if isinstance(piece, TextDelta):
-                            texts.append(piece.text)
-                        yield piece
-            except TimeoutError:
-                error_type, late = "timeout", True
-            except StopAsyncIteration:
-                error_type = "incomplete"
-            except AttemptFailed as failed:
-                error_type = failed.error_type
-            if attempt.first_ms is not None:
-                usage = self._counted(candidate, texts)
-                yield attempt.answered(FinishReason.ERROR, usage, error_type=error_type)
-                raise attempt.too_late() if late else attempt.interrupted(error_type, usage.output_tokens)
-            attempt.failed(error_type)
-            if late:
-                raise attempt.too_late()
+        work = self._work(decision, request, catalog, deadline, settings)
+        attempt = await self._first(work, Streamed, settings, again=again)
+        source, piece, texts = attempt.source, attempt.first, [""]
+        failed: AttemptFailed | None = None
+        assert isinstance(source, Streamed)
+        try:
+            while not isinstance(piece, Finished):
+                if isinstance(piece, TextDelta):
+                    texts.append(piece.text)
+                yield piece
+                async with asyncio.timeout(work.time_left_s()):
+                    piece = await source.next()
+            yield attempt.answered(piece.finish_reason, piece.usage or self._counted(attempt.candidate, texts))
+        except TimeoutError:
+            failed = attempt.blamed(AttemptFailed("timeout"))
+        except AttemptFailed as found:
+            failed = attempt.blamed(found)
+        finally:
+            await attempt.close()
+        if failed is not None:
+            usage = self._counted(attempt.candidate, texts)
+            yield attempt.broke_off(failed.error_type, usage)
+            work.check_time()
+            raise attempt.interrupted(failed.error_type, usage.output_tokens)
+
+    def _work(self, decision: Decision, request: Request, catalog: Catalog, deadline: float, settings: RouteSettings) -> Work:
+        self._second_tries.called()
+        if settings.timeout_s is not None:
+            deadline = min(deadline, self._clock.monotonic() + settings.timeout_s)
+        return Work(decision, request, catalog, self._clock, deadline)
+
+    async def _first(self, work: Work, start: Start[T], settings: RouteSettings, *, again: bool) -> Attempting[T]:
+        """Return the first attempt of which something came. Raises DeadlinePassed and UpstreamUnavailable."""
+        if settings.hedge_after_s is not None:
+            return await self._raced(work, start, settings.hedge_after_s, again=again)
+        while True:
+            attempt = await self._next(work, start, again=again)
+            if await attempt.begin():
+                return attempt
+
+    async def _raced(self, work: Work, start: Start[T], hedge_after_s: float, *, again: bool) -> Attempting[T]:
+        """As `_first`, but where the first model is slow the next one is asked, too, and the sooner counts."""
+        running: dict[asyncio.Task[bool], Attempting[T]] = {}
+        try:
+            while True:
+                if not running:
+                    attempt = await self._next(work, start, again=again)
+                    running[asyncio.create_task(attempt.begin())] = attempt
+                patience_s = hedge_after_s if len(running) == 1 and work.has_more else None
+                done, _ = await asyncio.wait(running, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    hedge = self._hedge(work, start) if self._second_tries.take() else None
+                    if hedge is None:
+                        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    else:
+                        running[asyncio.create_task(hedge.begin())] = hedge
+                for task in done:
+                    attempt = running.pop(task)
+                    if task.result():
+                        return attempt
+        finally:
+            await _drop(running)
+
+    def _hedge(self, work: Work, start: Start[T]) -> Attempting[T] | None:
+        candidate = work.next_model()
+        return self._admitted(work, candidate, AttemptReason.HEDGE, start) if candidate is not None else None
+
+    async def _next(self, work: Work, start: Start[T], *, again: bool) -> Attempting[T]:
+        """Return the next attempt. Raises UpstreamUnavailable where none is left, and DeadlinePassed."""
+        work.check_time()
+        while (candidate := work.next_model()) is not None:
+            reason = AttemptReason.FALLBACK if candidate is not work.decision.chosen else AttemptReason.PRIMARY
+            if (attempt := self._admitted(work, candidate, reason, start)) is not None:
+                return attempt
+        chances = work.second_chances() if again else []
+        if not chances or not self._second_tries.take():
+            raise work.exhausted()
+        await self._pause(work)
+        for candidate in chances:
+            if (attempt := self._admitted(work, candidate, AttemptReason.RETRY, start)) is not None:
+                return attempt
         raise work.exhausted()
 
-    def _provider(self, candidate: Candidate, catalog: Catalog) -> Provider:
-        provider = self._providers.get(catalog.providers[candidate.provider].api)
-        if provider is None:
-            raise AttemptFailed("unsupported")  # an API that this version cannot call yet
-        return provider
+    async def _pause(self, work: Work) -> None:
+        """Wait a random time. Raises UpstreamUnavailable where there is none left for that."""
+        repeats = sum(attempt.reason is AttemptReason.RETRY for attempt in work.attempts)
+        pause_s = min(LONGEST_PAUSE_S, PAUSE_S * 2**repeats) * self._random()
+        if pause_s >= work.time_left_s():
+            raise work.exhausted()
+        await self._sleep(pause_s)
+        work.check_time()
+
+    def _admitted(self, work: Work, candidate: Candidate, reason: AttemptReason, start: Start[T]) -> Attempting[T] | None:
+        """Return an attempt at a model, None where it is not to be called now."""
+        call = work.call(candidate)
+        ticket = self._upstreams.admit(call.model, call.provider, candidate.tokens.input + candidate.tokens.output)
+        if ticket is None:
+            work.passed_over(candidate)
+            return None
+        provider = self._providers.get(call.provider.api) or _UNSUPPORTED
+        return Attempting(work, candidate, reason, ticket, start(provider, call))
 
     def _counted(self, candidate: Candidate, texts: list[str]) -> Usage:
         """Return the usage of an answer whose provider does not say."""
@@ -107,109 +201,25 @@ class Executor:
         return Usage(input_tokens=candidate.tokens.input, output_tokens=output, estimated=True)
 
 
-class _Work:
-    """What one plan is run for, and the attempts so far."""
-
-    def __init__(self, decision: Decision, request: Request, catalog: Catalog) -> None:
-        self.decision = decision
-        self.request = request
-        self.catalog = catalog
-        self.attempts: list[Attempt] = []
-
-    def call(self, candidate: Candidate) -> ModelCall:
-        """Return what a candidate is asked."""
-        return ModelCall(
-            model=self.catalog.models[candidate.model],
-            provider=self.catalog.providers[candidate.provider],
-            prompt=self.request.prompt,
-            generation=self.request.generation,
-            output_cap=max(1, candidate.tokens.output_cap),
-            request_id=self.decision.id,
-        )
-
-    def exhausted(self) -> UpstreamUnavailable:
-        """Return the error of a plan of which no model answered."""
-        return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
-
-    def told(self) -> str:
-        """Return the attempts in words."""
-        return ", ".join(f"{attempt.model}: {attempt.error_type or 'answered'}" for attempt in self.attempts)
-
-    def priced(self, usage: Usage, candidate: Candidate) -> Usage:
-        """Return the usage with what it cost, and what it would have cost at the baseline's prices."""
-        models = self.catalog.models
-        cost = models[candidate.model].price.cost(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-        )
-        baseline = models[self.decision.baseline_model].price.cost(usage.input_tokens, usage.output_tokens)
-        return structs.replace(usage, cost=cost, baseline_cost=baseline)
+async def _drop(running: Mapping[asyncio.Task[bool], Attempting[T]]) -> None:
+    """End the attempts that another was sooner than."""
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    for attempt in running.values():
+        attempt.dropped()
+        await attempt.close()
 
 
-class _Attempting:
-    """One call of one model while it lasts. Raises DeadlinePassed if there is no time left for it."""
+class _Unsupported:
+    """Stands for an API that this version cannot call."""
 
-    def __init__(self, candidate: Candidate, work: _Work, clock: Clock, deadline: float) -> None:
-        self._candidate = candidate
-        self._work = work
-        self._clock = clock
-        self._deadline = deadline
-        self._reason = AttemptReason.FALLBACK if work.attempts else AttemptReason.PRIMARY
-        self._began = clock.monotonic()
-        self.first_ms: float | None = None
-        """Time to the first token; None until it came."""
-        if self._began >= deadline:
-            raise _too_late(work)
+    async def answer(self, _call: ModelCall) -> Answer:
+        raise AttemptFailed("unsupported")
 
-    def time_left_s(self) -> float:
-        """Return the seconds until the deadline."""
-        return self._deadline - self._clock.monotonic()
-
-    def saw_piece(self) -> None:
-        """Note when the first piece came."""
-        if self.first_ms is None:
-            self.first_ms = self._elapsed_ms()
-
-    def failed(self, error_type: str) -> None:
-        """Record that no answer came."""
-        self._record(error_type, None)
-
-    def too_late(self) -> DeadlinePassed:
-        """Return the error of a deadline that passed during the call."""
-        return _too_late(self._work)
-
-    def interrupted(self, error_type: str, emitted_tokens: int) -> StreamInterrupted:
-        """Return the error of an answer that broke off."""
-        message = f"{self._candidate.model} broke off after {emitted_tokens} tokens ({error_type}); ask again if a part is of no use"
-        return StreamInterrupted(message, emitted_tokens=emitted_tokens)
-
-    def answered(self, finish: FinishReason, usage: Usage, *, message: Message | None = None, error_type: str = "") -> Completion:
-        """Return the completion of the call, which has ended; with an `error_type` before its time."""
-        priced = self._work.priced(usage, self._candidate)
-        self._record(error_type, priced)
-        return Completion(
-            message=message, finish_reason=finish, usage=priced, attempts=tuple(self._work.attempts), model=self._candidate.model
-        )
-
-    def _record(self, error_type: str, usage: Usage | None) -> None:
-        self._work.attempts.append(
-            Attempt(
-                model=self._candidate.model,
-                provider=self._candidate.provider,
-                reason=self._reason,
-                error_type=error_type,
-                latency_ms=self._elapsed_ms(),
-                ttft_ms=self.first_ms,
-                usage=usage,
-            )
-        )
-
-    def _elapsed_ms(self) -> float:
-        return (self._clock.monotonic() - self._began) * 1000
+    async def stream(self, _call: ModelCall) -> AsyncGenerator[Piece, None]:
+        raise AttemptFailed("unsupported")
+        yield
 
 
-def _too_late(work: _Work) -> DeadlinePassed:
-    tried = f" after {work.told()}" if work.attempts else ""
-    return DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+_UNSUPPORTED = _Unsupported()

@@ -29,6 +29,7 @@ from pointsman.ports import AttemptFailed, Provider
 from pointsman.reader import Reader
 from pointsman.router import Router, check_model
 from pointsman.settings import Settings
+from pointsman.upstreams import Upstreams
 
 
 def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]:
@@ -65,11 +66,12 @@ async def open_live_router(
             "openai": OpenAiProvider(http, _endpoint_by(keys), _count_by(counter)),
             "embedded": OpenAiProvider(http, _endpoint_of(fleet), _count_by(counter)),
         }
+        upstreams = Upstreams(KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)), clock)
         router = Router(
             rules=rules,
             reader=Reader(counter),
-            executor=Executor(ports, counter, clock),
-            states=KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)),
+            executor=Executor(ports, counter, clock, upstreams),
+            upstreams=upstreams,
             clock=clock,
             longest_s=settings.longest_call_s,
         )

@@ -22,10 +22,15 @@ from pointsman.core.market import Market, ModelState
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
+from pointsman.core.vocabulary import DropReason
 from pointsman.execute import Executor
-from pointsman.ports import Clock, ModelStates
+from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recent import Recent
+from pointsman.upstreams import Upstreams
+
+LONGEST_WAIT_S = 2.0
+"""Whoever waits for room holds memory, and his caller something of his own."""
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -39,6 +44,8 @@ class Call(Struct, frozen=True, kw_only=True):
     tenant: Tenant = NOBODY_TOLD_APART
     time_left_s: float | None = None
     """Until the caller gives up; None if he does not say."""
+    tried_before: int = 0
+    """How often the caller's side has tried this call already."""
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -53,13 +60,13 @@ class Router:
     """Decides, and calls what it decided on."""
 
     def __init__(
-        self, *, rules: Callable[[], Ruleset], reader: Reader, executor: Executor, states: ModelStates, clock: Clock, longest_s: float
+        self, *, rules: Callable[[], Ruleset], reader: Reader, executor: Executor, upstreams: Upstreams, clock: Clock, longest_s: float
     ) -> None:
         """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets no deadline."""
         self._rules = rules
         self._reader = reader
         self._executor = executor
-        self._states = states
+        self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
         self.recent = Recent()
@@ -67,27 +74,30 @@ class Router:
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
         ruleset = self._rules()
-        return await self._decide(ruleset, request, call, Market(models=self._states.states(ruleset.catalog)), explained=explained)
+        return await self._decide(ruleset, request, call, Market(models=self._upstreams.states(ruleset.catalog)), explained=explained)
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
-        decision = await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained)
-        return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline)
+        decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
+        settings, again = ruleset.settings(decision.rule.id), not call.tried_before
+        return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again)
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Executor.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
-        decision = await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained, stream=True)
+        decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained, stream=True)
         yield decision
-        async with aclosing(self._executor.stream(decision, request, ruleset.catalog, deadline=deadline)) as events:
+        settings, again = ruleset.settings(decision.rule.id), not call.tried_before
+        answer = self._executor.stream(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again)
+        async with aclosing(answer) as events:
             async for event in events:
                 yield event
 
     def models(self) -> list[ModelStatus]:
         """Return the catalog with its state, ordered by id."""
         catalog = self._rules().catalog
-        market = Market(models=self._states.states(catalog))
+        market = Market(models=self._upstreams.states(catalog))
         return [
             ModelStatus(
                 model=model, state=market.state(name), aliases=tuple(alias for alias, ids in catalog.aliases.items() if name in ids)
@@ -103,7 +113,20 @@ class Router:
         return self._clock.monotonic() + left
 
     def _market(self, ruleset: Ruleset, deadline: float) -> Market:
-        return Market(models=self._states.states(ruleset.catalog), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
+        return Market(models=self._upstreams.states(ruleset.catalog), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
+
+    async def _decide_with_room(
+        self, ruleset: Ruleset, request: Request, call: Call, deadline: float, *, explained: bool, stream: bool = False
+    ) -> Decision:
+        """As `_decide`, but where models are full wait for room, for half of the time left at most."""
+        now = self._clock.monotonic()
+        until = now + min(LONGEST_WAIT_S, (deadline - now) / 2)
+        while True:
+            try:
+                return await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained, stream=stream)
+            except NoEligibleModel as refused:
+                if DropReason.CAPACITY.name not in refused.counts or not await self._upstreams.room(until):
+                    raise
 
     async def _decide(
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False

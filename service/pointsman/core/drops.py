@@ -80,9 +80,9 @@ def unfit(model: Model, candidate: Candidate, terms: Terms, bar: Bar) -> Iterato
     yield from _too_slow(model, candidate, terms)
     state = terms.market.state(model.id)
     if not state.healthy:
-        yield _dropped(model, DropReason.UNHEALTHY, "it fails at present")
+        yield _dropped(model, DropReason.UNHEALTHY, state.note or "it fails at present")
     if not state.has_room:
-        yield _dropped(model, DropReason.CAPACITY, "it is full at present")
+        yield _dropped(model, DropReason.CAPACITY, state.note or "it is full at present")
 
 
 def _too_long(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Dropped]:

@@ -14,6 +14,8 @@ class ModelState(Struct, frozen=True, kw_only=True):
     healthy: bool = True
     has_room: bool = True
     """Takes one more call."""
+    note: str = ""
+    """Why it is not healthy or has no room, for people."""
     ttft_ms: float | None = None
     tokens_per_s: float | None = None
     warm_prefix_tokens: int = 0

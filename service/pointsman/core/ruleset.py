@@ -134,6 +134,10 @@ class Ruleset:
     comparisons: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     """Every fact that rules look at, with the literals that they compare it with."""
 
+    def settings(self, route: str) -> RouteSettings:
+        """Return what a route says of the calls that it decides on."""
+        return next(found.settings for found in self.routes if found.ref.id == route)
+
     def next_match(self, facts: Facts, after: int) -> Matched:
         """Return the first route behind `after` that matches, with the shadows before it. Slower than `match`, and rarely needed."""
         shadows: list[int] = []

@@ -18,8 +18,6 @@ from pointsman.core.yamlnodes import Mapping, Node, find, key_of
 LATER = {
     "cache": "the response cache",
     "optimize": "prompt optimisation",
-    "timeout": "time-outs of routes",
-    "hedge": "hedged calls",
 }
 """Settings that are read and checked, and have no effect in this version."""
 

@@ -144,7 +144,7 @@ def _dropped(expect: ExpectDoc, dropped: Iterable[Dropped]) -> Iterator[str]:
 
 
 def _cache(expect: ExpectDoc, decision: Decision, ruleset: Ruleset) -> Iterator[str]:
-    settings = next(route.settings for route in ruleset.routes if route.ref.id == decision.rule.id)
+    settings = ruleset.settings(decision.rule.id)
     found = {"mode": settings.cache_mode, "ttl_s": settings.cache_ttl_s}
     for name, wanted in expect.cache.items():
         if found.get(name) != wanted:

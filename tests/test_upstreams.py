@@ -1,0 +1,191 @@
+"""What is known of upstreams: who is left alone for what, who is full, and that decisions are told so before anything is tried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from fakes import AllWell, FakeClock, catalog_yaml, model_yaml, ruleset_of
+from pointsman.core.breaker import FAILURES, FIRST_S
+from pointsman.core.catalog import Catalog
+from pointsman.core.market import ModelState
+from pointsman.upstreams import KEY_S, Ticket, Upstreams
+
+PROVIDERS = """{p: {api: openai, base_url: "https://p.example", key: {env: P_API_KEY}, max_in_flight: 3},
+  q: {api: openai, base_url: "https://q.example", limits: {rpm: 60, tpm: 6000}}}"""
+MODELS = catalog_yaml({"one": model_yaml(), "two": model_yaml(), "far": model_yaml().replace("provider: p", "provider: q")}).replace(
+    "{p: {api: builtin}}", PROVIDERS
+)
+CATALOG = ruleset_of(MODELS, "version: 1\nroutes: [{id: default, why: w, use: {candidates: [one, two, far]}}]\n").catalog
+
+
+class House:
+    """Upstreams that run on a clock of ours."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.upstreams = Upstreams(AllWell(), self.clock)
+
+    def admit(self, name: str = "one", tokens: int = 1, catalog: Catalog = CATALOG) -> Ticket | None:
+        model = catalog.models[name]
+        return self.upstreams.admit(model, catalog.providers[model.provider], tokens)
+
+    def fail(self, error_type: str, name: str = "one", times: int = 1, retry_after_s: float | None = None) -> None:
+        for _ in range(times):
+            ticket = self.admit(name)
+            assert ticket is not None
+            ticket.failed(error_type, retry_after_s)
+
+    def state(self, name: str = "one") -> ModelState:
+        return self.upstreams.states(CATALOG).get(name, ModelState())
+
+
+def test_a_failing_model_is_left_alone_and_then_tried_by_one_call() -> None:
+    house = House()
+    house.fail("503", times=FAILURES)
+
+    assert (house.admit(), house.state().healthy, house.state("two").healthy) == (None, False, True)
+    assert house.state().note == "it failed or asked for a pause, and is left alone for now"
+    house.clock.advance(FIRST_S)
+    assert house.state().healthy
+    probe = house.admit()
+    assert probe is not None
+    assert (house.admit(), house.state().healthy) == (None, False)
+    probe.answered()
+    assert house.state().healthy
+
+
+@pytest.mark.parametrize("error_type", ["400", "422", "413", "bad_request", "unsupported"])
+def test_what_is_the_requests_fault_is_not_held_against_a_model(error_type: str) -> None:
+    house = House()
+    house.fail(error_type, times=50)
+
+    assert house.state().healthy
+
+
+def test_a_model_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() -> None:
+    house = House()
+    house.fail("429", retry_after_s=7)
+
+    house.clock.advance(6.9)
+    assert (house.admit(), house.state().healthy) == (None, False)
+    house.clock.advance(0.1)
+    assert house.state().healthy
+    house.fail("429")
+    house.clock.advance(1)
+    assert house.state().healthy
+
+
+@pytest.mark.parametrize(("error_type", "others"), [("401", False), ("quota", False), ("403", True)])
+def test_a_key_that_is_refused_is_not_tried_again_for_a_while(error_type: str, others: bool) -> None:
+    house = House()
+    house.fail(error_type)
+
+    assert (house.state().healthy, house.state("two").healthy, house.state("far").healthy) == (False, others, True)
+    assert house.admit() is None
+    house.clock.advance(KEY_S)
+    assert house.state().healthy
+    assert house.state("two").healthy
+
+
+def test_a_provider_bears_so_many_calls_at_once_over_all_its_models() -> None:
+    house = House()
+    tickets = [house.admit("one"), house.admit("two"), house.admit("one")]
+
+    assert None not in tickets
+    assert house.admit("two") is None
+    assert [(house.state(name).has_room, house.state(name).healthy) for name in ("one", "two", "far")] == [(False, True)] * 2 + [
+        (True, True)
+    ]
+    assert house.state().note == "its provider takes 3 calls at once"
+    assert tickets[0] is not None
+    tickets[0].gave_up()
+    tickets[0].failed("500")  # what is said first counts
+    assert house.state().has_room
+    assert house.admit("two") is not None
+
+
+def test_requests_and_tokens_a_minute_are_kept_to() -> None:
+    house = House()
+    for _ in range(10):
+        ticket = house.admit("far")
+        assert ticket is not None
+        ticket.answered()
+    assert (house.admit("far"), house.state("far").has_room) == (None, False)
+    house.clock.advance(1)
+    assert house.state("far").has_room
+    ticket = house.admit("far", tokens=3000)
+    assert ticket is not None
+    ticket.answered()
+    house.clock.advance(15)
+    assert house.admit("far") is None
+    house.clock.advance(10)
+    assert house.admit("far") is not None
+
+
+def test_nothing_is_worked_out_anew_while_nothing_changes() -> None:
+    house = House()
+    first = house.upstreams.states(CATALOG)
+    ticket = house.admit()
+    assert ticket is not None
+    ticket.answered()
+
+    assert house.upstreams.states(CATALOG) is first
+
+
+def test_what_is_known_beside_calls_is_passed_on() -> None:
+    class NoKey:
+        def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
+            return {"one": ModelState(has_credential=False)}
+
+    upstreams = Upstreams(NoKey(), FakeClock())
+
+    assert upstreams.states(CATALOG)["one"] == ModelState(has_credential=False)
+
+
+def test_a_model_that_comes_back_under_another_name_is_the_same_upstream() -> None:
+    house = House()
+    house.fail("500", times=FAILURES)
+    renamed = ruleset_of(
+        MODELS.replace("  one:", "  uno:"), "version: 1\nroutes: [{id: default, why: w, use: {candidates: [uno, two, far]}}]\n"
+    ).catalog
+
+    assert not house.upstreams.states(renamed)["uno"].healthy
+
+
+async def test_who_waits_for_room_gets_a_turn_when_a_call_ends_in_the_order_of_waiting() -> None:
+    house = House()
+    tickets = [house.admit() for _ in range(3)]
+    turns: list[int] = []
+
+    async def wait(number: int) -> None:
+        assert await house.upstreams.room(until=60)
+        turns.append(number)
+
+    waiting = [asyncio.create_task(wait(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    for ticket in tickets:
+        assert ticket is not None
+        ticket.answered()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+
+    assert turns == [0, 1, 2]
+
+
+async def test_waiting_has_an_end_and_one_who_leaves_takes_no_turn() -> None:
+    house = House()
+    ticket = house.admit()
+    house.clock.advance(5)
+    assert not await house.upstreams.room(until=5)
+
+    gone, next_ = (asyncio.create_task(house.upstreams.room(until=60)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    assert ticket is not None
+    ticket.answered()
+    assert await next_
