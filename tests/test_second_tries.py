@@ -20,7 +20,7 @@ from pointsman.core.market import Market
 from pointsman.core.request import Message, Request
 from pointsman.core.ruleset import RouteSettings, Ruleset
 from pointsman.core.vocabulary import AttemptReason, FinishReason, Role
-from pointsman.execute import PAUSE_S, Executor
+from pointsman.execute import PAUSE_S, PLAIN, Executor
 from pointsman.ports import Answer, Clock, Finished, ModelCall, Piece, Provider
 from pointsman.upstreams import Upstreams
 
@@ -36,9 +36,7 @@ def planned(count: int) -> Ruleset:
 class House:
     """An executor over models of one provider, with the pauses that it made."""
 
-    def __init__(
-        self, provider: Provider, *, models: int = 1, clock: Clock | None = None, settings: RouteSettings = RouteSettings()
-    ) -> None:  # noqa: B008
+    def __init__(self, provider: Provider, *, models: int = 1, clock: Clock | None = None, settings: RouteSettings = PLAIN) -> None:
         self.clock: Any = clock or FakeClock()
         self.ruleset, self.settings = planned(models), settings
         self.upstreams = Upstreams(AllWell(), self.clock)

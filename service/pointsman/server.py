@@ -109,6 +109,7 @@ def _server(
         revision=lambda: live.ruleset().revision,
         identity=identity,
         certificates=settings.tls_client_ca is not None,
+        most_calls=settings.most_calls,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = health.aio.HealthServicer()

@@ -53,6 +53,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= 100_000:
+        raise ValueError("expected a whole number, 1 to 100000")
+    return int(text)
+
+
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
@@ -123,6 +129,7 @@ class Settings:
     server: str = _setting("127.0.0.1:50051", _address, "Address that the client calls.")
     reflection: bool = _setting(False, _switch, "Serve gRPC reflection, so that grpcurl and the like can list what there is.")
     grace_s: float = _setting(60.0, _seconds, "Seconds that calls under way are given when the server is asked to end.")
+    most_calls: int = _setting(1000, _count, "Calls under way at once; more are refused with UNAVAILABLE, and tried elsewhere.")
     longest_call_s: float = _setting(120.0, _seconds, "Seconds after which a call ends whose caller sets no deadline.")
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
     state_dir: Path | None = _setting(None, _path, "Where the last good rules are kept, for a start with broken ones.")

@@ -178,6 +178,28 @@ async def test_the_deadline_of_the_call_is_handed_on() -> None:
     assert [call.time_left_s for call in door.calls] == [2.5, None]
 
 
+@pytest.mark.parametrize(("told", "tries"), [("2", 2), ("0", 0), ("-1", 1), ("many", 1), ("9999", 1)])
+async def test_how_often_a_call_was_tried_before_is_known(told: str, tries: int) -> None:
+    door = Door()
+
+    await door.call(Context(("grpc-previous-rpc-attempts", told)))
+
+    assert [call.tried_before for call in door.calls] == [tries]
+
+
+async def test_more_calls_than_are_borne_are_sent_elsewhere_and_told_when_to_come_back() -> None:
+    door = Door()
+    door.boundary._most_calls = 0
+    context = Context()
+
+    with pytest.raises(grpc.aio.AbortError):
+        await door.call(context)
+
+    assert context.reason == "OVERLOADED"
+    assert context.trailing["grpc-retry-pushback-ms"] == "1000"
+    assert door.calls == []
+
+
 async def test_a_call_leaves_one_line_in_the_log() -> None:
     door, context = Door(clock=FakeClock(), takes_s=0.25), Context((REQUEST_ID, "id-1"))
 

@@ -21,6 +21,7 @@
     ├─ UpstreamUnavailable       every attempt failed; the message says how each
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
     ├─ UnknownDecision           no decision of that id is kept
+    ├─ Overloaded                the server has as much to do as it can bear
     ├─ Ending                    the server is about to end; another one will serve
     ├─ NotYet                    a later version will do this
     └─ ServerError               the server failed in a way that it does not tell; only the client raises it
@@ -146,6 +147,10 @@ class StreamInterrupted(PointsmanError):
 
 class UnknownDecision(PointsmanError):
     """No decision of that id is kept any more, or ever was, by this server."""
+
+
+class Overloaded(PointsmanError):
+    """The server has as many calls under way as it can bear; others wait better where they are."""
 
 
 class Ending(PointsmanError):

@@ -22,7 +22,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from pointsman.core.errors import Ending, MalformedMessage, PointsmanError, Violation
+from pointsman.core.errors import Ending, MalformedMessage, Overloaded, PointsmanError, Violation
 from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
@@ -42,6 +42,10 @@ _RANDOM = Random(secrets.randbits(256))  # noqa: S311  # ids need to be differen
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+PREVIOUS = "grpc-previous-rpc-attempts"
+PUSHBACK = (("grpc-retry-pushback-ms", "1000"),)
+"""Tells clients that try again by themselves when to: else a fleet of them would come back at once."""
+
 Handle = Callable[[M, Call, CallRecord], Awaitable[R]]
 HandleStream = Callable[[M, Call, CallRecord], AsyncGenerator[R, None]]
 Serve = Callable[[AsyncIterator[M], "Context"], AsyncIterator[R]]
@@ -58,13 +62,23 @@ class _Unparsed(Generic[M]):
 class Boundary:
     """Makes handlers of grpc out of functions that know only messages, the call and its record."""
 
-    def __init__(self, *, log: Log, clock: Clock, revision: Callable[[], str], identity: Identity, certificates: bool = False) -> None:
-        """`revision` returns that of the ruleset in use; `certificates` says whether clients show some."""
+    def __init__(
+        self,
+        *,
+        log: Log,
+        clock: Clock,
+        revision: Callable[[], str],
+        identity: Identity,
+        certificates: bool = False,
+        most_calls: int = 1000,
+    ) -> None:
+        """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way."""
         self._log = log
         self._clock = clock
         self._revision = revision
         self._identity = identity
         self._certificates = certificates
+        self._most_calls = most_calls
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -129,6 +143,8 @@ class Boundary:
         """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
         if self._ending:
             raise Ending("this server is about to end; call another one, or again in a moment")
+        if self._under_way > self._most_calls:
+            raise Overloaded(f"{self._most_calls} calls are under way, and more would slow all of them; call another server, or later")
         return _parsed(message)
 
     def refuse_new_calls(self) -> None:
@@ -141,13 +157,13 @@ class Boundary:
             self._left_one.clear()
             await self._left_one.wait()
 
-    def _begin(self, method: str, context: Context) -> tuple[float, CallRecord, tuple[str, ...]]:
-        """Count a call that begins, and return when it did, its record, and what it shows as authorization."""
+    def _begin(self, method: str, context: Context) -> tuple[float, CallRecord, _Metadata]:
+        """Count a call that begins, and return when it did, its record, and what came with it."""
         self._under_way += 1
-        request_id, authorization = _metadata(context)
-        return self._clock.monotonic(), CallRecord(method=method, id=request_id), authorization
+        shown = _metadata(context)
+        return self._clock.monotonic(), CallRecord(method=method, id=shown.request_id), shown
 
-    async def _call(self, record: CallRecord, authorization: tuple[str, ...], role: TenantRole, context: Context) -> Call:
+    async def _call(self, record: CallRecord, shown: _Metadata, role: TenantRole, context: Context) -> Call:
         """Return what is known of the call; an id that the caller gave is echoed at once. Raises Unauthenticated and RoleMissing.
 
         Nothing is awaited between the revision's noting and the router's taking of the ruleset, so a call that fails names the right one.
@@ -158,12 +174,12 @@ class Boundary:
             record.id = _new_id()
         record.revision = self._revision()
         spiffe, subject = names_of(context) if self._certificates else ((), "")
-        caller = self._identity.caller(Shown(authorization=authorization, spiffe=spiffe, subject=subject))
+        caller = self._identity.caller(Shown(authorization=shown.authorization, spiffe=spiffe, subject=subject))
         record.tenant, record.credential = caller.tenant.id, caller.credential
         if role is not TenantRole.CALLER:
             record.role = role.value
         require(caller, role)
-        return Call(id=record.id, tenant=caller.tenant, time_left_s=context.time_remaining())
+        return Call(id=record.id, tenant=caller.tenant, time_left_s=context.time_remaining(), tried_before=shown.tried_before)
 
     def _left(self) -> None:
         """Count a call that has ended."""
@@ -181,7 +197,8 @@ class Boundary:
         trailing = self._write(record, began)
         if failure is not None:
             status = rpc_status.to_status(status_of(failure, record.id))
-            await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing))
+            pushback = PUSHBACK if isinstance(failure, Overloaded) else ()
+            await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing, *pushback))
 
     def _write(self, record: CallRecord, began: float) -> tuple[tuple[str, str], ...]:
         """Write the log line of a call that ends, and return what its trailing metadata say."""
@@ -230,16 +247,28 @@ def is_request_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def _metadata(context: Context) -> tuple[str, tuple[str, ...]]:
-    """Return the caller's id of the request, empty where there is none that can be used, and what he shows. Nothing else counts."""
-    request_id = ""
-    authorization: tuple[str, ...] = ()
+class _Metadata:
+    """What came with a call that counts; nothing else does."""
+
+    __slots__ = ("authorization", "request_id", "tried_before")
+
+    def __init__(self) -> None:
+        self.request_id = ""
+        """Of the caller; empty where there is none that can be used."""
+        self.authorization: tuple[str, ...] = ()
+        self.tried_before = 0
+
+
+def _metadata(context: Context) -> _Metadata:
+    found = _Metadata()
     for key, value in context.invocation_metadata() or ():
         if key == AUTHORIZATION:
-            authorization = (*authorization, str(value))
-        elif key == REQUEST_ID and not request_id and is_request_id(str(value)):
-            request_id = str(value)
-    return request_id, authorization
+            found.authorization = (*found.authorization, str(value))
+        elif key == REQUEST_ID and not found.request_id and is_request_id(str(value)):
+            found.request_id = str(value)
+        elif key == PREVIOUS:
+            found.tried_before = int(value) if str(value).isdecimal() and len(value) < 4 else 1
+    return found
 
 
 def _new_id() -> str:

@@ -43,6 +43,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
     errors.UpstreamUnavailable: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     errors.StreamInterrupted: (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED"),
+    errors.Overloaded: (grpc.StatusCode.UNAVAILABLE, "OVERLOADED"),
     errors.UnknownDecision: (grpc.StatusCode.NOT_FOUND, "DECISION_UNKNOWN"),
     errors.Ending: (grpc.StatusCode.UNAVAILABLE, "ENDING"),
     errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),
@@ -131,7 +132,7 @@ def _details(error: PointsmanError) -> list[Message]:
             return [details.PreconditionFailure(violations=violations_of)]
         case errors.BudgetExhausted():
             return [details.QuotaFailure(violations=[details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])])]
-        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Ending():
+        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Overloaded() | errors.Ending():
             return [details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))]
         case _:
             return []
