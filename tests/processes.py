@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def serving(*arguments: str, log: BinaryIO | int = subprocess.DEVNULL, **environment: str) -> Iterator[str]:
-    """Run `pointsman serve` on a free port, with the shipped rules unless told otherwise, and yield its address; end it afterwards."""
+def serving(*arguments: str, log: BinaryIO | int = subprocess.DEVNULL, prefix: tuple[str, ...] = (), **environment: str) -> Iterator[str]:
+    """Run `pointsman serve` on a free port, with the shipped rules unless told otherwise, and yield its address; end it afterwards. `prefix` is a
+    program that starts it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", *arguments],
+        [*prefix, sys.executable, "-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=log,

@@ -344,7 +344,11 @@ async def refused(client: Client) -> bool:
 async def test_health_stands_beside_tls_in_the_clear(rules: Path, authority: Authority, tmp_path: Path) -> None:
     own, log = authority.sign("server", CN="pointsman"), tmp_path / "log"
     (rules / "tenants.yaml").write_text(tenants_yaml(KEYS["ops"]))
-    environment = {"POINTSMAN_TLS_CERT": str(own.cert), "POINTSMAN_TLS_KEY": str(own.key), "POINTSMAN_HEALTH_LISTEN": "127.0.0.1:0"}
+    environment: dict[str, Any] = {
+        "POINTSMAN_TLS_CERT": str(own.cert),
+        "POINTSMAN_TLS_KEY": str(own.key),
+        "POINTSMAN_HEALTH_LISTEN": "127.0.0.1:0",
+    }
     with log.open("wb") as out, serving("--rules", str(rules), log=out, **environment) as address:
         notes = [json.loads(line)["message"] for line in log.read_text().splitlines()]
         beside = next(note for note in notes if note.startswith("health on ")).removeprefix("health on ")
