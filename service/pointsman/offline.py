@@ -13,8 +13,9 @@ from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, f
 from pointsman.adapters.http import HttpClient
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
-from pointsman.adapters.openai import Endpoint, OpenAiProvider
+from pointsman.adapters.openai import OpenAiProvider
 from pointsman.adapters.records import read_records as read_log
+from pointsman.adapters.remote import Endpoint
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
