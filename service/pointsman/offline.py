@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from pointsman.adapters.anthropic import AnthropicProvider
 from pointsman.adapters.builtin import BuiltinProvider
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
@@ -63,6 +64,7 @@ async def open_live_router(
             fleet.follow(rules().catalog)
         ports: dict[str, Provider] = {
             "builtin": BuiltinProvider(counter),
+            "anthropic": AnthropicProvider(http, _endpoint_by(keys), _count_by(counter)),
             "openai": OpenAiProvider(http, _endpoint_by(keys), _count_by(counter)),
             "embedded": OpenAiProvider(http, _endpoint_of(fleet), _count_by(counter)),
         }
