@@ -67,6 +67,7 @@ def stop(reason: str | None, usage: dict[str, Any] | None = None) -> list[str]:
 
 
 PING = data("ping")
+CITATION = {"type": "char_location", "cited_text": "4", "document_index": 0, "start_char_index": 0, "end_char_index": 1}
 
 TEXT_STREAM = [start(), PING, *block(0, "text", text("Hel"), text("lo"), text=""), *stop("end_turn")]
 TOOLS_STREAM = [
@@ -88,7 +89,7 @@ THOUGHT_STREAM = [
     ),
     *block(1, "server_tool_use", typed('{"query":"q"}'), id="srvtoolu_1", name="web_search", input={}),
     *block(2, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[]),
-    *block(3, "text", text("4"), {"type": "citations_delta", "citation": {"text": 7}}, text=""),
+    *block(3, "text", text("4"), {"type": "citations_delta", "citation": CITATION}, text=""),
     *stop(
         "end_turn",
         {
@@ -100,6 +101,7 @@ THOUGHT_STREAM = [
         },
     ),
 ]
+# Not as Anthropic does it, but as its format may be understood.
 WHOLE_CALL_STREAM = [
     start(),
     data("content_block_start", index=0, content_block={"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}),
