@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from pointsman.adapters.anthropic import AnthropicProvider
 from pointsman.adapters.builtin import BuiltinProvider
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
@@ -13,8 +14,9 @@ from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, f
 from pointsman.adapters.http import HttpClient
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
-from pointsman.adapters.openai import Endpoint, OpenAiProvider
+from pointsman.adapters.openai import OpenAiProvider
 from pointsman.adapters.records import read_records as read_log
+from pointsman.adapters.remote import Endpoint
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
@@ -63,6 +65,7 @@ async def open_live_router(
             fleet.follow(rules().catalog)
         ports: dict[str, Provider] = {
             "builtin": BuiltinProvider(counter),
+            "anthropic": AnthropicProvider(http, _endpoint_by(keys), _count_by(counter)),
             "openai": OpenAiProvider(http, _endpoint_by(keys), _count_by(counter)),
             "embedded": OpenAiProvider(http, _endpoint_of(fleet), _count_by(counter)),
         }

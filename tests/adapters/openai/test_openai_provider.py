@@ -14,7 +14,8 @@ from msgspec import structs
 
 from fakes import WordCounter, catalog_yaml, model_yaml, ruleset_of
 from pointsman.adapters.http import HttpClient
-from pointsman.adapters.openai import Endpoint, OpenAiProvider
+from pointsman.adapters.openai import OpenAiProvider
+from pointsman.adapters.remote import Endpoint
 from pointsman.core.catalog import Provider
 from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.request import Generation, Request
@@ -134,7 +135,7 @@ async def test_failures_say_how_and_quote_nobody(behaviour: Behaviour, error_typ
 
 
 async def test_calls_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pointsman.adapters.openai.provider.LINGER_S", 5.0)
+    monkeypatch.setattr("pointsman.adapters.remote.LINGER_S", 5.0)
     async with served(replies(OPENAI), streams(*HELLO, DONE), streams(*HELLO, DONE, 0.03), replies(OPENAI)) as (provider, upstream):
         await provider.answer(CALL)
         await streamed(provider)

@@ -5,6 +5,6 @@
 `wire` is pure. What it cannot read it refuses (AttemptFailed), so that a broken answer never looks like one.
 """
 
-from pointsman.adapters.openai.provider import Endpoint, OpenAiProvider
+from pointsman.adapters.openai.provider import OpenAiProvider
 
-__all__ = ["Endpoint", "OpenAiProvider"]
+__all__ = ["OpenAiProvider"]

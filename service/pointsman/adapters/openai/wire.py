@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct, json
 
+from pointsman.adapters.remote import Reply
 from pointsman.core.completion import Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.request import Image, Message, Part, ResponseFormat, Tool, ToolCall, ToolResult, redacted
 from pointsman.core.vocabulary import FinishReason, Role
@@ -151,16 +152,6 @@ class _Received(Struct, frozen=True):
     choices: list[_Choice] = []
     usage: _Usage | None = None
     error: object = None
-
-    __repr__ = redacted
-
-
-class Reply(Struct, frozen=True, kw_only=True):
-    """What a whole reply says; `usage` is None where it does not tell."""
-
-    message: Message
-    finish_reason: FinishReason
-    usage: Usage | None
 
     __repr__ = redacted
 
