@@ -51,6 +51,23 @@ def test_a_directory_without_a_catalog_or_routes_says_what_to_write() -> None:
     assert [problem.message for problem in load({}).problems] == ["the catalog is missing", "there are no routes"]
 
 
+def test_the_quirks_of_a_model_go_before_those_of_its_provider() -> None:
+    models = MODELS.replace(
+        b"{api: builtin}", b"{api: openai, base_url: 'https://x', quirks: {output_cap: max_completion_tokens, sampling: false}}"
+    )
+    found = load(
+        {
+            "models.yaml": models.replace(b"tier: small", b"tier: small, quirks: {sampling: true}"),
+            "routing.yaml": (DATA / "no_why.yaml").read_bytes(),
+        }
+    )
+
+    assert found.ruleset is not None
+    mini, coder = (found.ruleset.catalog.models[name].quirks for name in ("mini", "coder"))
+    assert (mini.output_cap, mini.sampling, mini.stream_usage) == ("max_completion_tokens", True, True)
+    assert (coder.output_cap, coder.sampling) == ("max_completion_tokens", False)
+
+
 def test_a_file_that_ends_in_yml_is_not_read_and_that_is_said() -> None:
     good = {"models.yaml": MODELS, "routing.yaml": (DATA / "no_why.yaml").read_bytes()}
     found, without = load(good | {"20-more.yml": b"nonsense: ["}), load(good)

@@ -42,6 +42,18 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """In what a model's wire format departs from the plain one."""
+
+    output_cap: str = "max_tokens"
+    """The field of Chat Completions that limits the answer: "max_tokens" or "max_completion_tokens"."""
+    sampling: bool = True
+    """Whether temperature, top_p and seed may be said; if not, they are left out, since the model would refuse the call."""
+    stream_usage: bool = True
+    """Whether usage may be asked for in a stream; if not, it is counted here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """Where models are called."""
 
@@ -85,6 +97,7 @@ class Model(Struct, frozen=True, kw_only=True):
     tokens_per_s: float
     tags: frozenset[str]
     pace: Pace = Pace()
+    quirks: Quirks = Quirks()
 
     def ability_for(self, task: str) -> float:
         """Return the ability, 0..1, for the task."""

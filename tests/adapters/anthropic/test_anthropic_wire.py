@@ -27,7 +27,7 @@ from anthropic_recordings import (
 )
 from fakes import catalog_yaml, model_yaml, ruleset_of
 from pointsman.adapters.anthropic.wire import StreamedReply, reply_from_json, request_to_json
-from pointsman.core.catalog import Provider
+from pointsman.core.catalog import Provider, Quirks
 from pointsman.core.completion import Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.request import Generation, Image, Message, Part, Prompt, ResponseFormat, Tool, ToolCall, ToolResult
 from pointsman.core.vocabulary import FinishReason, Role
@@ -436,3 +436,34 @@ def test_what_is_no_event_is_refused_without_quoting_it(event: str, error_type: 
 
     assert str(failed.value) == error_type
     assert failed.value.__context__ is None
+
+
+def test_a_model_that_refuses_sampling_is_not_told_of_it() -> None:
+    call = asked(Message(role=Role.USER, parts=("hi",)), generation=Generation(temperature=0.5, top_p=0.9))
+    refusing = structs.replace(call, model=structs.replace(call.model, quirks=Quirks(sampling=False)))
+
+    assert {"temperature", "top_p"} <= set(json.loads(request_to_json(call, stream=False)))
+    assert not {"temperature", "top_p"} & set(json.loads(request_to_json(refusing, stream=False)))
+
+
+def test_ids_of_calls_that_another_model_wrote_are_made_fit_alike_in_call_and_result() -> None:
+    call, result = ToolCall(id="functions.f:0", name="f", arguments_json="{}"), ToolResult(tool_call_id="functions.f:0", text="4")
+    _, made, told = json.loads(
+        request_to_json(
+            asked(
+                Message(role=Role.USER, parts=("hi",)),
+                Message(role=Role.ASSISTANT, parts=(call,)),
+                Message(role=Role.TOOL, parts=(result,)),
+            ),
+            stream=False,
+        )
+    )["messages"]
+
+    assert made["content"][0]["id"] == told["content"][0]["tool_use_id"] == "functions_f_0"
+
+
+def test_instructions_alone_are_said_by_the_user_since_somebody_must_say_something() -> None:
+    body = json.loads(request_to_json(asked(system("Say hi.")), stream=False))
+
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Say hi."}]}]
+    assert "system" not in body

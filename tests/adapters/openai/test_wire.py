@@ -10,7 +10,7 @@ from msgspec import structs
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
 from pointsman.adapters.openai.wire import DONE, StreamedReply, reply_from_json, request_to_json
-from pointsman.core.catalog import Provider
+from pointsman.core.catalog import Provider, Quirks
 from pointsman.core.completion import Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.request import Generation, Image, Message, Part, Prompt, ResponseFormat, Tool, ToolCall, ToolResult
 from pointsman.core.vocabulary import FinishReason, Role
@@ -53,6 +53,37 @@ def turn(role: Role, *parts: Part) -> Message:
 
 
 HI = turn(Role.USER, "hi")
+
+
+def fields(**quirks: Any) -> dict[str, Any]:
+    """Return what is sent of a request for a stream with every setting, to a model with these quirks."""
+    call = asked(HI, generation=Generation(temperature=0.5, top_p=0.9, seed=7))
+    body: dict[str, Any] = json.loads(
+        request_to_json(structs.replace(call, model=structs.replace(MODEL, quirks=Quirks(**quirks))), stream=True)
+    )
+    return {
+        name: body.get(name)
+        for name in ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stream_options")
+        if name in body
+    }
+
+
+def test_what_is_not_plain_about_a_model_is_told_by_the_catalog() -> None:
+    plain = {"max_tokens": 64, "temperature": 0.5, "top_p": 0.9, "seed": 7, "stream_options": {"include_usage": True}}
+
+    assert fields() == plain
+    assert fields(output_cap="max_completion_tokens") == {"max_completion_tokens": 64} | {
+        name: plain[name] for name in plain if name != "max_tokens"
+    }
+    assert fields(sampling=False) == {"max_tokens": 64, "stream_options": {"include_usage": True}}
+    assert fields(stream_usage=False) == {name: plain[name] for name in plain if name != "stream_options"}
+
+
+def test_what_is_said_beside_the_results_of_tools_is_said_by_the_user() -> None:
+    message = turn(Role.TOOL, "and now?", ToolResult(tool_call_id="c1", text="4"))
+    turns = json.loads(request_to_json(asked(HI, message), stream=False))["messages"]
+
+    assert turns[1:] == [{"role": "tool", "tool_call_id": "c1", "content": "4"}, {"role": "user", "content": "and now?"}]
 
 
 # Values in, JSON out.

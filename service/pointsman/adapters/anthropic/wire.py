@@ -6,6 +6,7 @@ How what comes in must look is said in `received`; what is wrong is AttemptFaile
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from itertools import groupby
 from operator import itemgetter
@@ -40,6 +41,8 @@ from pointsman.ports import AttemptFailed, Finished, ModelCall
 _Json = dict[str, object]
 """An object of JSON; its keys go out in the order in which they were put in."""
 
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
+
 _OBJECT = json.Decoder(_Json)
 
 # What goes out.
@@ -47,15 +50,16 @@ _OBJECT = json.Decoder(_Json)
 
 def request_to_json(call: ModelCall, *, stream: bool) -> bytes:
     """Return the body of the request. What the caller left to the model is not in it, nor is a seed, which the API does not know."""
-    prompt, generation = call.prompt, call.generation
+    prompt, generation, sampling = call.prompt, call.generation, call.model.quirks.sampling
+    system, turns = _system(prompt), _turns(prompt)
     body = {
         "model": call.model.upstream,
         "max_tokens": call.output_cap,
-        "system": _system(prompt) or None,
-        "messages": _turns(prompt),
+        "system": (turns and system) or None,
+        "messages": turns or [{"role": "user", "content": [{"type": "text", "text": system}]}],  # there must be one
         "tools": [_tool(tool) for tool in prompt.tools] or None,
-        "temperature": None if generation.temperature is None else min(generation.temperature, 1.0),  # others go up to 2
-        "top_p": generation.top_p,
+        "temperature": min(generation.temperature, 1.0) if sampling and generation.temperature is not None else None,  # others go up to 2
+        "top_p": generation.top_p if sampling else None,
         "stop_sequences": [stop for stop in generation.stop if stop.strip()] or None,  # blank ones are refused
         "stream": stream or None,
     }
@@ -102,10 +106,15 @@ def _block(part: Part) -> _Json:
         case Image():
             return {"type": "image", "source": _source(part)}
         case ToolCall():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments_json)}
+            return {"type": "tool_use", "id": _id(part.id), "name": part.name, "input": _input(part.arguments_json)}
         case ToolResult():
-            block: _Json = {"type": "tool_result", "tool_use_id": part.tool_call_id, "content": part.text}
+            block: _Json = {"type": "tool_result", "tool_use_id": _id(part.tool_call_id), "content": part.text}
             return block | {"is_error": True} if part.failed else block
+
+
+def _id(given: str) -> str:
+    """Return the id of a call as the API takes it: conversations may have begun with a model that writes others."""
+    return _ODD.sub("_", given) or "call"
 
 
 def _source(image: Image) -> _Json:

@@ -30,19 +30,19 @@ _Json = dict[str, object]
 
 def request_to_json(call: ModelCall, *, stream: bool) -> bytes:
     """Return the body of the request. What the caller left to the model is not in it."""
-    prompt, generation = call.prompt, call.generation
+    prompt, generation, quirks = call.prompt, call.generation, call.model.quirks
     body = {
         "model": call.model.upstream,
         "messages": [turn for message in prompt.messages for turn in _turns(message)],
         "tools": [_tool(tool) for tool in prompt.tools] or None,
         "response_format": _format(prompt.response_format) if prompt.response_format else None,
-        "max_tokens": call.output_cap,
-        "temperature": generation.temperature,
-        "top_p": generation.top_p,
-        "seed": generation.seed,
+        quirks.output_cap: call.output_cap,
+        "temperature": generation.temperature if quirks.sampling else None,
+        "top_p": generation.top_p if quirks.sampling else None,
+        "seed": generation.seed if quirks.sampling else None,
         "stop": generation.stop or None,
         "stream": stream or None,
-        "stream_options": {"include_usage": True} if stream else None,
+        "stream_options": {"include_usage": True} if stream and quirks.stream_usage else None,
     }
     return json.encode({name: value for name, value in body.items() if value is not None})
 
@@ -54,8 +54,9 @@ def _turns(message: Message) -> Iterator[_Json]:
         yield {"role": "tool", "tool_call_id": result.tool_call_id, "content": _result(result)}
     if len(results) == len(message.parts) > 0:
         return
+    role = "user" if message.role is Role.TOOL else message.role.name.lower()  # what is said beside results is no result
     calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
-    turn: _Json = {"role": message.role.name.lower(), "content": _content(message)}
+    turn: _Json = {"role": role, "content": _content(message)}
     yield turn | {"tool_calls": calls} if calls else turn
 
 

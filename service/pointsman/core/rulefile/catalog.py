@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from pointsman.core.catalog import EMBEDDED, Catalog, Model, Pace, Price, Provider
+from pointsman.core.catalog import EMBEDDED, Catalog, Model, Pace, Price, Provider, Quirks
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
 from pointsman.core.money import nano_usd
 from pointsman.core.rulefile.documents import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
@@ -145,7 +145,13 @@ class CatalogReader:
             tokens_per_s=doc.latency.tokens_per_s,
             tags=frozenset(doc.tags),
             pace=_pace(doc.options),
+            quirks=self._quirks(doc),
         )
+
+    def _quirks(self, doc: ModelDoc) -> Quirks:
+        provider = salvage(ProviderDoc, self._at("providers", doc.provider)) if doc.provider in self.providers else None
+        told = [quirks.model_dump(exclude_none=True) for quirks in (provider.quirks if provider else None, doc.quirks) if quirks]
+        return Quirks(**{name: value for quirks in told for name, value in quirks.items()})
 
     def _check_references(self, doc: ModelDoc, path: tuple[str, str]) -> None:
         if doc.provider not in self.providers:

@@ -27,6 +27,20 @@ class RatesDoc(Document):
     tpm: Annotated[StrictInt, Field(gt=0, description="Tokens per minute.")] | None = None
 
 
+class QuirksDoc(Document):
+    """In what the wire format departs from the plain one."""
+
+    output_cap: Annotated[
+        Literal["max_tokens", "max_completion_tokens"] | None, Field(description="The field that limits the answer; default max_tokens.")
+    ] = None
+    sampling: Annotated[
+        StrictBool | None, Field(description="false: temperature, top_p and seed are left out, as the model refuses them.")
+    ] = None
+    stream_usage: Annotated[
+        StrictBool | None, Field(description="false: usage is not asked for in streams, as the server does not know how.")
+    ] = None
+
+
 class ProviderDoc(Document):
     """Where models are called."""
 
@@ -37,6 +51,7 @@ class ProviderDoc(Document):
     max_in_flight: Annotated[StrictInt, Field(gt=0, description="Most calls at the same time.")] | None = None
     limits: Annotated[RatesDoc | None, Field(description="What the provider allows.")] = None
     model: Annotated[Text, Field(description="Of an embedded provider: the model that it runs.")] = ""
+    quirks: Annotated[QuirksDoc | None, Field(description="What its models have in common that is not plain.")] = None
 
 
 class PriceDoc(Document):
@@ -97,6 +112,7 @@ class ModelDoc(Document):
     latency: Annotated[LatencyDoc, Field(description="How fast it is until measured.")] = LatencyDoc()
     prompt_cache: Annotated[PromptCacheDoc | None, Field(description="The provider's prompt cache.")] = None
     tags: Annotated[list[Text], Field(description="Free tags, as eu or onprem, for constraints and requirements.")] = []
+    quirks: Annotated[QuirksDoc | None, Field(description="What is not plain about it; goes before the provider's.")] = None
     options: Annotated[PaceDoc | None, Field(description="Of the built-in provider only: how it behaves.")] = None
 
 
