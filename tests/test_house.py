@@ -7,10 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fakes import AllWell, FakeClock, WordCounter, catalog_yaml, facts_of, model_yaml, ruleset_of
+from pointsman.core.completion import TextDelta
+from pointsman.core.decide import decide
+from pointsman.core.market import Market
+from pointsman.core.request import Request
 from pointsman.core.rulefile import load
+from pointsman.execute import Executor
+from pointsman.ports import Provider
+from pointsman.upstreams import Upstreams
 from processes import serving
 
 ROOT = Path(__file__).parents[1]
@@ -46,9 +55,26 @@ def test_commands_of_the_readme_run(command: str) -> None:
     assert done.stdout
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+async def test_the_adapter_of_the_readme_answers_and_streams() -> None:
+    block = next(block for block in blocks("python") if "async def stream(" in block)
+    room: dict[str, Any] = {}
+    exec(block, room)  # noqa: S102  # our own text
+    provider: Provider = room["Shouting"]()
+    ruleset = ruleset_of(catalog_yaml({"m": model_yaml()}), "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n")
+    clock = FakeClock()
+    executor = Executor({"builtin": provider}, WordCounter(), clock, Upstreams(AllWell(), clock))
+    decision = decide(ruleset, facts_of(), Market())
+
+    completion = await executor.run(decision, Request.of("not so loud"), ruleset.catalog, deadline=60)
+    events = [event async for event in executor.stream(decision, Request.of("not so loud"), ruleset.catalog, deadline=60)]
+
+    assert completion.message is not None
+    assert completion.message.text == "NOT SO LOUD"
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["NOT ", "SO ", "LOUD "]
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if PORT_OF_README in block])
 def test_programs_of_the_readme_run(block: str, server: str) -> None:
-    assert PORT_OF_README in block
     done = subprocess.run([sys.executable, "-c", block.replace(PORT_OF_README, server)], capture_output=True, text=True, timeout=30)
 
     assert done.returncode == 0, done.stderr
@@ -68,9 +94,10 @@ def test_grpcurl_commands_of_the_readme_run(command: str, server: str) -> None:
 def test_rules_of_the_readme_are_right(block: str) -> None:
     models = (ROOT / "rules" / "models.yaml").read_bytes()
 
-    file = "tenants.yaml" if "\ntenants:" in block else "routing.yaml"
+    file = next((kind for kind in ("tenants.yaml", "models.yaml") if f"# rules/{kind}" in block), "routing.yaml")
+    whole = f"version: 1\n{block}" if file == "models.yaml" else block
 
-    problems = load({"models.yaml": models, file: block.encode()}).problems
+    problems = load({"models.yaml": models, file: whole.encode()}).problems
 
     # A short example does not name every model of the catalog.
     assert [problem.message for problem in problems if problem.file == file and "there are no routes" not in problem.message] == []

@@ -26,7 +26,8 @@ class House:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.upstreams = Upstreams(AllWell(), self.clock)
+        self.said: list[str] = []
+        self.upstreams = Upstreams(AllWell(), self.clock, self.said.append)
 
     def admit(self, name: str = "one", tokens: int = 1, catalog: Catalog = CATALOG) -> Ticket | None:
         model = catalog.models[name]
@@ -55,6 +56,11 @@ def test_a_failing_model_is_left_alone_and_then_tried_by_one_call() -> None:
     assert (house.admit(), house.state().healthy) == (None, False)
     probe.answered()
     assert house.state().healthy
+    assert house.said == [
+        "model one is not called: it failed or asked for a pause, and is left alone for now",
+        *["model one is called again", house.said[0]],
+        "model one is called again",
+    ]
 
 
 @pytest.mark.parametrize("error_type", ["400", "422", "413", "bad_request", "unsupported"])

@@ -102,6 +102,8 @@ class Work:
         """Return the next model of the plan, None behind the last: first of all those that may still answer in the time left."""
         if not self.has_more:
             return None
+        if not (self.calls or self._passed_over):
+            return self._left.popleft()  # it was decided a moment ago, by the same time
         left_ms = self.time_left_s() * 1000
         fitting = next((candidate for candidate in self._left if candidate.expected_ttft_ms <= left_ms), self._left[0])
         self._left.remove(fitting)

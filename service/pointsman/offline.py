@@ -69,7 +69,7 @@ async def open_live_router(
             "openai": OpenAiProvider(http, _endpoint_by(keys), _count_by(counter)),
             "embedded": OpenAiProvider(http, _endpoint_of(fleet), _count_by(counter)),
         }
-        upstreams = Upstreams(KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)), clock)
+        upstreams = Upstreams(KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)), clock, say)
         router = Router(
             rules=rules,
             reader=Reader(counter),

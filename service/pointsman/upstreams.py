@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 
@@ -38,6 +38,11 @@ class _Account:
         self._tokens = Rate(provider.tokens_per_minute) if provider.tokens_per_minute else None
         self.in_flight = 0
         self.refused_until = -inf
+
+    @property
+    def is_at_ease(self) -> bool:
+        """Whether nothing but the number of calls can keep it from another one."""
+        return self.in_flight < self._most and self.refused_until == -inf and not self._rates and self._tokens is None
 
     def full(self, now: float) -> str:
         """Return why no call can be made, empty where one can."""
@@ -70,6 +75,11 @@ class _Upstream:
         self.limit = Limit()
         self.refused_until = -inf
         self.told = _ABLE
+
+    @property
+    def is_at_ease(self) -> bool:
+        """Whether it can be called, whatever time it is. So are nearly all, nearly always: then there is nothing else to look at."""
+        return self.breaker.is_at_ease and self.limit.has_room and self.refused_until == -inf and self.account.is_at_ease
 
     def found(self, now: float) -> tuple[bool, bool, str]:
         """Return whether it is well, whether it has room, and why not."""
@@ -140,9 +150,10 @@ class Ticket:
 class Upstreams:
     """Keeps account of every upstream model that has been called."""
 
-    def __init__(self, known: ModelStates, clock: Clock) -> None:
-        """`known` says what can be known of models without calling them."""
+    def __init__(self, known: ModelStates, clock: Clock, say: Callable[[str], None] = lambda _: None) -> None:
+        """`known` says what can be known of models without calling them. `say` is told when one is left alone, and when no longer."""
         self._known = known
+        self._say = say
         self._clock = clock
         self._accounts: dict[Provider, _Account] = {}
         self._upstreams: dict[tuple[Provider, str], _Upstream] = {}
@@ -169,8 +180,7 @@ class Upstreams:
     def admit(self, model: Model, provider: Provider, tokens: int) -> Ticket | None:
         """Return the right to call a model now, None where it should not be called. `tokens` is what the call may use."""
         upstream, now = self._upstream(model, provider), self.now()
-        well, room, _ = upstream.found(now)
-        if not (well and room):
+        if not upstream.is_at_ease and upstream.found(now)[:2] != (True, True):
             return None
         upstream.breaker.began()
         upstream.limit.began()
@@ -180,10 +190,11 @@ class Upstreams:
 
     def changed(self, upstream: _Upstream) -> None:
         """Take note that something has happened at an upstream; who waits for room gets a turn."""
-        now = self.now()
-        self._next_change = min(self._next_change, upstream.next_change(now))
-        if upstream.found(now) != upstream.told:
-            self._is_stale = True
+        if not (upstream.is_at_ease and upstream.told is _ABLE):
+            now = self.now()
+            self._next_change = min(self._next_change, upstream.next_change(now))
+            if upstream.found(now) != upstream.told:
+                self._is_stale = True
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -226,7 +237,10 @@ class Upstreams:
             if provider not in self._accounts:
                 continue  # nothing of it was called yet
             upstream = self._upstream(model, provider)
-            upstream.told = well, room, why = upstream.found(now)
+            well, room, why = found = upstream.found(now)
+            if well is not upstream.told[0]:
+                self._say(f"model {model.id} is called again" if well else f"model {model.id} is not called: {why}")
+            upstream.told = _ABLE if well and room else found
             self._next_change = min(self._next_change, upstream.next_change(now))
             if not (well and room):
                 state = known.get(model.id, AS_CATALOGED)

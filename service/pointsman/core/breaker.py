@@ -35,6 +35,11 @@ class Breaker:
         self._probing = False
 
     @property
+    def is_at_ease(self) -> bool:
+        """Whether nothing keeps it from admitting calls, now or at any time to come, unless one fails."""
+        return self._pause_s == 0 and self._cool_until == -inf
+
+    @property
     def _is_open(self) -> bool:
         return self._pause_s > 0
 
@@ -59,7 +64,10 @@ class Breaker:
         """Note a call that was answered."""
         self._probing = False
         self._pause_s = 0.0
-        self._failures.clear()
+        if now >= self._cool_until:
+            self._cool_until = -inf
+        if self._failures:
+            self._failures.clear()
         self._count(now, failed=False)
 
     def failed(self, now: float) -> None:
