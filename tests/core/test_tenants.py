@@ -188,3 +188,26 @@ texts = st.text("ab/*", max_size=6).filter(lambda text: text.count("*") <= 1)
 def test_patterns_that_do_not_overlap_never_match_the_same_text(one: str, other: str, found: str) -> None:
     if not Pattern(one).overlaps(Pattern(other)):
         assert not (Pattern(one).matches(found) and Pattern(other).matches(found))
+
+
+def test_rules_that_speak_of_tenants_that_there_are_not_are_warned_about() -> None:
+    routing = """\
+version: 1
+lists: {premium: [search, adz]}
+vars: {own: request.tenant == "serach"}
+routes:
+  - {id: a, why: w, when: 'vars.own || request.tenant in ["ads", "docs"]', use: {candidates: [m]}}
+  - {id: b, why: w, when: request.tenant in lists.premium && request.model != "x", use: {candidates: [m]}}
+  - {id: c, why: w, when: request.tenant != "search", use: {candidates: [m]}}
+  - {id: default, why: w, use: {candidates: [m]}}
+"""
+    routing = routing.replace('request.model != "x"', 'request.model != "x"')
+    tenants = b"version: 1\ntenants: {search: {credentials: [{jwt_subject: s}]}, ads: {credentials: [{jwt_subject: a}]}}\n"
+    found = load(RULES | {"routing.yaml": routing.encode(), "tenants.yaml": tenants})
+
+    assert [(problem.line, problem.column, problem.message, problem.help) for problem in found.problems] == [
+        (2, 9, "list 'premium': there is no tenant 'adz' in tenants.yaml", "did you mean 'ads'?"),
+        (3, 31, "there is no tenant 'serach' in tenants.yaml", "did you mean 'search'?"),
+        (5, 66, "there is no tenant 'docs' in tenants.yaml", "known: ads, search"),
+    ]
+    assert load(RULES | {"routing.yaml": routing.encode()}).problems == ()

@@ -25,6 +25,7 @@ from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, Rou
 from pointsman.core.rulefile.lints import warnings
 from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader, Rules, is_shadow
 from pointsman.core.rulefile.structure import check, problem_at
+from pointsman.core.rulefile.tenant_lints import strangers
 from pointsman.core.rulefile.tenants import TENANTS, TenantsReader, no_effect_yet
 from pointsman.core.rulefile.trust import UNBOUND, Trust
 from pointsman.core.ruleset import Ruleset
@@ -82,6 +83,7 @@ def load(sources: Mapping[str, bytes], *, today: str | None = None, trust: Trust
     problems += _ties(drafts.rules.routes)
     if catalog is not None and not errors(problems):
         problems += warnings(drafts, catalog, nodes[MODELS], today)
+        problems += strangers(drafts, tenants) if tenants else ()
     found = in_order(problems)
     cases = {name: node for name, node in nodes.items() if _document(name) is CasesDoc}
     usable = catalog is not None and not errors(found)
