@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
 
 from fakes import AllWell, ScriptedProvider, WordCounter
 from pointsman import server
@@ -32,6 +31,7 @@ from pointsman.telemetry import Log
 from pointsman.upstreams import Upstreams
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
+from pointsman.wire.health import SERVING
 
 RULES = Path(__file__).parent / "data" / "rules"
 SETTINGS = Settings(listen="127.0.0.1:0", rules=RULES)
@@ -129,12 +129,11 @@ async def start(router: Router, ruleset: Ruleset) -> AsyncIterator[Start]:
             serving = router if provider is None else _router_over(ruleset, provider)
             sources = load_rules(RULES, UNBOUND)[1]
             live = Live(Snapshot(ruleset=ruleset, tenants=tenants, loaded_at=SystemClock().now(), sources=sources), trust=wanted.trust)
-            built, checks, _ = server._server(serving, live, server._identity(live, wanted), log, wanted)
+            built, checks, _ = server._server(serving, live, server._identity(live, wanted, log), log, wanted)
             address = server._bind(built, wanted.listen, wanted)
             await built.start()
             stack.push_async_callback(built.stop, None)
-            for name in (*server.READINESS, "startup", "liveness"):
-                await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+            checks.set(SERVING, *server.READINESS, "startup", "liveness")
             # The tests decide what is too large for the server, not the library on the way to it.
             channel = grpc.aio.insecure_channel(address, options=[("grpc.max_send_message_length", 32 << 20)])
             return Running(address=address, channel=await stack.enter_async_context(channel), log=log, out=out, live=live)

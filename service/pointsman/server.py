@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.last_good import LastGood
@@ -29,6 +29,7 @@ from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import LibraryLog, Log
 from pointsman.wire.boundary import Boundary
+from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
 from pointsman.wire.tls import BadCertificate, server_credentials
 
@@ -40,6 +41,7 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.max_metadata_size", LARGEST_METADATA),
     ("grpc.absolute_max_metadata_size", LARGEST_METADATA),  # between the two limits grpc would refuse at random
+    ("grpc.max_concurrent_streams", 1000),  # of one connection
     ("grpc.so_reuseport", 0),  # else a second server on the same port starts, and swallows half of the connections
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # clients that ping each 30 s are welcome
@@ -47,6 +49,7 @@ OPTIONS: list[tuple[str, int]] = [
 
 SERVICES = (ROUTER_SERVICE, ADMIN_SERVICE)
 HEALTH_PORT = 50052
+LONGEST_QUESTION = 4096
 READINESS = ("", *SERVICES, "readiness")
 """The names under which health is asked for that say: send calls here."""
 
@@ -64,7 +67,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
     async with _open(settings, log) as (router, live):
-        identity = _identity(live, settings)
+        identity = _identity(live, settings, log)
         server, checks, boundary = _server(router, live, identity, log, settings)
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
@@ -72,8 +75,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         gc.collect()
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
         await server.start()
-        for name in (*READINESS, "startup", "liveness"):
-            await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+        checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
         ready(address)
         await stop.wait()
@@ -99,9 +101,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
             await asyncio.wait((following,))
 
 
-def _server(
-    router: Router, live: Live, identity: Identity, log: Log, settings: Settings
-) -> tuple[grpc.aio.Server, health.aio.HealthServicer, Boundary]:
+def _server(router: Router, live: Live, identity: Identity, log: Log, settings: Settings) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
         log=log,
@@ -112,14 +112,14 @@ def _server(
         most_calls=settings.most_calls,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
-    checks = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    checks = Health()
+    server.add_generic_rpc_handlers((checks.handlers(),))
     if settings.reflection:
-        server.add_generic_rpc_handlers((reflection_handlers((*SERVICES, health.SERVICE_NAME), boundary),))
+        server.add_generic_rpc_handlers((reflection_handlers((*SERVICES, HEALTH_SERVICE), boundary),))
     return server, checks, boundary
 
 
-def _identity(live: Live, settings: Settings) -> Identity:
+def _identity(live: Live, settings: Settings, log: Log) -> Identity:
     """Return what tells who calls. Raises CannotListen where whoever reaches the address could call, and nobody said that this is meant."""
     if live.tenants() is None and settings.anonymous_tenant is None and not _is_loopback(settings.listen):
         raise CannotListen(
@@ -127,7 +127,7 @@ def _identity(live: Live, settings: Settings) -> Identity:
             " or listen on 127.0.0.1, or say that this is meant with POINTSMAN_ANONYMOUS_TENANT=NAME"
         )
     anyone = anonymous(settings.anonymous_tenant) if settings.anonymous_tenant else NOBODY_TOLD_APART
-    return Identity(live.tenants, anyone, SystemClock(), _tokens(settings))
+    return Identity(live.tenants, anyone, SystemClock(), _tokens(settings, log))
 
 
 def _is_loopback(listen: str) -> bool:
@@ -144,11 +144,12 @@ def _who_may_call(identity: Identity, live: Live) -> str:
     return f"no tenants.yaml: whoever reaches the address may call, as tenant '{identity.everybody()}'"
 
 
-def _tokens(settings: Settings) -> JwtTokens | None:
-    if settings.jwt_jwks is None:
+def _tokens(settings: Settings, log: Log) -> JwtTokens | None:
+    jwks, issuer, audience = settings.jwt_jwks, settings.jwt_issuer, settings.jwt_audience
+    if jwks is None:
         return None
     try:
-        return JwtTokens(settings.jwt_jwks, issuer=settings.jwt_issuer, audience=settings.jwt_audience, algorithms=settings.jwt_algorithms)
+        return JwtTokens(jwks, issuer=issuer, audience=audience, algorithms=settings.jwt_algorithms, say=log.note)
     except (OSError, ValueError) as error:
         raise CannotListen(f"POINTSMAN_JWT_JWKS: {error}") from None
 
@@ -167,12 +168,12 @@ def _bind(server: grpc.aio.Server, listen: str, settings: Settings | None = None
     return f"{listen.rpartition(':')[0]}:{port}"
 
 
-async def _health_beside(checks: health.aio.HealthServicer, settings: Settings, log: Log) -> grpc.aio.Server:
+async def _health_beside(checks: Health, settings: Settings, log: Log) -> grpc.aio.Server:
     """Serve health in the clear on an address of its own, where the settings want it: Kubernetes' probes speak no TLS."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=[*OPTIONS, ("grpc.max_receive_message_length", LONGEST_QUESTION)])
     host = settings.listen.rpartition(":")[0]
     if listen := settings.health_listen or (f"{host}:{HEALTH_PORT}" if settings.tls_cert else ""):
-        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        server.add_generic_rpc_handlers((checks.handlers(),))
         log.note(f"health on {_bind(server, listen)}")
         await server.start()
     return server
@@ -198,14 +199,13 @@ def _on_signals(log: Log) -> _Stop:
     return stop
 
 
-async def _drain(server: grpc.aio.Server, checks: health.aio.HealthServicer, boundary: Boundary, stop: _Stop, grace_s: float) -> None:
+async def _drain(server: grpc.aio.Server, checks: Health, boundary: Boundary, stop: _Stop, grace_s: float) -> None:
     """Finish the calls under way, for as long as the grace period; those who only watch the health are not waited for.
 
     For a moment new calls are still answered, with UNAVAILABLE: what arrives once grpc stops is cancelled, which callers do not try again.
     """
     boundary.refuse_new_calls()
-    for name in READINESS:
-        await checks.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+    checks.set(NOT_SERVING, *READINESS)
     await asyncio.sleep(LAST_WORDS_S)
     stopping = asyncio.create_task(server.stop(grace_s))
     ends = (stopping, asyncio.create_task(_all_answered(boundary)), asyncio.create_task(stop.wait_again()))

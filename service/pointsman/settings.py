@@ -120,7 +120,7 @@ class Settings:
     key_vars: tuple[str, ...] = _setting(("*_API_KEY",), _words, "Variables that models.yaml may name for keys of providers.")
     keys_dir: Path = _setting(Path("/var/run/secrets/pointsman"), Path, "Directory below which it may name files for them.")
     upstream_hosts: tuple[str, ...] = _setting(
-        SHIPPED_HOSTS, _words, "Hosts that keys of providers may be sent to; a * stands for any characters."
+        SHIPPED_HOSTS, _words, "Hosts that keys of providers may be sent to, http://HOST where without TLS; a * is any characters."
     )
     api_key: str = _setting("", _key, "API key that the client sends.", secret=True)
     server_ca: Path | None = _setting(None, _path, "Authorities that the client trusts for the server, PEM: turns TLS on in the client.")

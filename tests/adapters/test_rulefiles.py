@@ -15,7 +15,7 @@ from pointsman.adapters.rulefiles import RuleDirectory, read_directory
 def test_yaml_files_directly_in_the_directory_are_read(tmp_path: Path) -> None:
     for name in ("models.yaml", "10-team.yaml", "kustomization.yaml", ".hidden.yaml", "notes.md", "old.yml", ".hidden.yml"):
         (tmp_path / name).write_text(name)
-    (tmp_path / "schema.yaml").mkdir()
+    (tmp_path / "schema").mkdir()
 
     assert read_directory(tmp_path) == {name: name.encode() for name in ("10-team.yaml", "models.yaml", "old.yml")}
 
@@ -94,3 +94,17 @@ def swap(directory: Path, to: str) -> None:
 def test_a_directory_that_is_not_there_is_an_error_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_directory(tmp_path / "nowhere")
+
+
+def test_a_name_that_leads_to_no_file_is_an_error_and_not_passed_over(tmp_path: Path) -> None:
+    """A tenants.yaml that cannot be followed must not look like none: then everybody could call."""
+    for kind in ("dangling", "loop", "directory"):
+        directory = tmp_path / kind
+        directory.mkdir()
+        (directory / "models.yaml").write_text("models")
+        if kind == "directory":
+            (directory / "tenants.yaml").mkdir()
+        else:
+            (directory / "tenants.yaml").symlink_to("tenants.yaml" if kind == "loop" else "nowhere")
+        with pytest.raises(OSError, match=r"tenants\.yaml"):
+            read_directory(directory)

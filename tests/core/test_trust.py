@@ -9,7 +9,9 @@ from pointsman.core.rulefile import Trust, load
 from pointsman.core.rulefile.trust import is_address
 from pointsman.settings import Settings
 
-TRUST = Trust(key_vars=("*_API_KEY",), keys_dir="/var/run/secrets/pointsman", hosts=("api.openai.com", "*.models.corp"))
+TRUST = Trust(
+    key_vars=("*_API_KEY",), keys_dir="/var/run/secrets/pointsman", hosts=("api.openai.com", "*.models.corp", "http://gpu-*.models.corp")
+)
 ROUTING = b"version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n"
 
 
@@ -43,7 +45,9 @@ BREACHES = {
     "base_url: 'https://evil.example/v1', key: {env: OPENAI_API_KEY}": "keys may not be sent to 'evil.example'",
     "base_url: 'https://evilmodels.corp/v1', key: {env: OPENAI_API_KEY}": "keys may not be sent to 'evilmodels.corp'",
     "base_url: 'https://api.openai.com.evil.example', key: {env: OPENAI_API_KEY}": "keys may not be sent to 'api.openai.com.evil.example'",
-    "base_url: 'http://169.254.169.254/', internal: true, key: {env: OPENAI_API_KEY}": "keys may not be sent to '169.254.169.254'",
+    "base_url: 'http://169.254.169.254/', internal: true, key: {env: OPENAI_API_KEY}": "keys may not be sent to 'http://169.254.169.254'",
+    "base_url: 'http://api.openai.com/v1', internal: true, key: {env: OPENAI_API_KEY}": "keys may not be sent to 'http://api.openai.com'",
+    'base_url: "https://api.openai.com/v1", key: {file: "/var/run/secrets/pointsman/a\\0b"}': "file '/var/run/secrets/pointsman/a\ufffdb' may not hold keys",
     "base_url: 'https://api.openai.com@evil.example/', key: {env: OPENAI_API_KEY}": "this is no address of a provider",
     "base_url: 'https://evil.example\\@api.openai.com/', key: {env: OPENAI_API_KEY}": "this is no address of a provider",
     "base_url: 'https://evil.example#@api.openai.com/', key: {env: OPENAI_API_KEY}": "this is no address of a provider",

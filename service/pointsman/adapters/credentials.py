@@ -22,6 +22,6 @@ class Keys:
         if provider.key_file:
             try:
                 return Path(provider.key_file).read_text().strip()
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):
                 return ""
         return self._environment.get(provider.key_env, "") if provider.key_env else ""

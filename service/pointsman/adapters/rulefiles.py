@@ -47,7 +47,9 @@ def read_directory(directory: Path) -> dict[str, bytes]:
 
 
 def read_files(directory: Path) -> dict[str, bytes]:
-    """Return the rule files directly in the directory by name, with those whose name ends in .yml, so that it can be said of them."""
-    entries = (entry for entry in directory.iterdir() if entry.is_file())
-    names = sorted(entry.name for entry in entries if is_rule_file(entry.name) or is_misnamed(entry.name))
+    """Return the rule files directly in the directory by name, with those whose name ends in .yml, so that it can be said of them.
+
+    A name that leads to no file is an error: to pass over a tenants.yaml that cannot be followed would let everybody in.
+    """
+    names = sorted(entry.name for entry in directory.iterdir() if is_rule_file(entry.name) or is_misnamed(entry.name))
     return {name: (directory / name).read_bytes() for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jwt
@@ -18,14 +19,17 @@ _EXPIRED = "the token's time is over; ask its issuer for a new one"
 class JwtTokens:
     """Verifies tokens of one issuer for one audience."""
 
-    def __init__(self, jwks: Path, *, issuer: str, audience: str, algorithms: tuple[str, ...]) -> None:
-        """Raises OSError and ValueError if the file cannot be read or holds no key."""
+    def __init__(
+        self, jwks: Path, *, issuer: str, audience: str, algorithms: tuple[str, ...], say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`say` is told when the file has changed. Raises OSError and ValueError if it cannot be read or holds no key."""
+        self._say = say
         self._jwks = jwks
         self._issuer = issuer
         self._audience = audience
         self._algorithms = list(algorithms)
         self._keys: dict[str | None, jwt.PyJWK] = {}
-        self._version: tuple[int, int] | None = None
+        self._version: tuple[int, ...] | None = None
         self._read()
 
     def subject(self, token: str) -> str:
@@ -56,21 +60,31 @@ class JwtTokens:
 
     def _follow(self) -> None:
         """Read the file again if it has changed; while it cannot be used, the keys before count."""
-        try:
-            if self._now() != self._version:
-                self._read()
-        except (OSError, ValueError):
+        version = self._now()
+        if version == self._version:
             return
+        try:
+            self._read()
+            self._say(f"the public keys of tokens were read anew: {len(self._keys)} of them")
+        except (OSError, ValueError) as error:
+            self._version = version
+            self._say(f"the public keys of tokens cannot be read anew, those before count: {error}")
 
-    def _now(self) -> tuple[int, int]:
-        status = self._jwks.stat()
-        return status.st_mtime_ns, status.st_ino
+    def _now(self) -> tuple[int, ...]:
+        """Return what differs when the file does; nothing where there is none."""
+        try:
+            status = self._jwks.stat()
+        except OSError:
+            return ()
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
     def _read(self) -> None:
         self._version = self._now()
         try:
             keys = jwt.PyJWKSet.from_json(self._jwks.read_text()).keys
-        except (jwt.PyJWTError, KeyError, TypeError, AttributeError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # whatever the library makes of it
             raise ValueError(f"{self._jwks} is no JWKS: {type(error).__name__}") from None
         usable = {key.key_id: key for key in keys if key.key_type != "oct" and key.public_key_use in (None, "sig")}
         if not usable:

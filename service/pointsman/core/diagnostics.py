@@ -7,7 +7,9 @@ stages report alike, sorted, and all at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -51,8 +53,9 @@ class Problem:
     def __post_init__(self) -> None:
         # Both quote what stands in files: nobody who shows or logs a problem should have to think of what that does to a terminal or a log.
         for name, text in (("message", self.message), ("help", self.help)):
-            if len(text) > MAX_SHOWN or not text.isprintable():
-                object.__setattr__(self, name, _printable(text))
+            shown = masked(_printable(text), private=self.file in PRIVATE)
+            if shown != text:
+                object.__setattr__(self, name, shown)
 
 
 _ORDER = attrgetter("file", "line", "column", "severity", "message", "help", "length")
@@ -69,9 +72,40 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity is Severity.ERROR]
 
 
+_KEY = re.compile(r"\b(?:pm|sk|xai|gsk|AIza|key)[-_]?[A-Za-z0-9_-]{16,}")
+_LONG = re.compile(r"[A-Za-z0-9_+=-]{20,}")
+
+
+def masked(text: str, *, private: bool) -> str:
+    """Return the text without what looks like a key. In `private` files that is any long word: a key may stand where anything is due."""
+    return (_LONG if private else _KEY).sub("...", text)
+
+
+MOST_COMPARED = 10_000
+_LEFT: ContextVar[list[int] | None] = ContextVar("left", default=None)
+
+
+@contextmanager
+def helping() -> Iterator[None]:
+    """Bound what `did_you_mean` may look at altogether: a file can name thousands of things wrongly, and define as many to compare with."""
+    token = _LEFT.set([MOST_COMPARED])
+    try:
+        yield
+    finally:
+        _LEFT.reset(token)
+
+
 def did_you_mean(word: str, known: Iterable[str], *, all_known: bool = True) -> str:
-    """Return the help for an unknown `word`: the nearest known one, else (with `all_known`) the first dozen of them, else nothing."""
+    """Return the help for an unknown `word`: the nearest known one, else (with `all_known`) the first dozen of them, else nothing.
+
+    Within `helping` also nothing, once a file has had its share of it.
+    """
+    left = _LEFT.get()
+    if left is not None and left[0] <= 0:
+        return ""
     names = sorted(known)
+    if left is not None:
+        left[0] -= len(names)
     if near := get_close_matches(word, names, n=1, cutoff=0.6):
         return f"did you mean '{near[0]}'?"
     if not names or not all_known:
@@ -94,7 +128,7 @@ def _render_one(problem: Problem, lines: Sequence[str], prefix: str) -> str:
     shown = [f"{place}: {problem.severity.value}: {problem.message}"]
     if 1 <= problem.line <= len(lines) and problem.file not in PRIVATE:
         source = lines[problem.line - 1]
-        shown.append(f"{problem.line:6} | {_printable(source)}")
+        shown.append(f"{problem.line:6} | {masked(_printable(source), private=False)}")
         room = max(1, len(source) - problem.column + 1)
         carets = f"{' ' * (problem.column - 1)}{'^' * max(1, min(problem.length, room))}"
         shown.append(f"       | {carets[:MAX_SHOWN]}".rstrip())

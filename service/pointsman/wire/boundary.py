@@ -1,7 +1,8 @@
 """What every call goes through: bytes to a message, the request id, the deadline, errors to statuses, one log line.
 
-Handlers are wrapped here rather than by interceptors of grpc, which cost as much again as a whole Route. A message that cannot be parsed
-reaches this code, too (grpc would answer INTERNAL with a Python text), so a parser never raises.
+Handlers are wrapped here rather than by interceptors of grpc, which cost as much again as a whole Route. Messages arrive as bytes: they
+are parsed when it is known who calls, since 8 MB of nothing can be 200 MB of message, and a parser of grpc's that fails would answer
+INTERNAL with a Python text.
 
 The request id leaves with the trailing metadata of every call. Initial metadata is one more round through grpc's core, 140 us of CPU, so it
 is sent only to a caller who gave an id and may wait for its echo.
@@ -16,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -52,13 +53,6 @@ Serve = Callable[[AsyncIterator[M], "Context"], AsyncIterator[R]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class _Unparsed(Generic[M]):
-    """Stands for bytes that are no message of the type."""
-
-    def __init__(self, kind: type[M]) -> None:
-        self.kind = kind
-
-
 class Boundary:
     """Makes handlers of grpc out of functions that know only messages, the call and its record."""
 
@@ -86,11 +80,11 @@ class Boundary:
     def unary(self, method: str, kind: type[M], handle: Handle[M, R], role: TenantRole = TenantRole.CALLER) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and one response, for callers of that role."""
 
-        async def serve(message: M | _Unparsed[M], context: Context) -> R | None:
+        async def serve(data: bytes, context: Context) -> R | None:
             began, record, shown = self._begin(method, context)
             try:
                 call = await self._call(record, shown, role, context)
-                response = await handle(self._admitted(message), call, record)
+                response = await handle(self._admitted(kind, data), call, record)
             except BaseException as error:  # each is either told to the caller or was the caller's leaving
                 await self._failed(error, record, context, began)
                 raise  # not reached where the call was aborted
@@ -100,16 +94,16 @@ class Boundary:
             finally:
                 self._left()
 
-        return grpc.unary_unary_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
+        return grpc.unary_unary_rpc_method_handler(serve, None, _serialized)
 
     def stream(self, method: str, kind: type[M], handle: HandleStream[M, R]) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and a stream of responses, for callers."""
 
-        async def serve(message: M | _Unparsed[M], context: Context) -> AsyncGenerator[R, None]:
+        async def serve(data: bytes, context: Context) -> AsyncGenerator[R, None]:
             began, record, shown = self._begin(method, context)
             try:
                 call = await self._call(record, shown, TenantRole.CALLER, context)
-                async with aclosing(handle(self._admitted(message), call, record)) as responses:
+                async with aclosing(handle(self._admitted(kind, data), call, record)) as responses:
                     async for response in responses:
                         yield response
                 self._succeeded(record, context, began)
@@ -119,7 +113,7 @@ class Boundary:
             finally:
                 self._left()
 
-        return grpc.unary_stream_rpc_method_handler(serve, _parser(kind), _serialized)  # type: ignore[arg-type]  # stubs of the sync API
+        return grpc.unary_stream_rpc_method_handler(serve, None, _serialized)
 
     def guarded(self, method: str, serve: Serve[M, R], role: TenantRole) -> Serve[M, R]:
         """Return a method of somebody else's servicer that serves only callers of the role. It is under way until they are let in."""
@@ -139,13 +133,13 @@ class Boundary:
 
         return admit
 
-    def _admitted(self, message: M | _Unparsed[M]) -> M:
+    def _admitted(self, kind: type[M], data: bytes) -> M:
         """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
         if self._ending:
             raise Ending("this server is about to end; call another one, or again in a moment")
         if self._under_way > self._most_calls:
             raise Overloaded(f"{self._most_calls} calls are under way, and more would slow all of them; call another server, or later")
-        return _parsed(message)
+        return _parsed(kind, data)
 
     def refuse_new_calls(self) -> None:
         """Answer calls that begin from now on with UNAVAILABLE, which callers try elsewhere; those under way go on."""
@@ -219,23 +213,12 @@ class Boundary:
         return known
 
 
-def _parser(kind: type[M]) -> Callable[[bytes], M | _Unparsed[M]]:
-    unparsed = _Unparsed(kind)
-
-    def parse(data: bytes) -> M | _Unparsed[M]:
-        try:
-            return kind.FromString(data)
-        except (DecodeError, UnicodeDecodeError):
-            return unparsed
-
-    return parse
-
-
-def _parsed(message: M | _Unparsed[M]) -> M:
-    if isinstance(message, _Unparsed):
-        name = message.kind.DESCRIPTOR.full_name
-        raise MalformedMessage(Violation(field="", message=f"the bytes are no valid {name}; strings must be UTF-8"))
-    return message
+def _parsed(kind: type[M], data: bytes) -> M:
+    try:
+        return kind.FromString(data)
+    except (DecodeError, UnicodeDecodeError):
+        name = kind.DESCRIPTOR.full_name
+    raise MalformedMessage(Violation(field="", message=f"the bytes are no valid {name}; strings must be UTF-8"))
 
 
 def _serialized(message: Message) -> bytes:

@@ -70,6 +70,6 @@ def _names(pem: bytes) -> Names:
         uris = tuple(alternatives.get_values_for_type(x509.UniformResourceIdentifier))
     except x509.ExtensionNotFound:
         return (), subject
-    except ValueError:
+    except Exception:  # whatever the library makes of names that it does not know
         return _NOBODY
     return (uris if len(uris) == 1 else ()), subject  # SPIFFE: a certificate of more than one URI is not valid

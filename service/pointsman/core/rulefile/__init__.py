@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pointsman.core.catalog import Catalog
-from pointsman.core.diagnostics import Problem, Severity, errors, in_order
+from pointsman.core.diagnostics import Problem, Severity, errors, helping, in_order
 from pointsman.core.rulefile.catalog import CatalogReader
 from pointsman.core.rulefile.compiled import ruleset as _ruleset
 from pointsman.core.rulefile.documents import CasesDoc, Document, ModelsDoc, RoutingDoc, TenantsDoc
@@ -70,6 +70,11 @@ def load(sources: Mapping[str, bytes], *, today: str | None = None, trust: Trust
     `today` is an ISO date; without it nothing is said of rules that expire. `trust` bounds which keys may go where. A misnamed file is not
     read, and that is said.
     """
+    with helping():
+        return _load(sources, today, trust)
+
+
+def _load(sources: Mapping[str, bytes], today: str | None, trust: Trust) -> Loaded:
     problems = [_unread(name) for name in sources if is_misnamed(name)]
     sources = {name: text for name, text in sources.items() if not is_misnamed(name)}
     nodes = {name: node for name in sorted(sources) if (node := _node(name, sources[name], problems)) is not None}
@@ -103,7 +108,8 @@ def _missing(file: str, message: str, help_: str) -> Problem:
 
 def _unread(name: str) -> Problem:
     help_ = f"rename it to {name.removesuffix('.yml')}.yaml, or take it out of the rule directory"
-    return Problem(file=name, line=1, column=1, severity=Severity.WARNING, message="not read: rule files end in .yaml", help=help_)
+    severity = Severity.ERROR if name == "tenants.yml" else Severity.WARNING  # without it, everybody could call
+    return Problem(file=name, line=1, column=1, severity=severity, message="not read: rule files end in .yaml", help=help_)
 
 
 def _node(name: str, text: bytes, problems: list[Problem]) -> Node | None:

@@ -22,9 +22,6 @@ from pointsman.core.rulefile.terms import misfits
 from pointsman.core.ruleset import Defaults
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, Sequence, find, key_of
 
-MOST_HELPED = 100
-"""Unknown models of one list that a nearest name is sought for: that takes longer than all the rest, and a list of thousands is damaged."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstraintDraft:
@@ -195,14 +192,12 @@ class RoutesReader:
         if not isinstance(item, Mapping) or path[0] not in item.entries:
             return ()
         found: dict[str, None] = {}
-        unknown = 0
         for node in named(find(item, path)):
             name = node.text if isinstance(node, Scalar) else ""
             models = self._catalog.expand(name)
             if not models and name not in self._catalog.aliases:
-                unknown += 1
                 known = (*self._catalog.models, *self._catalog.aliases)
-                self._error(node, f"model '{name}' is not in the catalog", did_you_mean(name, known) if unknown <= MOST_HELPED else "")
+                self._error(node, f"model '{name}' is not in the catalog", did_you_mean(name, known))
             found |= dict.fromkeys(models)
         return tuple(found)
 

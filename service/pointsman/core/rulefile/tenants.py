@@ -21,6 +21,7 @@ MOST_PATTERNS = 100
 _SHORTEST_S, _LONGEST_S = 60, 30 * 86_400
 
 _KINDS = ("api_key_sha256", "spiffe", "subject", "jwt_subject")
+_OF_NOTHING = hashlib.sha256(b"").digest()
 _STOPS = {"subject": ",+\\"}
 """What a `*` does not stand for: in a subject the signs that part its attributes, so that nobody's name can pass for another attribute."""
 
@@ -89,6 +90,9 @@ class TenantsReader:
             self._name(place, kind, getattr(doc, kind), holder)
 
     def _key(self, place: Node, digest: bytes, holder: Holder) -> None:
+        if digest == _OF_NOTHING:
+            self._error(place, "this is the SHA-256 of an empty key", "`pointsman keys new` makes one with its digest")
+            return
         first = self._keys.setdefault(digest, holder)
         if first is not holder:
             self._error(place, f"this key is listed twice: for '{first.tenant.id}' and '{holder.tenant.id}'", "make a key for each")

@@ -28,7 +28,7 @@ class Trust(Struct, frozen=True, kw_only=True):
     keys_dir: str = "/"
     """Directory below which files may hold keys."""
     hosts: tuple[str, ...] = ("*",)
-    """Hosts that keys may be sent to; a `*` stands for any characters."""
+    """Hosts that keys may be sent to over https, or, written as http://HOST, in the clear; a `*` stands for any characters."""
 
 
 UNBOUND = Trust()
@@ -47,9 +47,12 @@ def breaches(doc: ProviderDoc, trust: Trust) -> Iterator[tuple[tuple[str, ...], 
         yield ("key", "env"), f"variable '{doc.key.env}' may not hold keys", f"POINTSMAN_KEY_VARS allows {', '.join(trust.key_vars)}"
     if doc.key.file and not _is_below(doc.key.file, trust.keys_dir):
         yield ("key", "file"), f"file '{doc.key.file}' may not hold keys", f"POINTSMAN_KEYS_DIR allows those below {trust.keys_dir}"
-    host = (urlsplit(doc.base_url).hostname or "") if is_address(doc.base_url) else ""
-    if host and not _fits(host, trust.hosts):
-        yield ("base_url",), f"keys may not be sent to '{host}'", f"POINTSMAN_UPSTREAM_HOSTS allows {', '.join(trust.hosts)}"
+    if is_address(doc.base_url):
+        address = urlsplit(doc.base_url)
+        host = address.hostname or ""
+        wanted = host if address.scheme == "https" else f"http://{host}"  # in the clear only where that is said
+        if not _fits(wanted, trust.hosts):
+            yield ("base_url",), f"keys may not be sent to '{wanted}'", f"POINTSMAN_UPSTREAM_HOSTS allows {', '.join(trust.hosts)}"
 
 
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:
@@ -58,4 +61,5 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
 
 def _is_below(path: str, directory: str) -> bool:
     """Return whether a path, as it is written, leads to something below the directory. Links there are the deployment's."""
-    return posixpath.isabs(path) and posixpath.normpath(path) == path and path.startswith(posixpath.join(directory, ""))
+    written_out = path.isprintable() and posixpath.isabs(path) and posixpath.normpath(path) == path
+    return written_out and path.startswith(posixpath.join(directory, ""))

@@ -15,7 +15,7 @@ from math import prod
 
 from pointsman.core.decide import Outcome, outcome_of
 from pointsman.core.decision import Decision, Explanation
-from pointsman.core.diagnostics import Problem, in_order
+from pointsman.core.diagnostics import Problem, helping, in_order
 from pointsman.core.explain import explain
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market, ModelState
@@ -69,7 +69,8 @@ def run(ruleset: Ruleset, files: Mapping[str, Node]) -> Report:
     """Return what all tests in the files came to."""
     problems: list[Problem] = []
     coverage = Coverage(ruleset)
-    results = tuple(result for file, root in files.items() for result in _File(ruleset, file, coverage, problems).run(root))
+    with helping():
+        results = tuple(result for file, root in files.items() for result in _File(ruleset, file, coverage, problems).run(root))
     return Report(results=results, problems=in_order(problems), missed=tuple(coverage.missed()), covered=coverage.percent)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from pointsman.core.diagnostics import Problem, Severity
+from pointsman.core.diagnostics import PRIVATE, Problem, Severity
 from pointsman.live import Snapshot
 from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.wire.codec.scalars import time_from_pb, time_to_pb
@@ -26,7 +26,7 @@ class RulesInUse(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
     """Of the directory as it is now."""
     files: Mapping[str, str] = {}
-    """The files in use by name, if they were asked for."""
+    """The files in use by name, if they were asked for; tenants.yaml is not among them."""
     tenants_revision: str = ""
     """Empty where callers are not told apart."""
     anonymous_tenant: str = ""
@@ -72,7 +72,7 @@ def rules_in_use(snapshot: Snapshot, anonymous_tenant: str, *, files: bool) -> R
         loaded_at=snapshot.loaded_at,
         stale=snapshot.stale,
         problems=snapshot.problems,
-        files={name: text.decode(errors="replace") for name, text in snapshot.sources.items()} if files else {},
+        files={name: text.decode(errors="replace") for name, text in snapshot.sources.items() if name not in PRIVATE} if files else {},
         tenants_revision=snapshot.tenants.revision if snapshot.tenants else "",
         anonymous_tenant=anonymous_tenant,
     )
