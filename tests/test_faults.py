@@ -24,7 +24,7 @@ from msgspec import structs
 from fakes import catalog_yaml, model_yaml, ruleset_of
 from pointsman.client import Client
 from pointsman.core.completion import Completion, TextDelta
-from pointsman.core.errors import AllUnavailable, PointsmanError, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.errors import AllUnavailable, DeadlinePassed, PointsmanError, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.request import Context, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.offline import open_router
@@ -51,15 +51,17 @@ def refuses(status: str, body: bytes = b"{}", **headers: Any) -> Behaviour:
     return replies(body, status=status, **headers)
 
 
-def rules(sick: str, well: str = "") -> Ruleset:
-    """Return rules by which the model `sick` is asked first, and then `well`, if there is one."""
+def rules(sick: str, well: str = "", limits: str = "") -> Ruleset:
+    """Return rules by which the model `sick` is asked first, and then `well`, if there is one; `limits` are those of the providers."""
     fast = model_yaml(ttft_ms=1, tokens_per_s=100_000)
     names = ["sick", "well"] if well else ["sick"]
     models = {
         name: fast.replace("provider: p", f"provider: {name}").replace("input: 1", f"input: {1 + names.index(name)}") for name in names
     }
     urls = {"sick": sick, "well": well}
-    providers = ", ".join(f"{name}: {{api: openai, base_url: '{urls[name]}', internal: true, key: {{env: X_API_KEY}}}}" for name in names)
+    providers = ", ".join(
+        f"{name}: {{api: openai, base_url: '{urls[name]}', internal: true, {limits}key: {{env: X_API_KEY}}}}" for name in names
+    )
     catalog = catalog_yaml(models).replace("{p: {api: builtin}}", f"{{{providers}}}")
     return ruleset_of(catalog, f"version: 1\nroutes: [{{id: all, why: w, use: {{candidates: [{', '.join(names)}]}}}}]\n")
 
@@ -94,13 +96,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(*sick: Behaviour, well: Behaviour | None = ANSWER, url: str = "") -> AsyncIterator[World]:
+async def world(*sick: Behaviour, well: Behaviour | None = ANSWER, url: str = "", limits: str = "") -> AsyncIterator[World]:
     """Open a world; `url` stands for the sick upstream where none is to listen."""
     base = len(asyncio.all_tasks())
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Upstream(script=sick or [ANSWER]))
         second = await stack.enter_async_context(Upstream(script=[well or ANSWER]))
-        ruleset = rules(url or first.url, second.url if well else "")
+        ruleset = rules(url or first.url, second.url if well else "", limits)
         settings = Settings(environment={"X_API_KEY": CANARY})
         router, _ = await stack.enter_async_context(open_router(ruleset, settings, say=lambda _: None, embedded=False))
         yield World(router, first, second)
@@ -386,3 +388,65 @@ async def test_a_third_of_one_upstream_failing_is_hardly_seen() -> None:
     assert outcomes["answered"] >= 0.999 * total
     assert upstream <= 1.35 * total
     assert max(late) < 0.05
+
+
+async def test_a_reader_who_stalls_holds_no_upstream_past_the_deadline() -> None:
+    piece = event('{"choices": [{"delta": {"content": "x"}}]}')
+    async with world(streams(piece, then="repeat")) as here, aclosing(here.client.stream(Request.of("hi"), timeout_s=0.3)) as events:
+        for _ in range(3):
+            await anext(events)
+        async with asyncio.timeout(2):
+            await here.sick.exchanges[0].gone.wait()
+        with pytest.raises(DeadlinePassed):
+            async for _ in events:
+                pass
+
+
+async def test_a_stream_that_its_caller_gave_too_little_time_is_not_held_against_the_model() -> None:
+    pieces: list[bytes | float] = [event('{"choices": [{"delta": {"content": "x"}}]}'), 0.01] * 500
+    async with world(streams(*pieces), well=None) as here:
+        errors = [(await here.stream(within_s=0.1))[2] for _ in range(6)]
+
+    assert [type(error) for error in errors] == [DeadlinePassed] * 6
+    assert len(here.sick.requests) == 6
+
+
+async def test_connections_are_kept_from_one_stream_to_the_next() -> None:
+    """Also where the upstream ends its reply a moment after it has said all."""
+    said = event('{"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}')
+    async with world(streams(said, event("[DONE]"), 0.005), well=None) as here:
+        for _ in range(5):
+            assert (await here.stream())[2] is None
+
+    assert {seen.connection for seen in here.sick.requests} == {1}
+
+
+async def test_calls_of_tools_are_counted_where_the_provider_does_not() -> None:
+    call = (
+        '{"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "add", "arguments": "{\\"a\\": 12345}"}}]}}]}'
+    )
+    async with world(streams(event(call), then="reset"), well=None) as here:
+        _, completion, error = await here.stream()
+
+    assert completion is not None
+    assert completion.usage.output_tokens > 3
+    assert isinstance(error, StreamInterrupted)
+    assert error.emitted_tokens == completion.usage.output_tokens
+
+
+async def test_what_was_asked_of_a_model_that_took_too_long_is_counted_as_spent() -> None:
+    async with world(hangs) as here:
+        completion = await here.ask(within_s=0.4)
+
+    timed_out, answered = completion.attempts
+    assert timed_out.usage is not None
+    assert answered.usage is not None
+    assert (timed_out.usage.estimated, timed_out.usage.cost > 0) == (True, True)
+    assert completion.usage.cost == timed_out.usage.cost + answered.usage.cost
+
+
+async def test_streams_that_are_more_than_a_provider_takes_wait_for_each_other() -> None:
+    async with world(PIECES, well=None, limits="max_in_flight: 1, ") as here:
+        found = await asyncio.gather(*(here.stream() for _ in range(4)))
+
+    assert [(texts, error) for texts, _, error in found] == [(["well"], None)] * 4

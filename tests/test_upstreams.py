@@ -11,7 +11,7 @@ from fakes import AllWell, FakeClock, catalog_yaml, model_yaml, ruleset_of
 from pointsman.core.breaker import FAILURES, FIRST_S
 from pointsman.core.catalog import Catalog
 from pointsman.core.market import ModelState
-from pointsman.upstreams import KEY_S, Ticket, Upstreams
+from pointsman.upstreams import KEY_S, MOST_WAITING, Ticket, Upstreams
 
 PROVIDERS = """{p: {api: openai, base_url: "https://p.example", key: {env: P_API_KEY}, max_in_flight: 3},
   q: {api: openai, base_url: "https://q.example", limits: {rpm: 60, tpm: 6000}}}"""
@@ -161,37 +161,40 @@ def test_a_model_that_comes_back_under_another_name_is_the_same_upstream() -> No
     assert not house.upstreams.states(renamed)["uno"].healthy
 
 
-async def test_who_waits_for_room_gets_a_turn_when_a_call_ends_in_the_order_of_waiting() -> None:
+async def test_who_waits_for_room_looks_again_whenever_a_call_ends() -> None:
     house = House()
     tickets = [house.admit() for _ in range(3)]
-    turns: list[int] = []
-
-    async def wait(number: int) -> None:
-        assert await house.upstreams.room(until=60)
-        turns.append(number)
-
-    waiting = [asyncio.create_task(wait(number)) for number in range(3)]
+    waiting = [asyncio.create_task(house.upstreams.room(until=60)) for _ in range(3)]
     await asyncio.sleep(0)
-    for ticket in tickets:
-        assert ticket is not None
-        ticket.answered()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    await asyncio.gather(*waiting)
+    waiting[0].cancel()
+    ticket = tickets[0]
+    assert ticket is not None
 
-    assert turns == [0, 1, 2]
+    ticket.gave_up()
+    done = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert isinstance(done[0], asyncio.CancelledError)
+    assert done[1:] == [True, True]
 
 
-async def test_waiting_has_an_end_and_one_who_leaves_takes_no_turn() -> None:
+async def test_waiting_has_an_end() -> None:
     house = House()
-    ticket = house.admit()
     house.clock.advance(5)
     assert not await house.upstreams.room(until=5)
 
-    gone, next_ = (asyncio.create_task(house.upstreams.room(until=60)) for _ in range(2))
+    crowd = [asyncio.create_task(house.upstreams.room(until=60)) for _ in range(MOST_WAITING)]
     await asyncio.sleep(0)
-    gone.cancel()
-    await asyncio.sleep(0)
-    assert ticket is not None
-    ticket.answered()
-    assert await next_
+    assert not await house.upstreams.room(until=60)
+    for one in crowd:
+        one.cancel()
+
+
+def test_room_at_a_provider_is_seen_by_all_its_models() -> None:
+    house = House()
+    tickets = [house.admit("one") for _ in range(3)]
+    assert not house.state("two").has_room
+    for ticket in tickets:
+        assert ticket is not None
+        ticket.failed("503")
+
+    assert house.state("two").has_room

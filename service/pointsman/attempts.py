@@ -16,7 +16,7 @@ from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.request import Message, Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall, Piece, Provider
+from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider
 from pointsman.upstreams import Ticket
 
 T = TypeVar("T")
@@ -28,8 +28,15 @@ FIRST_S = 10.0
 PATIENCE = 3.0
 """How many times longer than expected a model may take that is expected to take long."""
 
+LONGEST_WAIT_S = 2.0
+"""For room. Whoever waits holds memory, and his caller something of his own."""
+
 MOST_TRIES = 6
 """Of one request, over all its models; callers and proxies try again, too, and their numbers multiply."""
+
+
+MOST_TOKENS = (1 << 31) - 1
+"""What the wire can say."""
 
 
 class Source(Protocol[T_co]):
@@ -63,17 +70,22 @@ class Streamed:
 
     def __init__(self, provider: Provider, call: ModelCall) -> None:
         self._pieces: AsyncGenerator[Piece, None] = provider.stream(call)
+        self._has_ended = False
         self.first = self.next
 
     async def next(self) -> Piece:
         """Return the next piece. Raises AttemptFailed, also where the answer ends without saying so."""
         try:
-            return await anext(self._pieces)
+            piece = await anext(self._pieces)
         except StopAsyncIteration:
             raise AttemptFailed("incomplete") from None
+        self._has_ended = isinstance(piece, Finished)
+        return piece
 
     async def close(self) -> None:
-        """End the call upstream if it has not ended."""
+        """End the call upstream if it has not ended; if it has, let the provider tidy up, so that its connection is kept."""
+        if self._has_ended:
+            await anext(self._pieces, None)
         await self._pieces.aclose()
 
 
@@ -88,7 +100,7 @@ class Work:
         self.clock = clock
         self.attempts: list[Attempt] = []
         self.calls = 0
-        self._deadline = deadline
+        self._began, self._deadline = clock.monotonic(), deadline
         self._left = deque(decision.plan)
         self._failed: dict[str, tuple[Candidate, str]] = {}
         self._passed_over: list[str] = []
@@ -116,6 +128,14 @@ class Work:
     def time_left_s(self) -> float:
         """Return the seconds until the deadline."""
         return self._deadline - self.clock.monotonic()
+
+    def waits_until(self) -> float:
+        """Return until when room may be waited for: half of the time, and not for long."""
+        return self._began + min(LONGEST_WAIT_S, (self._deadline - self._began) / 2)
+
+    def start_over(self) -> None:
+        """Take up the plan from its beginning: none of it was called, and now there may be room."""
+        self._left, self._passed_over = deque(self.decision.plan), []
 
     def check_time(self) -> None:
         """Raise DeadlinePassed if time is up."""
@@ -184,6 +204,8 @@ class Attempting(Generic[T]):
         self._began = work.clock.monotonic()
         self._first_ms: float | None = None
         self._is_recorded = False
+        self.is_read = False
+        """Whether its reader has the last piece, and has not asked for more."""
         work.calls += 1
 
     async def begin(self) -> bool:
@@ -194,7 +216,7 @@ class Attempting(Generic[T]):
                 self.first = await self.source.first()
         except TimeoutError:
             failed = AttemptFailed("timeout")
-            if allowed_s < expected_s:  # it was not given the time that it was known to need
+            if allowed_s < PATIENCE * expected_s:  # it had little more time than it was known to need
                 self._ticket.gave_up()
         except AttemptFailed as found:
             failed = found
@@ -204,7 +226,8 @@ class Attempting(Generic[T]):
         else:
             self._first_ms = self._elapsed_ms()
             return True
-        self._record(self.blamed(failed).error_type, None)
+        late = failed.error_type == "timeout"
+        self._record(self.blamed(failed).error_type, self._asked_for_nothing() if late else None)
         await self.close()
         self._work.check_time()
         return False
@@ -214,11 +237,22 @@ class Attempting(Generic[T]):
         self._ticket.gave_up()
         await self.source.close()
 
+    def expire(self) -> None:
+        """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
+        if self.is_read:
+            self._ticket.gave_up()
+            self._expired = asyncio.create_task(self.source.close())
+
     def dropped(self) -> None:
-        """Record that another model was sooner. What was asked is likely to be charged for, and is counted as such."""
+        """Record that another model was sooner."""
         if not self._is_recorded:
-            usage = Usage(input_tokens=self.candidate.tokens.input, estimated=True)
-            self._record("hedged", self._work.priced(usage, self.candidate))
+            answer = getattr(self, "first", None)  # both may have answered at the same moment
+            known = self._work.priced(answer.usage, self.candidate) if isinstance(answer, Answer) else self._asked_for_nothing()
+            self._record("hedged", known)
+
+    def _asked_for_nothing(self) -> Usage:
+        """Return the usage of a call of which nothing came: what was asked is likely to be charged for, and is counted as such."""
+        return self._work.priced(Usage(input_tokens=self.candidate.tokens.input, estimated=True), self.candidate)
 
     def interrupted(self, error_type: str, emitted_tokens: int) -> StreamInterrupted:
         """Return the error of an answer that broke off."""
@@ -285,8 +319,8 @@ def _sum(usage: Usage, others: list[Usage]) -> Usage:
     every = [usage, *others]
     return structs.replace(
         usage,
-        input_tokens=sum(each.input_tokens for each in every),
-        output_tokens=sum(each.output_tokens for each in every),
+        input_tokens=min(MOST_TOKENS, sum(each.input_tokens for each in every)),
+        output_tokens=min(MOST_TOKENS, sum(each.output_tokens for each in every)),
         cost=sum(each.cost for each in every),
         estimated=any(each.estimated for each in every),
     )

@@ -98,22 +98,25 @@ class Executor:
         source, piece, texts = attempt.source, attempt.first, [""]
         failed: AttemptFailed | None = None
         assert isinstance(source, Streamed)
+        expiry = asyncio.get_running_loop().call_later(max(0.0, work.time_left_s()), attempt.expire)
         try:
             while not isinstance(piece, Finished):
-                if isinstance(piece, TextDelta):
-                    texts.append(piece.text)
+                texts += (piece.text,) if isinstance(piece, TextDelta) else (piece.name, piece.arguments_json)
+                attempt.is_read = True
                 yield piece
+                attempt.is_read = False
                 async with asyncio.timeout(work.time_left_s()):
                     piece = await source.next()
-            yield attempt.answered(piece.finish_reason, piece.usage or self._counted(attempt.candidate, texts))
+            yield attempt.answered(piece.finish_reason, piece.usage or await self._counted(attempt.candidate, texts))
         except TimeoutError:
-            failed = attempt.blamed(AttemptFailed("timeout"))
+            failed = AttemptFailed("timeout")  # our deadline: no fault of a model that has begun
         except AttemptFailed as found:
             failed = attempt.blamed(found)
         finally:
+            expiry.cancel()
             await attempt.close()
         if failed is not None:
-            usage = self._counted(attempt.candidate, texts)
+            usage = await self._counted(attempt.candidate, texts)
             yield attempt.broke_off(failed.error_type, usage)
             work.check_time()
             raise attempt.interrupted(failed.error_type, usage.output_tokens)
@@ -162,11 +165,15 @@ class Executor:
 
     async def _next(self, work: Work, start: Start[T], *, again: bool) -> Attempting[T]:
         """Return the next attempt. Raises UpstreamUnavailable where none is left, and DeadlinePassed."""
-        work.check_time()
-        while (candidate := work.next_model()) is not None:
-            reason = AttemptReason.FALLBACK if candidate is not work.decision.chosen else AttemptReason.PRIMARY
-            if (attempt := self._admitted(work, candidate, reason, start)) is not None:
-                return attempt
+        while True:
+            work.check_time()
+            while (candidate := work.next_model()) is not None:
+                reason = AttemptReason.FALLBACK if candidate is not work.decision.chosen else AttemptReason.PRIMARY
+                if (attempt := self._admitted(work, candidate, reason, start)) is not None:
+                    return attempt
+            if work.calls or not await self._upstreams.room(work.waits_until()):
+                break
+            work.start_over()
         chances = work.second_chances() if again else []
         if not chances or not self._second_tries.take():
             raise work.exhausted()
@@ -195,10 +202,10 @@ class Executor:
         provider = self._providers.get(call.provider.api) or _UNSUPPORTED
         return Attempting(work, candidate, reason, ticket, start(provider, call))
 
-    def _counted(self, candidate: Candidate, texts: list[str]) -> Usage:
-        """Return the usage of an answer whose provider does not say."""
-        output = self._counter.count("".join(texts)).tokens
-        return Usage(input_tokens=candidate.tokens.input, output_tokens=output, estimated=True)
+    async def _counted(self, candidate: Candidate, texts: list[str]) -> Usage:
+        """Return the usage of an answer whose provider does not say; on a thread, since answers can be long."""
+        output = await asyncio.to_thread(self._counter.count, "".join(texts))
+        return Usage(input_tokens=candidate.tokens.input, output_tokens=output.tokens, estimated=True)
 
 
 async def _drop(running: Mapping[asyncio.Task[bool], Attempting[T]]) -> None:

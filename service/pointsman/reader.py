@@ -6,6 +6,7 @@ Only digests are kept, never a prompt.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import LRUCache
 
@@ -27,13 +28,16 @@ class Reader:
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
         self._readings: LRUCache[bytes, Reading] = LRUCache(REMEMBERED)
+        self._threads = ThreadPoolExecutor(2, "reading")  # its own: names that do not resolve can take all of the common ones
 
     async def read(self, prompt: Prompt) -> Reading:
         """Return what the prompt says of itself."""
         long = sum(map(len, texts_of(prompt))) > INLINE
-        key = await asyncio.to_thread(digest, prompt) if long else digest(prompt)
+        loop = asyncio.get_running_loop()
+        key = await loop.run_in_executor(self._threads, digest, prompt) if long else digest(prompt)
         reading = self._readings.get(key)
         if reading is None:
-            reading = await asyncio.to_thread(read, prompt, self._counter.count) if long else read(prompt, self._counter.count)
+            count = self._counter.count
+            reading = await loop.run_in_executor(self._threads, read, prompt, count) if long else read(prompt, count)
             self._readings[key] = reading
         return reading

@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from msgspec import Struct, structs
 
+from pointsman.attempts import LONGEST_WAIT_S
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decide import decide
@@ -28,9 +29,6 @@ from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recent import Recent
 from pointsman.upstreams import Upstreams
-
-LONGEST_WAIT_S = 2.0
-"""Whoever waits for room holds memory, and his caller something of his own."""
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -125,6 +123,7 @@ class Router:
             try:
                 return await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained, stream=stream)
             except NoEligibleModel as refused:
+                # At the end of the time it is looked once more, and then there is no use in waiting.
                 if DropReason.CAPACITY.name not in refused.counts or not await self._upstreams.room(until):
                     raise
 

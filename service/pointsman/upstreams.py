@@ -7,7 +7,6 @@ much can happen between the two, and counts what is under way.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
@@ -24,6 +23,9 @@ from pointsman.ports import Clock, ModelStates
 KEY_S = 300.0
 """How long a key is not used that a provider has refused. A person has to mend it, and may do so at the provider's, where we cannot see."""
 
+MOST_WAITING = 50
+"""Callers that wait for room. Each looks again whenever a call ends, so that many would wear out what they wait for."""
+
 _OVERLOADED = frozenset({"429", "503", "504", "529", "timeout", "connection"})
 
 _ABLE = (True, True, "")
@@ -33,7 +35,7 @@ class _Account:
     """What a provider allows us, over all its models."""
 
     def __init__(self, provider: Provider) -> None:
-        self._most = provider.max_in_flight or inf
+        self.most = provider.max_in_flight or inf
         self._rates = [Rate(provider.requests_per_minute)] if provider.requests_per_minute else []
         self._tokens = Rate(provider.tokens_per_minute) if provider.tokens_per_minute else None
         self.in_flight = 0
@@ -42,12 +44,12 @@ class _Account:
     @property
     def is_at_ease(self) -> bool:
         """Whether nothing but the number of calls can keep it from another one."""
-        return self.in_flight < self._most and self.refused_until == -inf and not self._rates and self._tokens is None
+        return self.in_flight < self.most and self.refused_until == -inf and not self._rates and self._tokens is None
 
     def full(self, now: float) -> str:
         """Return why no call can be made, empty where one can."""
-        if self.in_flight >= self._most:
-            return f"its provider takes {self._most} calls at once"
+        if self.in_flight >= self.most:
+            return f"its provider takes {self.most} calls at once"
         return "" if all(rate.has_room(now) for rate in self._all()) else "what its provider takes in a minute is used up"
 
     def room_at(self, now: float) -> float:
@@ -99,14 +101,15 @@ class _Upstream:
 class Ticket:
     """The right to make one call, and the duty to say how it ended. Only what is said first counts."""
 
-    def __init__(self, upstreams: Upstreams, upstream: _Upstream) -> None:
+    def __init__(self, upstreams: Upstreams, upstream: _Upstream, *, probe: bool) -> None:
         self._upstreams = upstreams
         self._upstream: _Upstream | None = upstream
+        self._probe = probe
 
     def answered(self) -> None:
         """Note that the upstream answered."""
         if (upstream := self._ended()) is not None:
-            upstream.breaker.succeeded(self._upstreams.now())
+            upstream.breaker.succeeded(self._upstreams.now(), probe=self._probe)
             upstream.limit.went_well()
             self._upstreams.changed(upstream)
 
@@ -119,14 +122,13 @@ class Ticket:
     def gave_up(self) -> None:
         """Note that the call ended without saying anything about the upstream."""
         if (upstream := self._ended()) is not None:
-            upstream.breaker.gave_up()
+            upstream.breaker.gave_up(probe=self._probe)
             self._upstreams.changed(upstream)
 
     def _ended(self) -> _Upstream | None:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
-            upstream.limit.ended()
-            upstream.account.in_flight -= 1
+            self._upstreams.ended(upstream)
         return upstream
 
     def _blame(self, upstream: _Upstream, error_type: str, retry_after_s: float | None) -> None:
@@ -136,15 +138,15 @@ class Ticket:
         if found is Blame.KEY:
             whose = upstream if error_type == "403" else upstream.account  # a key may count, and yet not for every model
             whose.refused_until = now + KEY_S
-            upstream.breaker.gave_up()
+            upstream.breaker.gave_up(probe=self._probe)
         elif found is Blame.REQUEST:
-            upstream.breaker.gave_up()
-        elif found is Blame.RATE and error_type == "429":
-            upstream.breaker.cool(now, retry_after_s)
+            upstream.breaker.gave_up(probe=self._probe)
+        elif error_type == "429":
+            upstream.breaker.cool(now, retry_after_s, probe=self._probe)
         else:
-            upstream.breaker.failed(now)
+            upstream.breaker.failed(now, probe=self._probe)
             if retry_after_s is not None or found is Blame.RATE:
-                upstream.breaker.cool(now, retry_after_s)
+                upstream.breaker.cool(now, retry_after_s, probe=self._probe)
 
 
 class Upstreams:
@@ -157,7 +159,7 @@ class Upstreams:
         self._clock = clock
         self._accounts: dict[Provider, _Account] = {}
         self._upstreams: dict[tuple[Provider, str], _Upstream] = {}
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[asyncio.Future[None]] = []
         self._before: Mapping[str, ModelState] | None = None
         self._states: Mapping[str, ModelState] = {}
         self._is_stale = False
@@ -182,38 +184,44 @@ class Upstreams:
         upstream, now = self._upstream(model, provider), self.now()
         if not upstream.is_at_ease and upstream.found(now)[:2] != (True, True):
             return None
-        upstream.breaker.began()
+        probe = upstream.breaker.began()
         upstream.limit.began()
         upstream.account.take(now, tokens)
         self.changed(upstream)
-        return Ticket(self, upstream)
+        return Ticket(self, upstream, probe=probe)
+
+    def ended(self, upstream: _Upstream) -> None:
+        """Count a call that has ended; those who wait for room look again, all of them: only they know what for."""
+        upstream.limit.ended()
+        upstream.account.in_flight -= 1
+        if upstream.account.in_flight + 1 >= upstream.account.most:
+            self._is_stale = True  # it was full for all its models
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def changed(self, upstream: _Upstream) -> None:
-        """Take note that something has happened at an upstream; who waits for room gets a turn."""
+        """Take note that something has happened at an upstream."""
         if not (upstream.is_at_ease and upstream.told is _ABLE):
             now = self.now()
             self._next_change = min(self._next_change, upstream.next_change(now))
             if upstream.found(now) != upstream.told:
                 self._is_stale = True
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                break
 
     async def room(self, until: float) -> bool:
-        """Wait for a call to end or a rate to allow another, those first who came first; return False where the time is up before."""
+        """Wait until there may be room, for a call has ended or a rate allows another; return False, at once, where it is no use to wait:
+        the time is up, or too many wait already.
+        """
         left = min(until, self._next_change) - self.now()
+        if self.now() >= until or len(self._waiting) >= MOST_WAITING:
+            return False
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, left)):
-                    await waiter
-        finally:
-            with suppress(ValueError):
-                self._waiting.remove(waiter)
-        return self.now() < until
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.001, left)):
+                await waiter
+        return True
 
     def _upstream(self, model: Model, provider: Provider) -> _Upstream:
         key = (provider, model.upstream)

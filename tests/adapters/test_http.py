@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.adapters.http import HttpClient, _Events
+from pointsman.adapters.http import HttpClient, _Events, is_public
 from pointsman.ports import AttemptFailed
 from upstream import SSE, Behaviour, Exchange, Upstream, drips, event, hangs, replies, resets, streams, truncates
 
@@ -311,6 +312,15 @@ nCuX0x/tUwSxzS8ANh/RNebL1dC5PjDJaLHRRYDcAfw=
 -----END CERTIFICATE-----
 """
 """For 127.0.0.1, made for this test; keeps until 2126."""
+
+
+INSIDE = "127.0.0.1 10.1.2.3 169.254.169.254 100.100.100.200 0.0.0.0 224.0.0.1 255.255.255.255 ::1 :: fe80::1 fd00::1 fec0::1 ff02::1 ::ffff:127.0.0.1 ::ffff:100.100.100.200 ::169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe:: 2001:db8::1"
+OUTSIDE = "8.8.8.8 1.1.1.1 2606:4700:4700::1111 ::ffff:8.8.8.8 64:ff9b::808:808"
+
+
+def test_an_address_is_public_if_what_it_carries_is() -> None:
+    assert [text for text in INSIDE.split() if is_public(ip_address(text))] == []
+    assert [text for text in OUTSIDE.split() if not is_public(ip_address(text))] == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

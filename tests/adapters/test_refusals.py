@@ -33,7 +33,20 @@ WAITS: list[tuple[dict[str, str], float | None]] = [
     ({"retry_after": "1000000000"}, LONGEST_S),
     *(
         ({"retry_after": text}, UNREADABLE_S)
-        for text in ("-5", "nan", "inf", "1e9", "soon", "", "0x10", "9" * 400, "٣", "Mon, 99 Nov 2026")
+        for text in (
+            "-5",
+            "nan",
+            "inf",
+            "1e9",
+            "soon",
+            "",
+            "0x10",
+            "9" * 400,
+            "٣",
+            "Mon, 99 Nov 2026",
+            "Mon, 24 Nov 99999999999999999999 10:00:00 GMT",
+            "Mon, 24 Nov 2026 10:00:00 +99999999999999",
+        )
     ),
     ({"retry_after_ms": "never"}, UNREADABLE_S),
 ]

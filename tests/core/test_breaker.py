@@ -14,8 +14,8 @@ def called(breaker: Breaker, now: float, *, well: bool) -> bool:
     """Make one call if it is admitted, and return whether it was."""
     if not breaker.admits(now):
         return False
-    breaker.began()
-    (breaker.succeeded if well else breaker.failed)(now)
+    probe = breaker.began()
+    (breaker.succeeded if well else breaker.failed)(now, probe=probe)
     return True
 
 
@@ -53,9 +53,9 @@ def test_after_the_pause_one_call_finds_out() -> None:
 
     assert not breaker.admits(FIRST_S - 0.001)
     assert breaker.admits(FIRST_S)
-    breaker.began()
+    assert breaker.began()
     assert not breaker.admits(FIRST_S)
-    breaker.succeeded(FIRST_S + 1)
+    breaker.succeeded(FIRST_S + 1, probe=True)
     assert all(called(breaker, FIRST_S + 1, well=True) for _ in range(10))
 
 
@@ -74,33 +74,44 @@ def test_each_failure_to_come_back_doubles_the_pause_up_to_a_minute() -> None:
 
 def test_a_call_that_says_nothing_of_the_upstream_gives_the_next_one_its_turn() -> None:
     breaker = opened()
-    breaker.began()
-    breaker.gave_up()
+    breaker.gave_up(probe=breaker.began())
 
     assert breaker.admits(FIRST_S)
+
+
+def test_while_it_is_open_only_the_call_that_finds_out_says_anything_new() -> None:
+    breaker = opened()
+    assert breaker.began()
+    breaker.gave_up(probe=False)
+    breaker.failed(FIRST_S, probe=False)
+    breaker.succeeded(FIRST_S, probe=False)
+    assert not breaker.admits(FIRST_S)
+    breaker.failed(FIRST_S, probe=True)
+
+    assert (breaker.admits(FIRST_S * 3 - 0.01), breaker.admits(FIRST_S * 3)) == (False, True)
 
 
 def test_an_upstream_that_asks_for_a_pause_gets_it_and_is_trusted_afterwards() -> None:
     breaker = Breaker()
     breaker.began()
-    breaker.cool(0, 7)
-    breaker.cool(1, None)
+    breaker.cool(0, 7, probe=False)
+    breaker.cool(1, None, probe=False)
 
     assert (breaker.admits(6.9), breaker.heals_at(1), breaker.admits(7)) == (False, 7, True)
     assert all(called(breaker, 7, well=True) for _ in range(10))
-    breaker.cool(10, None)
+    breaker.cool(10, None, probe=False)
     assert breaker.heals_at(10) == 10 + COOL_S
 
 
-def end(breaker: Breaker, outcome: str, now: float) -> None:
+def end(breaker: Breaker, outcome: str, now: float, *, probe: bool) -> None:
     if outcome == "answered":
-        breaker.succeeded(now)
+        breaker.succeeded(now, probe=probe)
     elif outcome == "failed":
-        breaker.failed(now)
+        breaker.failed(now, probe=probe)
     elif outcome == "429":
-        breaker.cool(now, 3)
+        breaker.cool(now, 3, probe=probe)
     else:
-        breaker.gave_up()
+        breaker.gave_up(probe=probe)
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["answered", "failed", "gave up", "429"])), max_size=80))
@@ -109,7 +120,6 @@ def test_it_never_stays_shut_for_longer_than_it_says(steps: list[tuple[float, st
     for wait, outcome in steps:
         now += wait
         if breaker.admits(now):
-            breaker.began()
-            end(breaker, outcome, now)
+            end(breaker, outcome, now, probe=breaker.began())
         heals = breaker.heals_at(now)
         assert breaker.admits(now) if heals == inf else (now < heals <= now + LONGEST_S and breaker.admits(heals))

@@ -24,7 +24,8 @@ class Context:
 
 
 def watch(health: Health, name: str, context: Any = None) -> Any:
-    return health._watch(pb.HealthCheckRequest(service=name), context or Context())
+    stands_in: Any = context or Context()
+    return health._watch(pb.HealthCheckRequest(service=name), stands_in)
 
 
 async def told(watching: Any) -> int:

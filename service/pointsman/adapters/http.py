@@ -16,7 +16,7 @@ import errno
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -48,6 +48,9 @@ UNACKNOWLEDGED_MS = 30_000
 this limit one hung upstream would keep the sockets of all calls that gave up on it."""
 
 _PRIVATE = "only internal upstreams may have a private address"
+
+_CARRIERS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+"""Of IPv4 addresses: by NAT64, and as they once were written."""
 
 T = TypeVar("T")
 
@@ -262,9 +265,22 @@ def _public_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """Return a socket for an address of the public network. It is asked with the address that is really connected to, whatever a name
     was said to be a moment ago. Raises OSError for others.
     """
-    if not ip_address(str(address[4][0]).partition("%")[0]).is_global:
+    if not is_public(ip_address(str(address[4][0]).partition("%")[0])):
         raise OSError(errno.EACCES, _PRIVATE)
     return _socket(address)
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether an address is one of the public network; of one that carries an IPv4 address in it, whether that is."""
+    if isinstance(address, IPv6Address):
+        carried = address.ipv4_mapped or address.sixtofour
+        if carried is None and any(address in network for network in _CARRIERS):
+            carried = IPv4Address(int(address) & 0xFFFF_FFFF)
+        if carried is not None:
+            return is_public(carried)
+        if address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast
 
 
 def _now() -> float:

@@ -74,7 +74,7 @@ def _number(text: str) -> float:
 def _until(text: str, now: datetime) -> float:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return math.nan
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
 

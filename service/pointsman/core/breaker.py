@@ -52,16 +52,19 @@ class Breaker:
         moments = (self._cool_until, self._opened + self._pause_s if self._is_open and not self._probing else -inf)
         return next((moment for moment in (max(moments),) if moment > now), inf)
 
-    def began(self) -> None:
-        """Note a call that was admitted; while it is not closed, no other is."""
+    def began(self) -> bool:
+        """Note a call that was admitted, and return whether it is the one that finds out; while that is under way, no other is admitted."""
         self._probing = self._is_open
+        return self._probing
 
-    def gave_up(self) -> None:
+    def gave_up(self, *, probe: bool) -> None:
         """Note a call that ended without saying anything about the upstream."""
-        self._probing = False
+        self._probing = self._probing and not probe
 
-    def succeeded(self, now: float) -> None:
-        """Note a call that was answered."""
+    def succeeded(self, now: float, *, probe: bool) -> None:
+        """Note a call that was answered. While the breaker is open, what began before is no news."""
+        if self._is_open and not probe:
+            return
         self._probing = False
         self._pause_s = 0.0
         if now >= self._cool_until:
@@ -70,19 +73,21 @@ class Breaker:
             self._failures.clear()
         self._count(now, failed=False)
 
-    def failed(self, now: float) -> None:
-        """Note a call that failed by the upstream's fault."""
+    def failed(self, now: float, *, probe: bool) -> None:
+        """Note a call that failed by the upstream's fault. While the breaker is open, what began before is no news."""
+        if self._is_open:
+            if probe:
+                self._open(now, min(self._pause_s * 2, LONGEST_S))
+                self._probing = False
+            return
         self._failures.append(now)
         self._count(now, failed=True)
-        if self._probing:
-            self._open(now, min(self._pause_s * 2, LONGEST_S))
-        elif not self._is_open and (self._in_a_row(now) or self._too_many()):
+        if self._in_a_row(now) or self._too_many():
             self._open(now, FIRST_S)
-        self._probing = False
 
-    def cool(self, now: float, seconds: float | None) -> None:
+    def cool(self, now: float, seconds: float | None, *, probe: bool) -> None:
         """Leave the upstream alone for that long."""
-        self._probing = False
+        self.gave_up(probe=probe)
         self._cool_until = max(self._cool_until, now + (COOL_S if seconds is None else seconds))
 
     def _open(self, now: float, pause_s: float) -> None:

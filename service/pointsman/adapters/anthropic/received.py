@@ -13,7 +13,7 @@ from msgspec import Meta, Raw, Struct, json
 from pointsman.core.request import redacted
 from pointsman.ports import AttemptFailed
 
-Tokens = Annotated[int, Meta(ge=0, le=1 << 40)]
+Tokens = Annotated[int, Meta(ge=0, lt=1 << 29)]
 Index = Annotated[int, Meta(ge=0, le=1023)]
 
 T = TypeVar("T")

@@ -102,7 +102,7 @@ def _format(form: ResponseFormat) -> _Json:
 
 # What comes in.
 
-_Tokens = Annotated[int, Meta(ge=0, le=1 << 40)]
+_Tokens = Annotated[int, Meta(ge=0, lt=1 << 29)]
 _Index = Annotated[int, Meta(ge=0, le=1023)]
 
 
