@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import structs
 
+from pointsman.answers import Source, Whole
 from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
@@ -16,11 +16,10 @@ from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.request import Message, Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider
+from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
 from pointsman.upstreams import Ticket
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 FIRST_S = 10.0
 """How long a model may take to begin that is expected to do so much sooner."""
@@ -37,56 +36,6 @@ MOST_TRIES = 6
 
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
-
-
-class Source(Protocol[T_co]):
-    """An answer on its way."""
-
-    async def first(self) -> T_co:
-        """Return the first of it. Raises AttemptFailed."""
-        ...
-
-    async def close(self) -> None:
-        """End the call upstream if it has not ended."""
-        ...
-
-
-class Whole:
-    """An answer that comes at once."""
-
-    def __init__(self, provider: Provider, call: ModelCall) -> None:
-        self._provider, self._call = provider, call
-
-    async def first(self) -> Answer:
-        """Return the whole answer. Raises AttemptFailed."""
-        return await self._provider.answer(self._call)
-
-    async def close(self) -> None:
-        """Do nothing: whoever stops waiting for `first` ends the call."""
-
-
-class Streamed:
-    """An answer that comes in pieces."""
-
-    def __init__(self, provider: Provider, call: ModelCall) -> None:
-        self._pieces: AsyncGenerator[Piece, None] = provider.stream(call)
-        self._has_ended = False
-        self.first = self.next
-
-    async def next(self) -> Piece:
-        """Return the next piece. Raises AttemptFailed, also where the answer ends without saying so."""
-        try:
-            piece = await anext(self._pieces)
-        except StopAsyncIteration:
-            raise AttemptFailed("incomplete") from None
-        self._has_ended = isinstance(piece, Finished)
-        return piece
-
-    async def close(self) -> None:
-        """End the call upstream if it has not ended; if it has, let the provider tidy up, so that its connection is kept."""
-        if self._has_ended:
-            await anext(self._pieces, None)
-        await self._pieces.aclose()
 
 
 class Work:

@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from random import Random
 from typing import TypeAlias, TypeVar
 
-from pointsman.attempts import Attempting, Source, Streamed, Whole, Work
+from pointsman.answers import Source, Streamed, Whole
+from pointsman.attempts import Attempting, Work
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Completion, Delta, TextDelta, Usage
 from pointsman.core.decision import Candidate, Decision
