@@ -5,7 +5,7 @@ Rules it keeps:
 - All that goes wrong is AttemptFailed, which holds neither text of the upstream nor headers of ours: the client's own errors carry both, so
   that none of them is its cause or context.
 - Nothing is awaited without an end, and nothing that an upstream sends grows without a bound.
-- It reads only when it is asked to. What a slow reader leaves unread stays upstream, but for some 500 KiB in the buffers on the way.
+- It reads only when it is asked to. What a slow reader leaves unread stays upstream, but for some 200 KiB in our buffers.
 - A call that is not read to its end closes its connection; one that is read to its end leaves it for the next call.
 """
 
@@ -36,10 +36,10 @@ LARGEST_REFUSAL = 64 << 10
 LONGEST_EVENT = 1 << 20
 """Bytes of a line of a stream, and of the lines that make one event."""
 
-READ = 64 << 10
+READ = 32 << 10
 """Bytes read at once. The client stops reading from the socket at twice as many unread ones."""
 
-RECEIVE_BUFFER = 128 << 10
+RECEIVE_BUFFER = 64 << 10
 """Bytes the kernel may hold unread (it doubles the figure, for its own books). Left to itself it grows to tens of MiB: then an upstream
 would write, and bill, long past what a reader that stopped has seen."""
 
