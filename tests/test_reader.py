@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fakes import WordCounter
+from pointsman.core.prompt_tokens import FRAME_MESSAGE
 from pointsman.core.reading import Count
-from pointsman.core.request import Request
+from pointsman.core.request import Message, Prompt, Request
+from pointsman.core.vocabulary import Role
 from pointsman.reader import INLINE, Reader
 
 
@@ -43,8 +45,23 @@ async def test_a_long_prompt_is_read_once_too() -> None:
     assert counter.texts == [text]
 
 
+async def test_of_a_conversation_that_goes_on_only_what_is_new_is_counted() -> None:
+    counter = Counted()
+    reader = Reader(counter)
+    turns = [
+        Message(role=role, parts=(f"{word} " * 200,))
+        for role, word in ((Role.USER, "ask"), (Role.ASSISTANT, "answer"), (Role.USER, "more"))
+    ]
+
+    first = await reader.read(Prompt(messages=tuple(turns[:1])))
+    whole = await reader.read(Prompt(messages=tuple(turns)))
+
+    assert counter.texts == [turn.text for turn in turns]
+    assert whole.input_tokens - first.input_tokens == 2 * (200 + FRAME_MESSAGE)
+
+
 async def test_no_prompt_is_kept() -> None:
     reader = Reader(WordCounter())
-    await reader.read(Request.of("a secret").prompt)
+    await reader.read(Request.of("a secret " * 100).prompt)
 
     assert "secret" not in str(vars(reader))

@@ -1,4 +1,5 @@
-"""Reads prompts, and remembers what was read: a Route and the Complete after it, or a call sent again, cost one reading.
+"""Reads prompts, and remembers what was read: a Route and the Complete after it, or a call sent again, cost one reading; of a conversation
+that goes on, only what is new is counted.
 
 Only digests are kept, never a prompt.
 """
@@ -7,16 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from threading import Lock
 
 from cachetools import LRUCache
 
 from pointsman.core.prompt_tokens import texts_of
-from pointsman.core.reading import Reading, digest, read
+from pointsman.core.reading import Count, Reading, digest, read
 from pointsman.core.request import Prompt
 from pointsman.ports import TokenCounter
 
 REMEMBERED = 8_192
 """Prompts, some 4 MB of readings."""
+
+COUNTED = 32_768
+"""Texts of messages, some 6 MB of counts."""
+
+SHORT = 256
+"""Characters of a text that is counted about as soon as looked up."""
 
 INLINE = 32_000
 """Characters, some 8,000 tokens: reading more takes over a millisecond, so a thread does it."""
@@ -28,6 +37,8 @@ class Reader:
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
         self._readings: LRUCache[bytes, Reading] = LRUCache(REMEMBERED)
+        self._counts: LRUCache[bytes, Count] = LRUCache(COUNTED)
+        self._lock = Lock()  # of the counts, which the threads look up, too
         self._threads = ThreadPoolExecutor(2, "reading")  # its own: names that do not resolve can take all of the common ones
 
     async def read(self, prompt: Prompt) -> Reading:
@@ -37,7 +48,18 @@ class Reader:
         key = await loop.run_in_executor(self._threads, digest, prompt) if long else digest(prompt)
         reading = self._readings.get(key)
         if reading is None:
-            count = self._counter.count
-            reading = await loop.run_in_executor(self._threads, read, prompt, count) if long else read(prompt, count)
+            reading = await loop.run_in_executor(self._threads, read, prompt, self._count) if long else read(prompt, self._count)
             self._readings[key] = reading
         return reading
+
+    def _count(self, text: str) -> Count:
+        if len(text) < SHORT:
+            return self._counter.count(text)
+        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        with self._lock:
+            known = self._counts.get(key)
+        if known is None:
+            known = self._counter.count(text)
+            with self._lock:
+                self._counts[key] = known
+        return known
