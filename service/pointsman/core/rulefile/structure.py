@@ -128,7 +128,9 @@ def _unknown_key(document: type[Document], root: Node, path: tuple[str | int, ..
     parent = find(root, path[:-1])
     assert isinstance(parent, Mapping)
     known = _fields(document, path[:-1])
-    key = key_of(parent, name)
+    key, (begins, colon, rest) = key_of(parent, name), name.partition(":")
+    if colon and rest and begins in known:
+        return problem_at(key, file, f"no space after '{begins}:'", f"write '{begins}: ...'; without the space it is no key")
     return problem_at(key, file, f"unknown key '{name}'", did_you_mean(name, known))
 
 

@@ -22,9 +22,15 @@ _QUOTED = re.compile(r"""'(?:''|[^'])*'|"(?:\\.|[^"\\])*["]""")
 _PART = re.compile(rf"(?P<blank>[ \t]+)|(?P<lead>&[^ \t]+[ \t]|[-?](?=[ \t]))|(?P<colon>:(?=[ \t]))|{_QUOTED.pattern}|.")
 
 
+_UNSPACED = re.compile(r"[ \t]*(?:- )?(?P<key>[A-Za-z_][A-Za-z0-9_-]*):(?=[^\s/:])")
+
+
 def explained(error: yaml.MarkedYAMLError, source: Source) -> tuple[int, str, str]:
     """Return where to report the error, the message, and the help: at the value that was misread, or else where libyaml stumbled."""
     mark = error.problem_mark.index if error.problem_mark else 0
+    if (unspaced := _unspaced(source.text, mark)) is not None:
+        key = unspaced["key"]
+        return unspaced.start("key"), f"no space after '{key}:'", f"write '{key}: ...'; without the space it is no key"
     line, column = source.place(mark)
     line_start, stumbled = mark - (column - 1), column - 1
     text = BREAK.split(source.text[line_start : line_start + MAX_EXPLAINED_COLUMN], maxsplit=1)[0]
@@ -32,6 +38,14 @@ def explained(error: yaml.MarkedYAMLError, source: Source) -> tuple[int, str, st
     if help := _misreading(text, start, stumbled):
         return line_start + start, TAG if help == TAG_HELP else _message(error), help
     return mark, _message(error), _context(error, line)
+
+
+def _unspaced(text: str, mark: int) -> re.Match[str] | None:
+    """Return a key without a space after its colon in the line where libyaml stumbled or the one above: it makes a text of that line."""
+    here = text.rfind("\n", 0, mark) + 1
+    above = text.rfind("\n", 0, max(0, here - 1)) + 1
+    starts = (here, above) if mark - above < MAX_EXPLAINED_COLUMN else ()
+    return next((match for match in (_UNSPACED.match(text, start) for start in starts) if match), None)
 
 
 def _message(error: yaml.MarkedYAMLError) -> str:
