@@ -1,0 +1,304 @@
+"""Learns the weights of the estimator. The same rows give the same weights to the byte, on one machine: all is sorted, seeded and rounded.
+
+Each view is fitted alone; then the mix is fitted to what views say of questions that they were not fitted to (stacking over folds).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, diags, hstack
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
+
+from pointsman.core.estimator.estimator import logit, views_of
+from pointsman.core.estimator.shape import NAMES, RISING, shape_of
+from pointsman.core.estimator.weights import Curves, Doubles, Floats, Weights
+from pointsman.core.estimator.wording import POLITE, Vocabulary, ends, ids_of, pair_rows, words_of
+from pointsman.core.quality import BASE_RATE
+from pointsman.core.vocabulary import SUBJECTS, TASKS
+from pointsman.learn.kinds import kind_of, subject_of, task_of
+from pointsman.learn.rows import REFERENCE, Row, failure_of, gain_of, question_key
+
+SEED = 20
+FOLDS = 4
+PAIR_BITS = 16
+SEEN_OFTEN = 3
+"""Prompts that a word must stand in: rarer ones tell nothing, and may be names."""
+SHARPNESS = 30.0
+SHRINKAGE = 15.0
+"""Prompts of average outcome that are added to each kind."""
+PAIR_SHARE = 0.7
+"""Weight of pairs of words beside words in the linear model."""
+RIDGE = 8.0
+GAIN_SHARES = (1.5, 0.75, 1.0, 1.5)
+"""Spread that kind, text, shape and length have in `gain`. Fitted shares were no better on questions of known sources and worse on new ones."""
+NEEDED = 30
+"""Answers of the reference model by which a kind's chance of failure is its own; with fewer, it goes through the quality curve."""
+
+_PEERS = frozenset(
+    (REFERENCE, "Llama-3-8B-Instruct", "Qwen2-7B-Instruct", "gemma-2-9b-it", "Phi-3.5-mini-instruct", "Mistral-7B-Instruct-v0.2",
+     "Phi-3-mini-4k-instruct")
+)  # fmt: skip
+"""Small models: within a kind, the mean of their failures is less noisy than one model's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """Rows, read once: what views look at, and what they are to tell."""
+
+    rows: Sequence[Row]
+    words: Sequence[list[str]]
+    shapes: Doubles
+    kinds: NDArray[np.str_]
+    gain: Doubles
+    failure: Doubles
+    peers_failure: Doubles
+    reference: NDArray[np.bool_]
+    """Whether the weak model of the pair is the one that complexity is about."""
+    keys: NDArray[np.int64]
+
+    def take(self, at: NDArray[np.int64] | NDArray[np.bool_]) -> Table:
+        """Return some of the rows."""
+        places = np.arange(len(self.rows))[at]
+        return Table(
+            rows=[self.rows[place] for place in places],
+            words=[self.words[place] for place in places],
+            **{name: getattr(self, name)[places] for name in ("shapes", "kinds", "gain", "failure", "peers_failure", "reference", "keys")},
+        )
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    """Return the rows, read."""
+    seen = [ends(row.prompt).lower() for row in rows]
+    words = [words_of(text) for text in seen]
+    shapes = [shape_of(text, found, len(row.prompt)) for text, found, row in zip(seen, words, rows, strict=True)]
+    return Table(
+        rows=rows,
+        words=words,
+        shapes=np.array(shapes),
+        kinds=np.array([kind_of(row.task) for row in rows]),
+        gain=np.array([gain_of(row) for row in rows]),
+        failure=np.array([failure_of(row) for row in rows]),
+        peers_failure=np.array([_peers_failure(row) for row in rows]),
+        reference=np.array([REFERENCE in row.models for row in rows]),
+        keys=np.array([question_key(row) for row in rows]),
+    )
+
+
+def train(table: Table) -> Weights:
+    """Return the weights."""
+    with threadpool_limits(1):  # sums in one order, whatever the machine's cores
+        weights = _views(table)
+        return _rounded(_mixed(weights, table))
+
+
+def _peers_failure(row: Row) -> float:
+    scores = [outcome.score for model, outcome in sorted(row.models.items()) if model in _PEERS]
+    return 1.0 - sum(scores) / len(scores) if scores else failure_of(row)
+
+
+def _views(table: Table) -> Weights:
+    """Return weights whose mix is not fitted yet."""
+    vocabulary = _vocabulary(table.words)
+    ids = [ids_of(words, vocabulary) for words in table.words]
+    single, idf = _weighted(_matrix(map(np.unique, ids), len(vocabulary) + 1))
+    paired = _shares(_matrix((pair_rows(found, PAIR_BITS) for found in ids), 1 << PAIR_BITS))
+    names = sorted(set(table.kinds.tolist()))
+    own = np.searchsorted(names, table.kinds)
+    rest = table.peers_failure - _means(table.peers_failure, own, len(names))[own]
+    heads, pairs, base = _linear(single, paired, np.column_stack((table.gain, rest)))
+    return Weights(
+        vocabulary=vocabulary,
+        words=idf[:, None] * np.hstack((_centroids(single, own, len(names)), heads)),
+        squares=idf * idf,
+        pairs=pairs,
+        heads_base=base,
+        sharpness=SHARPNESS,
+        kinds=_kinds(table, own, names),
+        gain_shape=_curves(table.shapes, table.gain),
+        failure_shape=_curves(table.shapes, rest),
+        gain_mix=np.zeros(5),
+        failure_mix=np.zeros(5),
+        familiar=np.array([0.0, 1.0]),
+    )
+
+
+def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Doubles:
+    """Return the table of kinds: gain, logit of failure, slope, and the tasks and subjects that they belong to."""
+    return np.column_stack(
+        (
+            _means(table.gain, own, len(names)),
+            _kind_failures(table, own, len(names)),
+            np.ones(len(names)),
+            _indicator([TASKS.index(task_of(name)) for name in names], len(TASKS)),
+            _indicator([SUBJECTS.index(subject_of(name)) for name in names], len(SUBJECTS)),
+        )
+    )
+
+
+def _vocabulary(texts: Sequence[list[str]]) -> Vocabulary:
+    counts = Counter(word for words in texts for word in set(words))
+    often = (word for word, count in counts.items() if count >= SEEN_OFTEN)
+    return Vocabulary(sorted(word for word in often if word not in POLITE and not any(map(str.isdigit, word))))
+
+
+def _matrix(lists: Iterable[NDArray[np.int64]], width: int) -> csr_matrix:
+    columns = [np.asarray(found, dtype=np.int64) for found in lists]
+    starts = np.cumsum([0, *map(len, columns)])
+    return csr_matrix((np.ones(starts[-1], dtype=np.float32), np.concatenate(columns), starts), shape=(len(columns), width))
+
+
+def _weighted(present: csr_matrix) -> tuple[csr_matrix, Floats]:
+    """Return rows at length 1, weighted by inverse document frequency, and that."""
+    documents, seen_in = present.shape[0], np.asarray(present.sum(axis=0)).ravel()
+    idf = np.where(seen_in >= 2, np.log((documents + 1) / (seen_in + 1)) + 1, 0.0).astype(np.float32)
+    weighted = present @ diags(idf)
+    lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    return csr_matrix(diags(1 / np.maximum(lengths, 1e-9)) @ weighted), idf
+
+
+def _shares(present: csr_matrix) -> csr_matrix:
+    """Return rows divided by the root of how many entries they have, as `views_of` does."""
+    return csr_matrix(diags(1 / np.sqrt(np.maximum(np.asarray(present.sum(axis=1)).ravel(), 1))) @ present)
+
+
+def _centroids(single: csr_matrix, own: NDArray[np.int64], count: int) -> Floats:
+    sums = np.asarray((_indicator_sparse(own, count).T @ single).todense())
+    return np.ascontiguousarray((sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)).T, dtype=np.float32)
+
+
+def _indicator_sparse(own: NDArray[np.int64], count: int) -> csr_matrix:
+    return csr_matrix((np.ones(len(own)), (np.arange(len(own)), own)), shape=(len(own), count))
+
+
+def _indicator(columns: Sequence[int], width: int) -> Doubles:
+    return np.eye(width)[np.array(columns)]
+
+
+def _means(values: Doubles, own: NDArray[np.int64], count: int) -> Doubles:
+    """Return the mean of each kind, drawn towards the mean of all."""
+    sums, sizes = np.bincount(own, values, count), np.bincount(own, minlength=count)
+    return (sums + SHRINKAGE * values.mean()) / (sizes + SHRINKAGE)
+
+
+def _linear(single: csr_matrix, paired: csr_matrix, targets: Doubles) -> tuple[Floats, Floats, Doubles]:
+    """Return ridge regressions of the targets: weights of words, of pairs, and intercepts."""
+    both = hstack([single, PAIR_SHARE * paired]).tocsr()
+    model = Ridge(alpha=RIDGE, solver="sparse_cg", tol=1e-3, random_state=SEED).fit(both, targets)
+    heads = model.coef_.T.astype(np.float32)
+    width = single.shape[1]
+    return heads[:width].copy(), (PAIR_SHARE * heads[width:]).astype(np.float32), np.asarray(model.intercept_, dtype=np.float64)
+
+
+def _curves(shapes: Doubles, target: Doubles) -> Curves:
+    """Return step functions by boosting stumps; those of RISING never fall."""
+    model = HistGradientBoostingRegressor(
+        max_iter=300, learning_rate=0.05, max_leaf_nodes=2, max_depth=1, min_samples_leaf=min(60, len(target) // 4), l2_regularization=5,
+        monotonic_cst=[int(name in RISING) for name in NAMES], random_state=SEED, early_stopping=False,
+    ).fit(shapes, target)  # fmt: skip
+    stumps = [tree[0].nodes for tree in model._predictors]  # noqa: SLF001  # the only door to the trees; a test holds it open
+    steps: list[dict[float, float]] = [{} for _ in NAMES]
+    lowest = [0.0] * len(NAMES)
+    base = float(np.ravel(model._baseline_prediction)[0])  # noqa: SLF001  # as above
+    for nodes in stumps:
+        if len(nodes) == 1:
+            base += float(nodes[0]["value"])
+            continue
+        left, right = float(nodes[nodes[0]["left"]]["value"]), float(nodes[nodes[0]["right"]]["value"])
+        column, edge = int(nodes[0]["feature_idx"]), float(nodes[0]["num_threshold"])
+        lowest[column] += left
+        steps[column][edge] = steps[column].get(edge, 0.0) + right - left
+    edges = tuple(tuple(sorted(step)) for step in steps)
+    heights = tuple(
+        tuple(np.cumsum([low, *(step[edge] for edge in sorted(step))]).tolist()) for low, step in zip(lowest, steps, strict=True)
+    )
+    return Curves(edges=edges, heights=heights, base=base)
+
+
+def _kind_failures(table: Table, own: NDArray[np.int64], count: int) -> Doubles:
+    """Return the logit of the reference model's chance to fail each kind.
+
+    Kinds that it never answered come through the quality curve: logit P(right) = logit ability - (logit complexity - logit BASE_RATE),
+    solved for complexity, with the ability at which the other weak model has its mean over all kinds at the base rate of complexity.
+    """
+    result = np.zeros(count)
+    answered = np.bincount(own, table.reference, count)
+    known = answered >= NEEDED
+    overall = table.failure[table.reference].mean() if table.reference.any() else BASE_RATE
+    for kind in range(count):
+        mine = (own == kind) & (table.reference if known[kind] else ~table.reference)
+        average = overall if known[kind] else (table.failure[~table.reference].mean() if (~table.reference).any() else BASE_RATE)
+        rate = (table.failure[mine].sum() + SHRINKAGE * average) / (mine.sum() + SHRINKAGE)
+        rate = min(max(rate, 0.02), 0.98)
+        result[kind] = logit(rate) if known[kind] else logit(rate) + logit(BASE_RATE) - logit(1 - OTHER_ABILITY)
+    return result
+
+
+OTHER_ABILITY = 0.62
+"""Ability of Mixtral-8x7B where complexity is at the base rate."""
+
+
+def folds_of(table: Table, count: int = FOLDS) -> NDArray[np.int64]:
+    """Return the fold of each row; a question is in one fold, whatever the source."""
+    return table.keys % count
+
+
+def _inner_folds(table: Table) -> NDArray[np.int64]:
+    """Return folds that cut across those of `folds_of`, which evaluation trains on."""
+    return table.keys // 1_000 % FOLDS
+
+
+def views_gathered(weights: Weights, table: Table) -> tuple[Doubles, Doubles, Doubles]:
+    """Return what the views say of each row: of gain, of failure, and the greatest similarity."""
+    found = [views_of(weights, words, shape.tolist()) for words, shape in zip(table.words, table.shapes, strict=True)]
+    return np.array([views.gain for views in found]), np.array([views.failure for views in found]), np.array([v.similar for v in found])
+
+
+def _mixed(weights: Weights, table: Table) -> Weights:
+    """Return the weights with the mix fitted to rows that the views did not see."""
+    folds = _inner_folds(table)
+    gain, failure = np.zeros((len(table.rows), 5)), np.zeros((len(table.rows), 5))
+    similar = np.zeros(len(table.rows))
+    for fold in range(FOLDS):
+        unseen = folds == fold
+        gain[unseen], failure[unseen], similar[unseen] = views_gathered(_views(table.take(~unseen)), table.take(unseen))
+    failure_mix = _logistic(failure[table.reference], table.failure[table.reference])
+    return replace(
+        weights,
+        gain_mix=_gain_mix(gain, table.gain),
+        failure_mix=failure_mix,
+        familiar=np.quantile(similar, [0.01, 0.25]) * (0.5, 1.0),
+    )
+
+
+def _gain_mix(views: Doubles, gain: Doubles) -> Doubles:
+    """Return the mix in which each view has its share of the spread, at the scale that fits the gain best."""
+    shares = np.array(GAIN_SHARES) / np.maximum(views[:, 1:].std(axis=0), 1e-9)
+    mixed = views[:, 1:] @ shares
+    slope = max(float(np.cov(mixed, gain)[0, 1] / mixed.var()), 0.0)
+    return np.array([gain.mean() - slope * mixed.mean(), *(slope * shares)])
+
+
+def _logistic(views: Doubles, failure: Doubles) -> Doubles:
+    """Return the mix of a logistic regression whose weights are not negative: no view may count backwards."""
+
+    def loss(mix: Doubles) -> tuple[float, Doubles]:
+        score = views @ mix
+        error = 1 / (1 + np.exp(-score)) - failure
+        return float(np.logaddexp(0, score).sum() - failure @ score + 0.5 * mix @ mix), views.T @ error + mix
+
+    found = minimize(loss, np.array([0.0, 1.0, 1.0, 1.0, 0.0]), jac=True, bounds=[(None, None), *[(0.0, None)] * 4], method="L-BFGS-B")
+    return np.asarray(found.x)
+
+
+def _rounded(weights: Weights) -> Weights:
+    """Return the weights as the artifact keeps them: the large arrays in half precision, so that what is measured is what is shipped."""
+    halved = {name: getattr(weights, name).astype(np.float16).astype(np.float32) for name in ("words", "squares", "pairs")}
+    return replace(weights, **halved)
