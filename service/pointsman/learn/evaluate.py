@@ -169,9 +169,9 @@ def draw(report: Report, path: Path) -> None:
 
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "pointsman"  # the same report gives the same bytes
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    figure, axes = pyplot.subplots(1, len(report.curves), figsize=(4 * len(report.curves), 3.4), squeeze=False)
+    figure, axes = plt.subplots(1, len(report.curves), figsize=(4 * len(report.curves), 3.4), squeeze=False)
     for place, (source, by_router) in zip(axes[0], report.curves.items(), strict=True):
         for router, (share, accuracy) in by_router.items():
             place.plot(share, accuracy, label=router, linewidth=2 if router == "pointsman" else 1)
@@ -179,4 +179,4 @@ def draw(report: Report, path: Path) -> None:
     axes[0][-1].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    pyplot.close(figure)
+    plt.close(figure)

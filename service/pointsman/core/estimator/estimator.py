@@ -123,8 +123,8 @@ def _summed(weights: Weights, ids: NDArray[np.int64]) -> Doubles:
 def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
     """Return the estimate; `left` is the share of trust in what was learned that the sign leaves.
 
-    Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks prompts, and
-    length and shape rank even what is unfamiliar: pulling it too cost 0.02 APGR on unseen sources.
+    Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks
+    prompts, and length and shape rank even what is unfamiliar: pulling it too cost 0.02 APGR on unseen sources.
     """
     trust = left * familiarity(weights, views)
     signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE

@@ -36,7 +36,7 @@ class _Marks(Struct, frozen=True):
     phrases: tuple[str, ...]
 
 
-def _row(task: Task, complexity: float, general: bool, words: str, *phrases: str) -> tuple[Sign, _Marks]:  # noqa: FBT001  # columns
+def _row(task: Task, complexity: float, general: bool, words: str, *phrases: str) -> tuple[Sign, _Marks]:
     return Sign(task, complexity, general), _Marks(frozenset(words.split()), phrases)
 
 
