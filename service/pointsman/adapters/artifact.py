@@ -21,7 +21,7 @@ from pointsman.core.estimator import Curves, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
 MAGIC = b"PMESTIM1"
-_HALVED = ("words", "squares", "pairs")
+_HALVED = ("words", "squares")
 _EXACT = ("heads_base", "kinds", "gain_mix", "failure_mix", "familiar")
 _HEAD_AT = len(MAGIC) + 32 + 4
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix, diags, hstack
+from scipy.sparse import csr_matrix, diags
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from pointsman.core.estimator.estimator import logit, views_of
 from pointsman.core.estimator.shape import NAMES, RISING, shape_of
 from pointsman.core.estimator.weights import Curves, Doubles, Floats, Weights
-from pointsman.core.estimator.wording import POLITE, Vocabulary, ends, ids_of, pair_rows, words_of
+from pointsman.core.estimator.wording import POLITE, Vocabulary, ends, ids_of, words_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import SUBJECTS, TASKS
 from pointsman.learn.kinds import kind_of, subject_of, task_of
@@ -28,16 +28,14 @@ from pointsman.learn.rows import REFERENCE, Row, failure_of, gain_of, question_k
 
 SEED = 20
 FOLDS = 4
-PAIR_BITS = 16
 SEEN_OFTEN = 3
 """Prompts that a word must stand in: rarer ones tell nothing, and may be names."""
 SHARPNESS = 30.0
 SHRINKAGE = 15.0
 """Prompts of average outcome that are added to each kind."""
-PAIR_SHARE = 0.7
-"""Weight of pairs of words beside words in the linear model."""
 RIDGE = 8.0
-GAIN_SHARES = (1.5, 0.75, 1.0, 1.5)
+"""Pairs of words beside words added nothing (0.001 APGR)."""
+GAIN_SHARES = (2.0, 0.75, 1.5, 1.5)
 """Spread that kind, text, shape and length have in `gain`. By hand: trees that mixed them were no better on known sources."""
 NEEDED = 30
 """Answers of the reference model by which a kind's chance of failure is its own; with fewer, it goes through the quality curve."""
@@ -107,18 +105,15 @@ def _peers_failure(row: Row) -> float:
 def _views(table: Table) -> Weights:
     """Return weights whose mix is not fitted yet."""
     vocabulary = _vocabulary(table.words)
-    ids = [ids_of(words, vocabulary) for words in table.words]
-    single, idf = _weighted(_matrix(map(np.unique, ids), len(vocabulary) + 1))
-    paired = _shares(_matrix((pair_rows(found, PAIR_BITS) for found in ids), 1 << PAIR_BITS))
+    single, idf = _weighted(_matrix((ids_of(words, vocabulary) for words in table.words), len(vocabulary) + 1))
     names = sorted(set(table.kinds.tolist()))
     own = np.searchsorted(names, table.kinds)
     rest = table.peers_failure - _means(table.peers_failure, own, len(names))[own]
-    heads, pairs, base = _linear(single, paired, np.column_stack((table.gain, rest)))
+    heads, base = _linear(single, np.column_stack((table.gain, rest)))
     return Weights(
         vocabulary=vocabulary,
         words=idf[:, None] * np.hstack((_centroids(single, own, len(names)), heads)),
         squares=idf * idf,
-        pairs=pairs,
         heads_base=base,
         sharpness=SHARPNESS,
         kinds=_kinds(table, own, names),
@@ -164,11 +159,6 @@ def _weighted(present: csr_matrix) -> tuple[csr_matrix, Floats]:
     return csr_matrix(diags(1 / np.maximum(lengths, 1e-9)) @ weighted), idf
 
 
-def _shares(present: csr_matrix) -> csr_matrix:
-    """Return rows divided by the root of how many entries they have, as `views_of` does."""
-    return csr_matrix(diags(1 / np.sqrt(np.maximum(np.asarray(present.sum(axis=1)).ravel(), 1))) @ present)
-
-
 def _centroids(single: csr_matrix, own: NDArray[np.int64], count: int) -> Floats:
     sums = np.asarray((_indicator_sparse(own, count).T @ single).todense())
     return np.ascontiguousarray((sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)).T, dtype=np.float32)
@@ -179,22 +169,21 @@ def _indicator_sparse(own: NDArray[np.int64], count: int) -> csr_matrix:
 
 
 def _indicator(columns: Sequence[int], width: int) -> Doubles:
-    return np.eye(width)[np.array(columns)]
+    rows: Doubles = np.eye(width)[np.array(columns)]
+    return rows
 
 
 def _means(values: Doubles, own: NDArray[np.int64], count: int) -> Doubles:
     """Return the mean of each kind, drawn towards the mean of all."""
     sums, sizes = np.bincount(own, values, count), np.bincount(own, minlength=count)
-    return (sums + SHRINKAGE * values.mean()) / (sizes + SHRINKAGE)
+    means: Doubles = (sums + SHRINKAGE * values.mean()) / (sizes + SHRINKAGE)
+    return means
 
 
-def _linear(single: csr_matrix, paired: csr_matrix, targets: Doubles) -> tuple[Floats, Floats, Doubles]:
-    """Return ridge regressions of the targets: weights of words, of pairs, and intercepts."""
-    both = hstack([single, PAIR_SHARE * paired]).tocsr()
-    model = Ridge(alpha=RIDGE, solver="sparse_cg", tol=1e-3, random_state=SEED).fit(both, targets)
-    heads = model.coef_.T.astype(np.float32)
-    width = single.shape[1]
-    return heads[:width].copy(), (PAIR_SHARE * heads[width:]).astype(np.float32), np.asarray(model.intercept_, dtype=np.float64)
+def _linear(single: csr_matrix, targets: Doubles) -> tuple[Floats, Doubles]:
+    """Return ridge regressions of the targets: weights of words, and intercepts."""
+    model = Ridge(alpha=RIDGE, solver="sparse_cg", tol=1e-3, random_state=SEED).fit(single, targets)
+    return model.coef_.T.astype(np.float32), np.asarray(model.intercept_, dtype=np.float64)
 
 
 def _curves(shapes: Doubles, target: Doubles) -> Curves:
@@ -300,5 +289,5 @@ def _logistic(views: Doubles, failure: Doubles) -> Doubles:
 
 def _rounded(weights: Weights) -> Weights:
     """Return the weights as the artifact keeps them: the large arrays in half precision, so that what is measured is what is shipped."""
-    halved = {name: getattr(weights, name).astype(np.float16).astype(np.float32) for name in ("words", "squares", "pairs")}
+    halved = {name: getattr(weights, name).astype(np.float16).astype(np.float32) for name in ("words", "squares")}
     return replace(weights, **halved)

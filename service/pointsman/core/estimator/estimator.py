@@ -1,7 +1,7 @@
 """Scores a prompt: how likely a small model fails on it, what a strong one would gain, and which kind of task it is.
 
-Four views are added: the kinds of prompts that it resembles (nearest centroids of weighted words, Rocchio), a linear model over words and
-pairs of words, step functions of its shape, and its length. Kinds carry most of what can be known; length holds where no kind fits.
+Four views are added: the kinds of prompts that it resembles (nearest centroids of weighted words, Rocchio), a linear model over words,
+step functions of its shape, and its length. Kinds carry most of what can be known; length holds where no kind fits.
 What no training prompt resembles is told by hand-written signs, and pulled towards the base rate.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pointsman.core.estimator.shape import NAMES, shape_of
 from pointsman.core.estimator.signs import Sign, sign_of
 from pointsman.core.estimator.weights import Curves, Doubles, Weights
-from pointsman.core.estimator.wording import ends, ids_of, pair_rows, words_of
+from pointsman.core.estimator.wording import ends, ids_of, words_of
 from pointsman.core.quality import BASE_RATE, quality
 from pointsman.core.vocabulary import SUBJECTS, TASKS, Subject, Task
 
@@ -89,12 +89,8 @@ class Estimator:
 
 def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
     """Return what each view says."""
-    ids = ids_of(words, weights.vocabulary)
-    found = _summed(weights, ids)
+    found = _summed(weights, ids_of(words, weights.vocabulary))
     text = weights.heads_base + found[-2:]
-    if len(ids) > 1:
-        rows = pair_rows(ids, len(weights.pairs).bit_length() - 1)
-        text += weights.pairs[rows].sum(axis=0) / sqrt(len(rows))
     kinds = _softmax(weights.sharpness * found[:-2])
     of_kinds = kinds @ weights.kinds
     length = shape[_WORDS_AT]
@@ -109,15 +105,15 @@ def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
 def familiarity(weights: Weights, views: Views) -> float:
     """Return how much a prompt resembles what was seen, 0..1."""
     low, high = weights.familiar.tolist()
-    return min(max((views.similar - low) / (high - low), 0.0), 1.0)
+    share: float = (views.similar - low) / (high - low)
+    return min(max(share, 0.0), 1.0)
 
 
-def _summed(weights: Weights, ids: NDArray[np.int64]) -> Doubles:
-    """Return the similarity with each kind and the linear scores, of each word once."""
-    rows = np.fromiter(set(ids.tolist()), dtype=np.int64)
-    rows.sort()  # sums in one order, whatever the order of the words
+def _summed(weights: Weights, rows: NDArray[np.int64]) -> Doubles:
+    """Return the similarity with each kind and the linear scores."""
     length = sqrt(float(weights.squares[rows].sum()))
-    return weights.words.take(rows, axis=0).sum(axis=0).astype(np.float64) / (length or 1.0)
+    total: Doubles = weights.words.take(rows, axis=0).sum(axis=0).astype(np.float64)
+    return total / (length or 1.0)
 
 
 def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
@@ -170,5 +166,5 @@ def _sigmoid(value: float) -> float:
 
 
 def _softmax(values: Doubles) -> Doubles:
-    powers = np.exp(values - values.max())
-    return powers / powers.sum()
+    powers: Doubles = np.exp(values - values.max())
+    return np.divide(powers, powers.sum())

@@ -14,14 +14,14 @@ NAMES: tuple[str, ...] = (
     "code", "word_length", "distinct", "questions", "negations",
 )  # fmt: skip
 """Counts as log(1 + n), but `longest_number` in digits, `stem` as words before the first answer option, `word_length` in characters, and
-`distinct` as a share; the last two without numbers, so that digits count in RISING alone."""
+`distinct` as a share, both without numbers, so that digits count in RISING alone."""
 
 RISING = frozenset(("words", "numbers", "longest_number", "digits", "sentences", "options", "signs"))
 
 _ENDS_OF_SENTENCES = (". ", ".\n", "?", "!", "; ")
 _SIGNS = "\\^=+*/<>%"
-_NEGATIONS = (" not ", " except", " least ", " false ", " incorrect ", " never ", " cannot ", " neither ", " unlike ")
-_CODE = ("```", "def ", "return ", "();", "#include", "function ", "class ", "import ", "[python]", "select ")
+_NEGATIONS = frozenset("not except least false incorrect never cannot neither unlike".split())
+_CODE = frozenset("def return class import function select python elif const void int str len print assert".split())
 
 
 def shape_of(lower: str, words: list[str], length: int) -> list[float]:
@@ -29,6 +29,7 @@ def shape_of(lower: str, words: list[str], length: int) -> list[float]:
     stretch = length / len(lower) if length > 2 * LOOKED_AT else 1.0
     numbers = list(filter(str.isdigit, words))
     digits = list(map(len, numbers))
+    distinct = set(words)
     total = sum(digits)
     count = len(words) - sum(map(POLITE.__contains__, words))
     plain = max(len(words) - len(numbers), 1)
@@ -42,11 +43,11 @@ def shape_of(lower: str, words: list[str], length: int) -> list[float]:
         float(options),
         log1p(sum(map(lower.count, _SIGNS))),
         log1p(lower.count(" ", 0, first) if options > 1 else count),
-        log1p(sum(map(lower.count, _CODE))),
+        log1p(len(_CODE & distinct) + lower.count("```")),
         (sum(map(len, words)) - total) / plain,
-        (len(set(words)) - len(set(numbers))) / plain,
+        (len(distinct) - len(set(numbers))) / plain,
         log1p(lower.count("?")),
-        log1p(sum(map(lower.count, _NEGATIONS))),
+        log1p(len(_NEGATIONS & distinct)),
     ]
 
 

@@ -26,15 +26,13 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weights:
-    """Everything that is learned. W words, P pairs of words (a power of two), K kinds of prompts."""
+    """Everything that is learned. W words, K kinds of prompts."""
 
     vocabulary: Vocabulary
     words: Floats
     """W x (K + 2): what a word adds to the similarity with each kind, to gain, and to the chance of failure."""
     squares: Floats
     """W: squares of inverse document frequencies, by which texts are brought to length 1."""
-    pairs: Floats
-    """P x 2: what a pair of neighbours adds to gain, and to the chance of failure."""
     heads_base: Doubles
     """2: intercepts of the text heads."""
     sharpness: float

@@ -24,8 +24,6 @@ NUMBER, UNKNOWN = 0, -1
 """Numbers of the words that stand for every number, and for what the vocabulary does not know or does not count."""
 
 _BLANKS = str.maketrans(dict.fromkeys("\n\t\r\"'`!?;:()#&_~@-", " "))
-_MIX_LEFT, _MIX_RIGHT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-"""Odd 64-bit constants (golden ratio; xxHash's second prime): a product keeps its best-mixed bits at the top."""
 
 
 class Vocabulary(dict[str, int]):
@@ -52,14 +50,8 @@ def words_of(lower: str) -> list[str]:
     return text.split()
 
 
-def ids_of(words: list[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """Return the number of each word, in order, of those that the vocabulary knows."""
-    found = np.fromiter(map(vocabulary.__getitem__, words), dtype=np.int64, count=len(words))
-    return found[found >= 0]
-
-
-def pair_rows(ids: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """Return the row, 0..2^bits - 1, of each pair of neighbours."""
-    numbers = ids.view(np.uint64)
-    mixed = (numbers[:-1] + np.uint64(1)) * _MIX_LEFT + (numbers[1:] + np.uint64(1)) * _MIX_RIGHT
-    return ((mixed ^ (mixed >> np.uint64(29))) * _MIX_LEFT >> np.uint64(64 - bits)).view(np.int64)
+def ids_of(words: Iterable[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Return the number of each word that the vocabulary knows, once, rising."""
+    found = set(map(vocabulary.__getitem__, words))
+    found.discard(UNKNOWN)
+    return np.array(sorted(found), dtype=np.int64)
