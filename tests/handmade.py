@@ -25,7 +25,7 @@ def weights() -> Weights:
     rising = [((1.0, 2.0), (0.0, 0.1, 0.2)) if name in RISING else ((), (0.0,)) for name in NAMES]
     curves = Curves(edges=tuple(edges for edges, _ in rising), heights=tuple(heights for _, heights in rising), base=0.0)
     return Weights(
-        vocabulary=vocabulary, words=words, squares=np.ones(len(words), dtype=np.float32), 
+        vocabulary=vocabulary, words=words, squares=np.ones(len(words), dtype=np.float32),
         heads_base=np.zeros(2), sharpness=10.0, kinds=kinds, gain_shape=curves, failure_shape=curves,
         gain_mix=np.array([0.0, 1.0, 0.0, 1.0, 0.01]), failure_mix=np.array([0.0, 1.0, 0.0, 1.0, 0.1]), familiar=np.array([0.2, 1.0]),
     )  # fmt: skip

@@ -19,7 +19,8 @@ from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.learn import train as training
 from pointsman.learn.__main__ import main
 from pointsman.learn.rows import asked, read_rows
-from pointsman.learn.train import Table, folds_of, table_of, train
+from pointsman.learn.table import Table, folds_of, table_of
+from pointsman.learn.train import train
 from synthetic import rows_made
 
 

@@ -12,7 +12,8 @@ from pointsman.adapters.artifact import digest_of, packed
 from pointsman.learn.card import card
 from pointsman.learn.evaluate import Report, draw, evaluate, table_text
 from pointsman.learn.rows import read_rows
-from pointsman.learn.train import table_of, train
+from pointsman.learn.table import table_of
+from pointsman.learn.train import train
 
 
 def learn(data: Path, artifact: Path, *, measure: bool) -> str:

@@ -18,7 +18,8 @@ from pointsman.core.quality import quality
 from pointsman.core.request import Request
 from pointsman.learn.measure import apgr, apgr_interval, curve, expected_calibration_error
 from pointsman.learn.rows import PAIRS, Row, source_of
-from pointsman.learn.train import OTHER_ABILITY, Table, folds_of, table_of, train
+from pointsman.learn.table import Table, folds_of, table_of
+from pointsman.learn.train import OTHER_ABILITY, train
 
 Doubles = NDArray[np.float64]
 Fit = Callable[[Table], Callable[[Table], Doubles]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,16 @@ from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
 from pointsman.core.estimator.estimator import logit, views_of
-from pointsman.core.estimator.shape import NAMES, RISING, shape_of
+from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.core.estimator.weights import Curves, Doubles, Floats, Weights
-from pointsman.core.estimator.wording import POLITE, Vocabulary, ends, ids_of, words_of
+from pointsman.core.estimator.wording import POLITE, Vocabulary, ids_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import SUBJECTS, TASKS
-from pointsman.learn.kinds import kind_of, subject_of, task_of
-from pointsman.learn.rows import REFERENCE, Row, failure_of, gain_of, question_key
+from pointsman.learn.discrimination import slopes
+from pointsman.learn.kinds import subject_of, task_of
+from pointsman.learn.table import FOLDS, Table
 
 SEED = 20
-FOLDS = 4
 SEEN_OFTEN = 3
 """Prompts that a word must stand in: rarer ones tell nothing, and may be names."""
 SHARPNESS = 30.0
@@ -40,66 +40,12 @@ GAIN_SHARES = (2.0, 0.75, 1.5, 1.5)
 NEEDED = 30
 """Answers of the reference model by which a kind's chance of failure is its own; with fewer, it goes through the quality curve."""
 
-_PEERS = frozenset(
-    (REFERENCE, "Llama-3-8B-Instruct", "Qwen2-7B-Instruct", "gemma-2-9b-it", "Phi-3.5-mini-instruct", "Mistral-7B-Instruct-v0.2",
-     "Phi-3-mini-4k-instruct")
-)  # fmt: skip
-"""Small models: within a kind, the mean of their failures is less noisy than one model's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Table:
-    """Rows, read once: what views look at, and what they are to tell."""
-
-    rows: Sequence[Row]
-    words: Sequence[list[str]]
-    shapes: Doubles
-    kinds: NDArray[np.str_]
-    gain: Doubles
-    failure: Doubles
-    peers_failure: Doubles
-    reference: NDArray[np.bool_]
-    """Whether the weak model of the pair is the one that complexity is about."""
-    keys: NDArray[np.int64]
-
-    def take(self, at: NDArray[np.int64] | NDArray[np.bool_]) -> Table:
-        """Return some of the rows."""
-        places = np.arange(len(self.rows))[at]
-        return Table(
-            rows=[self.rows[place] for place in places],
-            words=[self.words[place] for place in places],
-            **{name: getattr(self, name)[places] for name in ("shapes", "kinds", "gain", "failure", "peers_failure", "reference", "keys")},
-        )
-
-
-def table_of(rows: Sequence[Row]) -> Table:
-    """Return the rows, read."""
-    seen = [ends(row.prompt).lower() for row in rows]
-    words = [words_of(text) for text in seen]
-    shapes = [shape_of(text, found, len(row.prompt)) for text, found, row in zip(seen, words, rows, strict=True)]
-    return Table(
-        rows=rows,
-        words=words,
-        shapes=np.array(shapes),
-        kinds=np.array([kind_of(row.task) for row in rows]),
-        gain=np.array([gain_of(row) for row in rows]),
-        failure=np.array([failure_of(row) for row in rows]),
-        peers_failure=np.array([_peers_failure(row) for row in rows]),
-        reference=np.array([REFERENCE in row.models for row in rows]),
-        keys=np.array([question_key(row) for row in rows]),
-    )
-
 
 def train(table: Table) -> Weights:
     """Return the weights."""
     with threadpool_limits(1):  # sums in one order, whatever the machine's cores
         weights = _views(table)
         return _rounded(_mixed(weights, table))
-
-
-def _peers_failure(row: Row) -> float:
-    scores = [outcome.score for model, outcome in sorted(row.models.items()) if model in _PEERS]
-    return 1.0 - sum(scores) / len(scores) if scores else failure_of(row)
 
 
 def _views(table: Table) -> Weights:
@@ -234,11 +180,6 @@ OTHER_ABILITY = 0.62
 """Ability of Mixtral-8x7B where complexity is at the base rate."""
 
 
-def folds_of(table: Table, count: int = FOLDS) -> NDArray[np.int64]:
-    """Return the fold of each row; a question is in one fold, whatever the source."""
-    return table.keys % count
-
-
 def _inner_folds(table: Table) -> NDArray[np.int64]:
     """Return folds that cut across those of `folds_of`, which evaluation trains on."""
     return table.keys // 1_000 % FOLDS
@@ -259,8 +200,11 @@ def _mixed(weights: Weights, table: Table) -> Weights:
         unseen = folds == fold
         gain[unseen], failure[unseen], similar[unseen] = views_gathered(_views(table.take(~unseen)), table.take(unseen))
     failure_mix = _logistic(failure[table.reference], table.failure[table.reference])
+    kinds = weights.kinds.copy()
+    kinds[:, 2] = slopes(table, 1 / (1 + np.exp(-failure @ failure_mix)))
     return replace(
         weights,
+        kinds=kinds,
         gain_mix=_gain_mix(gain, table.gain),
         failure_mix=failure_mix,
         familiar=np.quantile(similar, [0.01, 0.25]) * (0.5, 1.0),

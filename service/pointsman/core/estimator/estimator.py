@@ -167,4 +167,5 @@ def _sigmoid(value: float) -> float:
 
 def _softmax(values: Doubles) -> Doubles:
     powers: Doubles = np.exp(values - values.max())
-    return np.divide(powers, powers.sum())
+    powers /= powers.sum()
+    return powers
