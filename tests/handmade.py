@@ -27,5 +27,5 @@ def weights() -> Weights:
     return Weights(
         vocabulary=vocabulary, words=words, squares=np.ones(len(words), dtype=np.float32),
         heads_base=np.zeros(2), sharpness=10.0, kinds=kinds, gain_shape=curves, failure_shape=curves,
-        gain_mix=np.array([0.0, 1.0, 0.0, 1.0, 0.01]), failure_mix=np.array([0.0, 1.0, 0.0, 1.0, 0.1]), familiar=np.array([0.2, 1.0]),
+        gain_mean=-1.5, gain_mix=np.array([0.0, 1.0, 0.0, 1.0, 0.01]), failure_mix=np.array([0.0, 1.0, 0.0, 1.0, 0.1]), familiar=np.array([0.2, 1.0]),
     )  # fmt: skip

@@ -108,3 +108,10 @@ def test_long_texts_are_read_at_both_ends_and_count_whole() -> None:
     long = seen("How many apples are left? " + "5 apples are sold. " * 10_000)
 
     assert long.complexity >= seen("How many apples are left? " + "5 apples are sold. " * 100).complexity
+
+
+@pytest.mark.parametrize(("easier", "harder"), [("What is 2 + 2?", "What is 12345 * 98765?"), ("3*4", "33 * 44 * 55")])
+def test_bare_sums_are_told_by_their_digits(easier: str, harder: str) -> None:
+    assert seen(easier).complexity < seen(harder).complexity
+    assert seen(easier).gain < seen(harder).gain
+    assert seen(easier).task == "math"

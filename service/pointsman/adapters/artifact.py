@@ -40,6 +40,7 @@ class _Head(Struct, frozen=True):
     vocabulary: str
     """Words in the order of their numbers, one a line."""
     sharpness: float
+    gain_mean: float
     gain_shape: _CurvesHead
     failure_shape: _CurvesHead
     forms: dict[str, tuple[int, ...]]
@@ -51,6 +52,7 @@ def packed(weights: Weights) -> bytes:
     head = _Head(
         vocabulary="\n".join(weights.vocabulary),
         sharpness=weights.sharpness,
+        gain_mean=weights.gain_mean,
         gain_shape=_head_of(weights.gain_shape),
         failure_shape=_head_of(weights.failure_shape),
         forms={name: array.shape for name, array in arrays.items()},
@@ -92,6 +94,7 @@ def _read(artifact: bytes) -> Weights:
     return Weights(
         vocabulary=Vocabulary(head.vocabulary.split("\n")),
         sharpness=head.sharpness,
+        gain_mean=head.gain_mean,
         gain_shape=_curves_of(head.gain_shape),
         failure_shape=_curves_of(head.failure_shape),
         **arrays,  # type: ignore[arg-type]  # each at the precision that its field names

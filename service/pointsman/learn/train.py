@@ -65,6 +65,7 @@ def _views(table: Table) -> Weights:
         kinds=_kinds(table, own, names),
         gain_shape=_curves(table.shapes, table.gain),
         failure_shape=_curves(table.shapes, rest),
+        gain_mean=_gain_logit(table),
         gain_mix=np.zeros(5),
         failure_mix=np.zeros(5),
         familiar=np.array([0.0, 1.0]),
@@ -205,18 +206,23 @@ def _mixed(weights: Weights, table: Table) -> Weights:
     return replace(
         weights,
         kinds=kinds,
-        gain_mix=_gain_mix(gain, table.gain),
+        gain_mix=_gain_mix(gain, table.gain, weights.gain_mean),
         failure_mix=failure_mix,
         familiar=np.quantile(similar, [0.01, 0.25]) * (0.5, 1.0),
     )
 
 
-def _gain_mix(views: Doubles, gain: Doubles) -> Doubles:
-    """Return the mix in which each view has its share of the spread, at the scale that fits the gain best."""
+def _gain_logit(table: Table) -> float:
+    return logit(min(max(float(table.gain.mean()), 0.02), 0.98))
+
+
+def _gain_mix(views: Doubles, gain: Doubles, mean: float) -> Doubles:
+    """Return the mix in which each view has its share of the spread; at the mean its logistic curve has the slope that fits best."""
     shares = np.array(GAIN_SHARES) / np.maximum(views[:, 1:].std(axis=0), 1e-9)
     mixed = views[:, 1:] @ shares
-    slope = max(float(np.cov(mixed, gain)[0, 1] / mixed.var()), 0.0)
-    return np.array([gain.mean() - slope * mixed.mean(), *(slope * shares)])
+    at_mean = 1 / (1 + np.exp(-mean))
+    slope = max(float(np.cov(mixed, gain)[0, 1] / mixed.var()), 0.0) / (at_mean * (1 - at_mean))
+    return np.array([mean - slope * mixed.mean(), *(slope * shares)])
 
 
 def _logistic(views: Doubles, failure: Doubles) -> Doubles:

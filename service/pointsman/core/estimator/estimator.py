@@ -28,6 +28,9 @@ SIGNS_CONFIDENCE = 0.4
 GENERAL_LEFT = 0.25
 """What is left of the trust in what was learned, where a sign names a task that the training data does not hold."""
 
+STRIKING = (0.25, 0.45)
+"""Similarities between which a general sign gives way: prompts of one kind that share nothing but its subject stay below 0.25."""
+
 KNOWN_FROM = 0.35
 """Probability below which a task or subject is called unknown."""
 
@@ -83,8 +86,7 @@ class Estimator:
         shape = shape_of(lower, words, len(text))
         views = views_of(self._weights, words, shape)
         sign = sign_of(lower, words)
-        left = GENERAL_LEFT if sign.general and shape[_OPTIONS_AT] < 3 else 1.0
-        return _mixed(self._weights, views, sign, left)
+        return _mixed(self._weights, views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar))
 
 
 def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
@@ -116,25 +118,36 @@ def _summed(weights: Weights, rows: NDArray[np.int64]) -> Doubles:
     return total / (length or 1.0)
 
 
+def _left(sign: Sign, similar: float) -> float:
+    """Return the share of trust in what was learned that a sign leaves: all, where a kind is strikingly similar."""
+    if not sign.general:
+        return 1.0
+    if sign.sure:
+        return 0.0
+    return GENERAL_LEFT + (1 - GENERAL_LEFT) * min(max((similar - STRIKING[0]) / (STRIKING[1] - STRIKING[0]), 0.0), 1.0)
+
+
 def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
     """Return the estimate; `left` is the share of trust in what was learned that the sign leaves.
 
-    Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks
-    prompts, and length and shape rank even what is unfamiliar: pulling it too cost 0.02 APGR on unseen sources.
+    Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks prompts,
+    and length and shape rank even what is unfamiliar, so it is pulled to its mean by half at most.
     """
-    trust = left * familiarity(weights, views)
+    known = familiarity(weights, views)
+    trust = left * known
     signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
     guessed = BASE_RATE + (sign.complexity - BASE_RATE) * signed
     complexity = trust * _sigmoid(float(views.failure @ weights.failure_mix)) + (1 - trust) * guessed
     curve = quality(STRONG, guessed) - quality(SMALL, guessed)
-    gain = left * float(views.gain @ weights.gain_mix) + (1 - left) * curve
+    drift = (float(views.gain @ weights.gain_mix) - weights.gain_mean) * (1 + known) / 2
+    gain = left * _sigmoid(weights.gain_mean + drift) + (1 - left) * curve
     shares = (trust * views.kinds).tolist()
     tasks, subjects = shares[3 : 3 + len(TASKS)], shares[3 + len(TASKS) :]
     tasks[TASKS.index(sign.task)] += 1 - trust
     subjects[-1] += 1 - trust
     return Estimate(
         complexity=complexity,
-        gain=min(max(gain, 0.0), 1.0),
+        gain=gain,
         confidence=max(trust, signed),
         discrimination=shares[2] + 1 - trust,
         task=_named(TASKS, tasks),

@@ -24,6 +24,8 @@ class Sign(Struct, frozen=True):
     """Share of such prompts that a 7-9B model fails: rough means over public benchmarks of the kind."""
     general: bool
     """No training data holds such prompts, so the sign outweighs what was learned."""
+    sure: bool = False
+    """Nothing else needs to be looked at."""
 
 
 NONE = Sign("unknown", BASE_RATE, False)
@@ -47,7 +49,7 @@ _SIGNS = (
     _row("extract", 0.25, True, "extract", "pull out", "list the names", "list all the", "list the words"),
     _row("classify", 0.25, True, "classify categorize categorise sentiment", "label the", "label this", "label each", "spam or"),
     _row(
-        "code", 0.50, False, "python javascript typescript golang java sql regex compile refactor", "```", "unit test", "a function ",
+        "code", 0.50, True, "python javascript typescript golang java sql regex compile refactor", "```", "unit test", "a function ",
         "#include", "[python]", "def ", " bug ",
     ),
     _row("reason", 0.60, False, "prove proof puzzle riddle deduce derive", "trade-off", "if all", "if every", "why does", "why would"),
@@ -74,4 +76,4 @@ def sign_of(lower: str, words: list[str]) -> Sign:
 def _sum(words: list[str]) -> Sign:
     """Return the sign of bare arithmetic: small models are nearly sure of single digits and lose their way as digits and numbers grow."""
     digits = sum(len(word) for word in words if word.isdigit())
-    return Sign("math", min(0.9, 0.04 + 0.05 * max(0, digits - 2)), True)
+    return Sign("math", min(0.9, 0.04 + 0.05 * max(0, digits - 2)), True, sure=True)

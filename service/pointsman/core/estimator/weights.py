@@ -41,8 +41,10 @@ class Weights:
     """K x (3 + tasks + subjects): mean gain, logit of the chance that a 7-9B model fails, slope of the quality curve, and shares."""
     gain_shape: Curves
     failure_shape: Curves
+    gain_mean: float
+    """Logit of the mean gain."""
     gain_mix: Doubles
-    """Intercept, and weights of: gain of kind, text, shape, and log of length."""
+    """Of the logit of gain: intercept, and weights of: gain of kind, text, shape, and log of length."""
     failure_mix: Doubles
     """The same for the logit of failure."""
     familiar: Doubles
