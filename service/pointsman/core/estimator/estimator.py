@@ -1,0 +1,184 @@
+"""Scores a prompt: how likely a small model fails on it, what a strong one would gain, and which kind of task it is.
+
+Four views are added: the kinds of prompts that it resembles (nearest centroids of weighted words, Rocchio), a linear model over words,
+step functions of its shape, and its length. Kinds carry most of what can be known; length holds where no kind fits.
+What no training prompt resembles is told by hand-written signs, and pulled towards the base rate.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import exp, log, sqrt
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from pointsman.core.estimator.shape import NAMES, shape_of
+from pointsman.core.estimator.signs import Sign, sign_of
+from pointsman.core.estimator.weights import Curves, Doubles, Weights
+from pointsman.core.estimator.wording import ends, ids_of, words_of
+from pointsman.core.quality import BASE_RATE, quality
+from pointsman.core.vocabulary import SUBJECTS, TASKS, Subject, Task
+
+SIGNS_CONFIDENCE = 0.4
+"""How far a hand-written sign is trusted, at most."""
+
+GENERAL_LEFT = 0.25
+"""What is left of the trust in what was learned, where a sign names a task that the training data does not hold."""
+
+STRIKING = (0.25, 0.45)
+"""Similarities between which a general sign gives way: prompts of one kind that share nothing but its subject stay below 0.25."""
+
+KNOWN_FROM = 0.35
+"""Probability below which a task or subject is called unknown."""
+
+SMALL, STRONG = 0.58, 0.88
+"""Abilities of the reference models that `gain` compares: a 7-9B model and a strong one, over the benchmarks of 2024."""
+
+_WORDS_AT = NAMES.index("words")
+_OPTIONS_AT = NAMES.index("options")
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """What is predicted of a prompt."""
+
+    complexity: float
+    """Chance that a 7-9B model fails, 0..1, calibrated; at the base rate as far as confidence is lacking."""
+    gain: float
+    """Quality of a strong model minus that of a small one, 0..1."""
+    confidence: float
+    """0 where nothing like it was seen, to 1."""
+    discrimination: float
+    """Slope of the quality curve; 1 is average."""
+    task: Task
+    subject: Subject
+    tasks: tuple[float, ...]
+    """Probabilities in the order of TASKS."""
+    subjects: tuple[float, ...]
+    """Probabilities in the order of SUBJECTS."""
+
+
+class Views(Struct, frozen=True):
+    """What each view says of a prompt, before they are mixed; training fits the mix to these."""
+
+    kinds: NDArray[np.float64]
+    """The row of each kind's table, weighted by the probability of the kind."""
+    similar: float
+    """Greatest similarity with a kind: the cosine."""
+    gain: NDArray[np.float64]
+    """1, gain by kind, by text, by shape, and the log of the words."""
+    failure: NDArray[np.float64]
+    """The same for the logit of failure."""
+
+
+class Estimator:
+    """Scores prompts by one set of weights."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+
+    def estimate(self, text: str) -> Estimate:
+        """Return what is predicted of a prompt; `text` is the system text and the last turn of the user."""
+        lower = ends(text).lower()
+        words = words_of(lower)
+        shape = shape_of(lower, words, len(text))
+        views = views_of(self._weights, words, shape)
+        sign = sign_of(lower, words)
+        return _mixed(self._weights, views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar))
+
+
+def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
+    """Return what each view says."""
+    found = _summed(weights, ids_of(words, weights.vocabulary))
+    text = weights.heads_base + found[-2:]
+    kinds = _softmax(weights.sharpness * found[:-2])
+    of_kinds = kinds @ weights.kinds
+    length = shape[_WORDS_AT]
+    return Views(
+        of_kinds,
+        float(found[:-2].max()),
+        np.array([1.0, of_kinds[0], text[0], height(weights.gain_shape, shape), length]),
+        np.array([1.0, of_kinds[1], text[1], height(weights.failure_shape, shape), length]),
+    )
+
+
+def familiarity(weights: Weights, views: Views) -> float:
+    """Return how much a prompt resembles what was seen, 0..1."""
+    low, high = weights.familiar.tolist()
+    share: float = (views.similar - low) / (high - low)
+    return min(max(share, 0.0), 1.0)
+
+
+def _summed(weights: Weights, rows: NDArray[np.int64]) -> Doubles:
+    """Return the similarity with each kind and the linear scores."""
+    length = sqrt(float(weights.squares[rows].sum()))
+    total: Doubles = weights.words.take(rows, axis=0).sum(axis=0).astype(np.float64)
+    return total / (length or 1.0)
+
+
+def _left(sign: Sign, similar: float) -> float:
+    """Return the share of trust in what was learned that a sign leaves: all, where a kind is strikingly similar."""
+    if not sign.general:
+        return 1.0
+    if sign.sure:
+        return 0.0
+    return GENERAL_LEFT + (1 - GENERAL_LEFT) * min(max((similar - STRIKING[0]) / (STRIKING[1] - STRIKING[0]), 0.0), 1.0)
+
+
+def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
+    """Return the estimate; `left` is the share of trust in what was learned that the sign leaves.
+
+    Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks prompts,
+    and length and shape rank even what is unfamiliar, so it is pulled to its mean by half at most.
+    """
+    known = familiarity(weights, views)
+    trust = left * known
+    signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
+    guessed = BASE_RATE + (sign.complexity - BASE_RATE) * signed
+    complexity = trust * _sigmoid(float(views.failure @ weights.failure_mix)) + (1 - trust) * guessed
+    curve = quality(STRONG, guessed) - quality(SMALL, guessed)
+    drift = (float(views.gain @ weights.gain_mix) - weights.gain_mean) * (1 + known) / 2
+    gain = left * _sigmoid(weights.gain_mean + drift) + (1 - left) * curve
+    shares = (trust * views.kinds).tolist()
+    tasks, subjects = shares[3 : 3 + len(TASKS)], shares[3 + len(TASKS) :]
+    tasks[TASKS.index(sign.task)] += 1 - trust
+    subjects[-1] += 1 - trust
+    return Estimate(
+        complexity=complexity,
+        gain=gain,
+        confidence=max(trust, signed),
+        discrimination=shares[2] + 1 - trust,
+        task=_named(TASKS, tasks),
+        subject=_named(SUBJECTS, subjects),
+        tasks=tuple(tasks),
+        subjects=tuple(subjects),
+    )
+
+
+def _named(names: tuple[str, ...], shares: list[float]) -> Any:  # noqa: ANN401  # a name of the table given, which no type can say
+    """Return the name with the greatest share, or `unknown`."""
+    most = max(shares)
+    return names[shares.index(most)] if most >= KNOWN_FROM else "unknown"
+
+
+def height(curves: Curves, shape: list[float]) -> float:
+    """Return the sum of the step functions at a shape."""
+    steps = zip(curves.edges, curves.heights, shape, strict=True)
+    return curves.base + sum(heights[bisect_left(edges, value)] for edges, heights, value in steps)
+
+
+def logit(probability: float) -> float:
+    """Return the log-odds of a probability that is neither 0 nor 1."""
+    return log(probability / (1.0 - probability))
+
+
+def _sigmoid(value: float) -> float:
+    return 1.0 / (1.0 + exp(-min(max(value, -30.0), 30.0)))
+
+
+def _softmax(values: Doubles) -> Doubles:
+    powers: Doubles = np.exp(values - values.max())
+    powers /= powers.sum()
+    return powers

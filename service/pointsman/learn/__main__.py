@@ -1,0 +1,69 @@
+"""`python -m pointsman.learn train DATA ARTIFACT` and `python -m pointsman.learn evaluate DATA [--plot FILE] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from pointsman.adapters.artifact import digest_of, packed
+from pointsman.learn.card import card
+from pointsman.learn.evaluate import Report, draw, evaluate, table_text
+from pointsman.learn.rows import read_rows
+from pointsman.learn.table import table_of
+from pointsman.learn.train import train
+
+
+def learn(data: Path, artifact: Path, *, measure: bool) -> str:
+    """Write the artifact, and the card beside it; return the digest."""
+    rows = read_rows(data)
+    found = packed(train(table_of(rows)))
+    report = evaluate(rows, progress=_say) if measure else None
+    artifact.write_bytes(found)
+    artifact.with_suffix(".md").write_text(card(rows, digest=digest_of(found), size=len(found), report=report))
+    if report:
+        artifact.with_suffix(".json").write_bytes(_json(report))
+    return digest_of(found)
+
+
+def measured(data: Path, *, plot: Path | None, json: Path | None) -> str:
+    """Return the tables of an evaluation; write the plot and the numbers where they are wanted."""
+    report = evaluate(read_rows(data), progress=_say)
+    if plot:
+        draw(report, plot)
+    if json:
+        json.write_bytes(_json(report))
+    return table_text(report)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="pointsman.learn", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="write the artifact and its card")
+    training.add_argument("data", type=Path)
+    training.add_argument("artifact", type=Path)
+    training.add_argument("--measure", action="store_true", help="put an evaluation into the card; takes minutes")
+    measuring = commands.add_parser("evaluate", help="compare routers on questions and sources held out")
+    measuring.add_argument("data", type=Path)
+    measuring.add_argument("--plot", type=Path, help="quality against the share of strong calls, .svg or .png")
+    measuring.add_argument("--json", type=Path)
+    given = parser.parse_args(arguments)
+    if given.command == "train":
+        sys.stdout.write(f"{learn(given.data, given.artifact, measure=given.measure)}\n")
+    else:
+        sys.stdout.write(measured(given.data, plot=given.plot, json=given.json))
+
+
+def _json(report: Report) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report), indent=1)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Learning: the same rows give the same bytes, and what runs is what was learned."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="learning needs the extra `learn`: scikit-learn is not installed")
+
+from pointsman.adapters.artifact import digest_of, packed, unpacked
+from pointsman.core.estimator import Estimator
+from pointsman.core.estimator.estimator import height
+from pointsman.core.estimator.shape import NAMES, RISING
+from pointsman.learn import train as training
+from pointsman.learn.__main__ import main
+from pointsman.learn.rows import asked, read_rows
+from pointsman.learn.table import Table, folds_of, table_of
+from pointsman.learn.train import train
+from synthetic import rows_made
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    """Return the made-up rows, read."""
+    return table_of(rows_made())
+
+
+@pytest.fixture(scope="module")
+def artifact(table: Table) -> bytes:
+    """Return what was learned from them."""
+    return packed(train(table))
+
+
+def test_the_same_rows_give_the_same_bytes(artifact: bytes) -> None:
+    assert packed(train(table_of(rows_made()))) == artifact
+
+
+def test_the_artifact_gives_back_the_scores_of_training(table: Table, artifact: bytes) -> None:
+    trained, loaded = Estimator(train(table)), Estimator(unpacked(artifact, digest=digest_of(artifact)))
+
+    assert [trained.estimate(row.prompt) for row in table.rows[:40]] == [loaded.estimate(row.prompt) for row in table.rows[:40]]
+
+
+def test_step_functions_are_the_stumps_that_scikit_learn_grew(table: Table) -> None:
+    boosting: Any = vars(training)["HistGradientBoostingRegressor"]
+
+    grown: list[Any] = []
+
+    class Kept(boosting):  # type: ignore[misc]
+        def fit(self, *given: Any) -> Any:
+            grown.append(self)
+            return super().fit(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "HistGradientBoostingRegressor", Kept)
+        curves = training._curves(table.shapes, table.gain)
+
+    expected = grown[0].predict(table.shapes)
+    assert [height(curves, shape) for shape in table.shapes.tolist()] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_work_never_lowers_a_step_function(artifact: bytes) -> None:
+    weights = unpacked(artifact)
+
+    for curves in (weights.gain_shape, weights.failure_shape):
+        for name, heights in zip(NAMES, curves.heights, strict=True):
+            assert name not in RISING or list(heights) == sorted(heights)
+
+
+def test_hard_kinds_score_higher(artifact: bytes) -> None:
+    estimator = Estimator(unpacked(artifact))
+    easy = estimator.estimate("which virus attacks the cells of birds and 12 boats?")
+    hard = estimator.estimate("does the statute of the court bind birds and 12 boats?")
+
+    assert hard.complexity > easy.complexity
+    assert hard.gain > easy.gain
+    assert (easy.subject, hard.subject) == ("health", "law")
+
+
+def test_a_question_is_in_one_fold_whatever_the_frame_around_it() -> None:
+    row = rows_made(2)[0]
+    framed = msgspec.structs.replace(row, id="zeroeval/x", prompt=f"## Question: \n\n{row.prompt}\n\n## Instruction \n\nanswer")
+
+    assert asked(framed.prompt) == row.prompt.strip()
+    assert len(set(folds_of(table_of([row, row])).tolist())) == 1
+
+
+def test_the_command_writes_the_artifact_and_its_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = b"\n".join(msgspec.json.encode(row) for row in rows_made(80))
+    (tmp_path / "made.jsonl.gz").write_bytes(gzip.compress(lines))
+
+    main(["train", str(tmp_path), str(tmp_path / "estimator.bin")])
+
+    written = (tmp_path / "estimator.bin").read_bytes()
+    assert capsys.readouterr().out.strip() == digest_of(written)
+    assert digest_of(written) in (tmp_path / "estimator.md").read_text()
+    assert unpacked(written).words.dtype == np.float32
+
+
+def test_a_folder_without_rows_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no \*\.jsonl\.gz"):
+        read_rows(tmp_path)
