@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import grpc
 import pytest
 
-from fakes import AllWell, ScriptedProvider, WordCounter
+from fakes import ESTIMATE, AllWell, ScriptedProvider, WordCounter
 from pointsman import server
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.rulefile import UNBOUND
@@ -88,7 +88,9 @@ def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
     clock, counter = SystemClock(), WordCounter()
     upstreams = Upstreams(AllWell(), clock)
     executor = Executor({"builtin": provider}, counter, clock, upstreams)
-    return Router(rules=lambda: ruleset, reader=Reader(counter), executor=executor, upstreams=upstreams, clock=clock, longest_s=60)
+    return Router(
+        rules=lambda: ruleset, reader=Reader(counter, ESTIMATE), executor=executor, upstreams=upstreams, clock=clock, longest_s=60
+    )
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import structs
 
+from pointsman.adapters.artifact import load_estimator
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
@@ -34,6 +35,10 @@ class FakeClock:
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self.elapsed_s)
+
+
+ESTIMATE = load_estimator().estimate
+"""What the shipped estimator predicts."""
 
 
 class AllWell:

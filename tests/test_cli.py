@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from datetime import UTC, datetime
@@ -394,3 +395,29 @@ def test_serve_refuses_an_address_that_is_none(capsys: pytest.CaptureFixture[str
 
     assert code == 2
     assert "expected HOST:PORT" in err
+
+
+def test_score_tells_what_is_known_of_prompts_a_line_each(
+    capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = b'{"id": "a", "prompt": "What is 17 * 23?"}\n\n{"id": 2, "prompt": "Hello there"}\n{"prompt": "no id"}\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+
+    assert main(("score", "--rules", str(RULES))) == 1
+
+    out, err = capsysbinary.readouterr()
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert (first["id"], first["task"], second["id"], second["task"]) == ("a", "math", 2, "chat")
+    assert set(first) == {"id", "complexity", "gain", "confidence", "task", "subject", "input_tokens", "output_tokens", "quality"}
+    assert set(first["quality"]) == {"builtin", "builtin-careful"}
+    assert b"stdin:4: expected" in err
+
+
+def test_an_artifact_that_is_none_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.bin").write_bytes(b"nonsense")
+    monkeypatch.setenv("POINTSMAN_ESTIMATOR", str(tmp_path / "own.bin"))
+
+    code, _, err = run(capsys, "serve", "--listen", "127.0.0.1:0", "--rules", str(RULES))
+
+    assert code == 1
+    assert "not an artifact of the estimator" in err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakes import WordCounter
+from fakes import ESTIMATE, WordCounter
 from pointsman.core.prompt_tokens import FRAME_MESSAGE
 from pointsman.core.reading import Count
 from pointsman.core.request import Message, Prompt, Request
@@ -24,7 +24,7 @@ class Counted(WordCounter):
 
 async def test_a_prompt_is_read_once() -> None:
     counter = Counted()
-    reader = Reader(counter)
+    reader = Reader(counter, ESTIMATE)
 
     first = await reader.read(Request.of("Hello there").prompt)
     again = await reader.read(Request.of("Hello there").prompt)
@@ -37,7 +37,7 @@ async def test_a_prompt_is_read_once() -> None:
 
 async def test_a_long_prompt_is_read_once_too() -> None:
     counter, text = Counted(), "word " * INLINE
-    reader = Reader(counter)
+    reader = Reader(counter, ESTIMATE)
 
     first = await reader.read(Request.of(text).prompt)
 
@@ -47,7 +47,7 @@ async def test_a_long_prompt_is_read_once_too() -> None:
 
 async def test_of_a_conversation_that_goes_on_only_what_is_new_is_counted() -> None:
     counter = Counted()
-    reader = Reader(counter)
+    reader = Reader(counter, ESTIMATE)
     turns = [
         Message(role=role, parts=(f"{word} " * 200,))
         for role, word in ((Role.USER, "ask"), (Role.ASSISTANT, "answer"), (Role.USER, "more"))
@@ -61,7 +61,7 @@ async def test_of_a_conversation_that_goes_on_only_what_is_new_is_counted() -> N
 
 
 async def test_no_prompt_is_kept() -> None:
-    reader = Reader(WordCounter())
+    reader = Reader(WordCounter(), ESTIMATE)
     await reader.read(Request.of("a secret " * 100).prompt)
 
     assert "secret" not in str(vars(reader))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from msgspec import structs
 
-from fakes import FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from fakes import ESTIMATE, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
 from pointsman.core.catalog import Catalog
 from pointsman.core.errors import (
     DeadlinePassed,
@@ -87,7 +87,7 @@ def build(rules: Ruleset) -> Build:
         upstreams = Upstreams(states or States(), clock)
         return Router(
             rules=live or (lambda: rules),
-            reader=Reader(counter),
+            reader=Reader(counter, ESTIMATE),
             executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock, upstreams),
             upstreams=upstreams,
             clock=clock,

@@ -59,6 +59,7 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_KEY_VARS", "OPENAI_KEY *_TOKEN", "key_vars", ("OPENAI_KEY", "*_TOKEN")),
     ("POINTSMAN_KEYS_DIR", "/secrets", "keys_dir", Path("/secrets")),
     ("POINTSMAN_UPSTREAM_HOSTS", "api.openai.com,*.corp", "upstream_hosts", ("api.openai.com", "*.corp")),
+    ("POINTSMAN_ESTIMATOR", "/own/estimator.bin", "estimator", Path("/own/estimator.bin")),
     ("POINTSMAN_API_KEY", "pm_x", "api_key", "pm_x"),
     ("POINTSMAN_SERVER_CA", "/tls/ca.pem", "server_ca", Path("/tls/ca.pem")),
     ("POINTSMAN_CLIENT_CERT", "/tls/me.pem", "client_cert", Path("/tls/me.pem")),

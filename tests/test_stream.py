@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fakes import AllWell, FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from fakes import ESTIMATE, AllWell, FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decision import Decision
@@ -35,7 +35,12 @@ def router_over(provider: StreamingProvider, *, longest_s: float = 10, clock: Cl
     upstreams = Upstreams(AllWell(), clock)
     executor = Executor({"builtin": provider}, WordCounter(), clock, upstreams)
     return Router(
-        rules=lambda: RULES, reader=Reader(WordCounter()), executor=executor, upstreams=upstreams, clock=clock, longest_s=longest_s
+        rules=lambda: RULES,
+        reader=Reader(WordCounter(), ESTIMATE),
+        executor=executor,
+        upstreams=upstreams,
+        clock=clock,
+        longest_s=longest_s,
     )
 
 

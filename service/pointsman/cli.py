@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, diff, explain, fetch, keys, rules, serve
+from pointsman.commands import calls, diff, explain, fetch, keys, learn, rules, score, serve
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -40,6 +40,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     _serve(commands, settings)
     _calls(commands, settings)
     _command(commands, "fetch", fetch.fetch, "Bring the embedded model into the cache (93 MB, once).")
+    _learning(commands, settings)
     _keys(commands)
     _rules(commands, settings)
     return top
@@ -124,6 +125,21 @@ def _rules(commands: Commands, settings: Settings) -> None:
     schema = _command(group, "schema", rules.schema, "Print the JSON Schema of a kind of rule file, or write all of them.")
     schema.add_argument("kind", choices=rules.KINDS, nargs="?", help="kind of file")
     schema.add_argument("--write", metavar="DIR", type=Path, help="write all schemas into this directory")
+
+
+def _learning(commands: Commands, settings: Settings) -> None:
+    scoring = _command(commands, "score", score.score, 'Read {"id", "prompt"} lines of JSON; write what is known of each before deciding.')
+    scoring.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory, for its catalog")
+    top = commands.add_parser("learn", help="Learn an estimator of prompts from outcomes.", allow_abbrev=False)
+    group = top.add_subparsers(metavar="COMMAND", required=True)
+    build = _command(group, "build", learn.build, "Write an artifact for POINTSMAN_ESTIMATOR, and its card beside it.")
+    build.add_argument("data", metavar="DIR", type=Path, help="folder of *.jsonl.gz rows: source, id, prompt, task, models")
+    build.add_argument("out", metavar="FILE", type=Path, help="where to write it")
+    build.add_argument("--measure", action="store_true", help="put an evaluation into the card; takes minutes")
+    evaluate = _command(group, "evaluate", learn.evaluate, "Compare routers on questions and sources held out.")
+    evaluate.add_argument("data", metavar="DIR", type=Path, help="folder of rows, as above")
+    evaluate.add_argument("--plot", metavar="FILE", type=Path, help="quality against the share of strong calls, .svg or .png")
+    evaluate.add_argument("--json", metavar="FILE", type=Path, help="write the numbers there")
 
 
 def _keys(commands: Commands) -> None:

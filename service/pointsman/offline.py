@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from pointsman.adapters.anthropic import AnthropicProvider
+from pointsman.adapters.artifact import UnreadableArtifact, load_estimator
 from pointsman.adapters.builtin import BuiltinProvider
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
@@ -22,7 +23,8 @@ from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.gather import gather
 from pointsman.core.market import Market
-from pointsman.core.request import Request
+from pointsman.core.reading import Reading, read
+from pointsman.core.request import Prompt, Request
 from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
@@ -72,7 +74,7 @@ async def open_live_router(
         upstreams = Upstreams(KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)), clock, say)
         router = Router(
             rules=rules,
-            reader=Reader(counter),
+            reader=Reader(counter, load_estimator(settings.estimator).estimate),
             executor=Executor(ports, counter, clock, upstreams),
             upstreams=upstreams,
             clock=clock,
@@ -85,9 +87,15 @@ async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings
     """Return what a request would be decided on here and now, as `open_router` without embedded models has it. Raises UnknownModel."""
     check_model(ruleset, request.requirements.model)
     clock, keys = SystemClock(), Keys(settings.environment)
-    reading = await Reader(O200kCounter(load_encoding())).read(request.prompt)
+    reading = await Reader(O200kCounter(load_encoding()), load_estimator(settings.estimator).estimate).read(request.prompt)
     facts = gather(request, reading, defaults=ruleset.defaults, now=clock.now(), request_id="explain", tenant=tenant)
     return Situation(ruleset=ruleset, facts=facts, market=Market(models=KnownStates(keys, _in_cache(settings)).states(ruleset.catalog)))
+
+
+def reading_of(settings: Settings) -> Callable[[Prompt], Reading]:
+    """Return what reads prompts, one after the other and remembering none. Raises UnreadableArtifact."""
+    counter, estimate = O200kCounter(load_encoding()), load_estimator(settings.estimator).estimate
+    return lambda prompt: read(prompt, counter.count, estimate)
 
 
 def _launching(settings: Settings, say: Callable[[str], None]) -> Callable[[CatalogProvider], Supervisor]:
@@ -131,4 +139,4 @@ def fetch_models(settings: Settings, say: Callable[[str], None]) -> list[str]:
     return failed
 
 
-__all__ = ["fetch_models", "load_rules", "open_router", "read_log", "situation"]
+__all__ = ["UnreadableArtifact", "fetch_models", "load_rules", "open_router", "read_log", "reading_of", "situation"]

@@ -7,12 +7,14 @@ Only digests are kept, never a prompt.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from threading import Lock
 
 from cachetools import LRUCache
 
+from pointsman.core.estimator import Estimate
 from pointsman.core.prompt_tokens import texts_of
 from pointsman.core.reading import Count, Reading, digest, read
 from pointsman.core.request import Prompt
@@ -34,8 +36,10 @@ INLINE = 32_000
 class Reader:
     """Gives the reading of a prompt."""
 
-    def __init__(self, counter: TokenCounter) -> None:
+    def __init__(self, counter: TokenCounter, estimate: Callable[[str], Estimate]) -> None:
+        """`estimate` predicts from a text, on any thread."""
         self._counter = counter
+        self._estimate = estimate
         self._readings: LRUCache[bytes, Reading] = LRUCache(REMEMBERED)
         self._counts: LRUCache[bytes, Count] = LRUCache(COUNTED)
         self._lock = Lock()  # of the counts, which the threads look up, too
@@ -48,7 +52,8 @@ class Reader:
         key = await loop.run_in_executor(self._threads, digest, prompt) if long else digest(prompt)
         reading = self._readings.get(key)
         if reading is None:
-            reading = await loop.run_in_executor(self._threads, read, prompt, self._count) if long else read(prompt, self._count)
+            what = (prompt, self._count, self._estimate)
+            reading = await loop.run_in_executor(self._threads, read, *what) if long else read(*what)
             self._readings[key] = reading
         return reading
 

@@ -122,6 +122,7 @@ class Settings:
     upstream_hosts: tuple[str, ...] = _setting(
         SHIPPED_HOSTS, _words, "Hosts that keys of providers may be sent to, http://HOST where without TLS; a * is any characters."
     )
+    estimator: Path | None = _setting(None, _path, "Artifact of an estimator of one's own, in place of the one that ships.")
     api_key: str = _setting("", _key, "API key that the client sends.", secret=True)
     server_ca: Path | None = _setting(None, _path, "Authorities that the client trusts for the server, PEM: turns TLS on in the client.")
     client_cert: Path | None = _setting(None, _path, "Certificate chain that the client shows, PEM.")

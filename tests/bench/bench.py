@@ -20,6 +20,7 @@ from load import Target, cpu_per_call, driver, rss_mb, running
 from rich.console import Console
 from rich.table import Table
 
+from pointsman.adapters.artifact import load_estimator
 from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.core.decide import decide
 from pointsman.core.facts import Facts
@@ -91,7 +92,7 @@ def pure() -> list[Figure]:
         Figure("rule match, 30 routes", _micros(lambda: thirty.match(facts)), "us", 5),
         Figure("rule match, 300 routes", _micros(lambda: many.match(facts)), "us", 30),
         Figure("decide, 30 routes, 4 candidates", _micros(lambda: _decided(thirty, facts, market)), "us", 40),
-        Figure("features of 1 KB", _micros(lambda: features(prompt)), "us"),
+        Figure("features of 1 KB", _micros(lambda: features(prompt, load_estimator().estimate)), "us"),
         Figure("tokens of 1 KB", _micros(lambda: counter.count(PROMPT)), "us"),
         Figure("a prompt of 1 KB read again", _micros(lambda: digest(prompt)), "us"),
         Figure("tokens of 40 KB", _micros(lambda: counter.count(long), rounds=5), "us"),

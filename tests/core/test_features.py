@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.core.features import CERTAIN_AT_MOST, LOOKED_AT, answer_length, features
+from fakes import ESTIMATE
+from pointsman.core.features import LOOKED_AT, answer_length, features
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.request import Message, Prompt, Request
 from pointsman.core.vocabulary import TASKS, Role
@@ -22,7 +23,7 @@ from pointsman.core.vocabulary import TASKS, Role
         ("Extract all names from this text.", "extract"),
         ("Is the sentiment of this review positive?", "classify"),
         ("Write a Python function that sorts a list.", "code"),
-        ("```\nx = 1\n```", "code"),
+        ("```\ndef f(): return 1\n```\nWhat does this python code do?", "code"),
         ("What is 17*23?", "math"),
         ("How many apples are left?", "math"),
         ("Prove that there is no largest prime.", "reason"),
@@ -33,11 +34,15 @@ from pointsman.core.vocabulary import TASKS, Role
     ],
 )
 def test_the_task_is_known_by_its_words(text: str, task: str) -> None:
-    assert features(Request.of(text).prompt).task == task
+    assert features(Request.of(text).prompt, ESTIMATE).task == task
+
+
+def test_what_is_fenced_is_code_whatever_the_task() -> None:
+    assert features(Request.of("```\nx = 1\n```").prompt, ESTIMATE).has_code
 
 
 def test_no_evidence_is_the_base_rate_without_confidence() -> None:
-    seen = features(Request.of("zzz qqq").prompt)
+    seen = features(Request.of("zzz qqq").prompt, ESTIMATE)
 
     assert (seen.complexity, seen.confidence) == (BASE_RATE, 0.0)
 
@@ -51,23 +56,23 @@ def test_no_evidence_is_the_base_rate_without_confidence() -> None:
     ],
 )
 def test_harder_asks_are_scored_higher(easier: str, harder: str) -> None:
-    assert features(Request.of(easier).prompt).complexity < features(Request.of(harder).prompt).complexity
+    assert features(Request.of(easier).prompt, ESTIMATE).complexity < features(Request.of(harder).prompt, ESTIMATE).complexity
 
 
 @given(st.text(max_size=200))
 def test_every_text_gives_facts_within_their_ranges(text: str) -> None:
-    seen = features(Request.of(text).prompt)
+    seen = features(Request.of(text).prompt, ESTIMATE)
 
     assert 0 <= seen.complexity <= 1
     assert 0 <= seen.gain <= 1
-    assert 0 <= seen.confidence <= CERTAIN_AT_MOST
+    assert 0 <= seen.confidence <= 1
 
 
 def test_only_system_text_and_the_last_turn_of_the_user_are_looked_at() -> None:
     turns = [(Role.USER, "Prove the theorem."), (Role.ASSISTANT, "def f(): pass"), (Role.USER, "Hello")]
     prompt = Prompt(messages=tuple(Message(role=role, parts=(text,)) for role, text in turns))
 
-    seen = features(prompt)
+    seen = features(prompt, ESTIMATE)
 
     assert (seen.task, seen.turns, seen.has_code) == ("chat", 3, False)
 
@@ -75,8 +80,8 @@ def test_only_system_text_and_the_last_turn_of_the_user_are_looked_at() -> None:
 def test_the_ask_at_either_end_of_a_long_text_is_seen() -> None:
     filler = "lorem ipsum " * LOOKED_AT
 
-    assert features(Request.of(f"Summarize: {filler}").prompt).task == "summarize"
-    assert features(Request.of(f"{filler}\nTranslate this.").prompt).task == "translate"
+    assert features(Request.of(f"Summarize: {filler}").prompt, ESTIMATE).task == "summarize"
+    assert features(Request.of(f"{filler}\nTranslate this.").prompt, ESTIMATE).task == "translate"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_the_ask_at_either_end_of_a_long_text_is_seen() -> None:
     [("Plain English.", "plain"), ("Größe und Maß", "other"), ("1234567890 4567", "other"), ("def f(x): return x", "plain")],
 )
 def test_text_class_picks_the_factors_of_other_tokenisers(text: str, kind: str) -> None:
-    assert features(Request.of(text).prompt).text_class == kind
+    assert features(Request.of(text).prompt, ESTIMATE).text_class == kind
 
 
 @pytest.mark.parametrize("task", TASKS)

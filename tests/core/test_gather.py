@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fakes import ESTIMATE
 from pointsman.core.facts import Facts
 from pointsman.core.features import features
 from pointsman.core.gather import gather
@@ -19,7 +20,7 @@ def gathered(request: Request, *, accuracy: float = 0.0) -> Facts:
     """Return the facts of a request of 50 tokens on a Sunday evening."""
     return gather(
         request,
-        Reading(input_tokens=50, method=TokenCountMethod.EXACT, features=features(request.prompt)),
+        Reading(input_tokens=50, method=TokenCountMethod.EXACT, features=features(request.prompt, ESTIMATE)),
         defaults=Defaults(accuracy=accuracy),
         now=SUNDAY,
         request_id="id-7",

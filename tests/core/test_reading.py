@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
+from fakes import ESTIMATE
 from pointsman.core.reading import Count, digest, read
 from pointsman.core.request import Image, Message, Prompt, Request, ResponseFormat, Tool, ToolCall, ToolResult
 from pointsman.core.vocabulary import Role, TokenCountMethod
@@ -18,7 +19,7 @@ def test_the_least_sure_count_of_a_text_is_that_of_the_prompt() -> None:
     def count(text: str) -> Count:
         return Count(5, TokenCountMethod.HEURISTIC if "guess" in text else TokenCountMethod.EXACT)
 
-    reading = read(prompt, count)
+    reading = read(prompt, count, ESTIMATE)
 
     assert reading.method is TokenCountMethod.HEURISTIC
     assert reading.input_tokens == 5 + 5 + 2 * 3 + 3

@@ -9,15 +9,18 @@ arrays    raw, little-endian, in the order of the head
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from math import prod
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from pointsman.core.estimator import Curves, Weights
+from pointsman.core.estimator import Curves, Estimator, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
 MAGIC = b"PMESTIM1"
@@ -44,6 +47,21 @@ class _Head(Struct, frozen=True):
     gain_shape: _CurvesHead
     failure_shape: _CurvesHead
     forms: dict[str, tuple[int, ...]]
+
+
+SHIPPED = "82b5bd9465567f21e35f7e02af5131d46108dc1e1ffcca2b50a10cba23ac8cee"
+"""SHA-256 of the artifact that ships."""
+
+
+@cache
+def load_estimator(own: Path | None = None) -> Estimator:
+    """Return the estimator that ships, or that of one's own artifact. Raises UnreadableArtifact."""
+    if own is None:
+        return Estimator(unpacked(files("pointsman").joinpath("learned/estimator.bin").read_bytes(), digest=SHIPPED))
+    try:
+        return Estimator(unpacked(own.read_bytes()))
+    except OSError as error:
+        raise UnreadableArtifact(f"cannot read {own}: {error.strerror}") from None
 
 
 def packed(weights: Weights) -> bytes:

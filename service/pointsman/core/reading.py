@@ -8,6 +8,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from pointsman.core.estimator import Estimate
 from pointsman.core.facts import FeatureFacts
 from pointsman.core.features import features
 from pointsman.core.prompt_tokens import count_prompt
@@ -30,8 +31,10 @@ class Reading(Struct, frozen=True, kw_only=True):
     features: FeatureFacts
 
 
-def read(prompt: Prompt, count: Callable[[str], Count]) -> Reading:
-    """Return the reading of a prompt; `count` gives the tokens of one text, and the least sure of its methods is that of the whole."""
+def read(prompt: Prompt, count: Callable[[str], Count], estimate: Callable[[str], Estimate]) -> Reading:
+    """Return the reading of a prompt; `count` gives the tokens of one text, and the least sure of its methods is that of the whole.
+    `estimate` predicts from the text that is asked.
+    """
     methods = [TokenCountMethod.EXACT]
 
     def tokens_of(text: str) -> int:
@@ -39,7 +42,7 @@ def read(prompt: Prompt, count: Callable[[str], Count]) -> Reading:
         methods.append(found.method)
         return found.tokens
 
-    return Reading(input_tokens=count_prompt(prompt, tokens_of), method=max(methods), features=features(prompt))
+    return Reading(input_tokens=count_prompt(prompt, tokens_of), method=max(methods), features=features(prompt, estimate))
 
 
 def digest(prompt: Prompt) -> bytes:

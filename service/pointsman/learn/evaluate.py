@@ -13,9 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
 from pointsman.core.estimator import Estimator
-from pointsman.core.features import features
 from pointsman.core.quality import quality
-from pointsman.core.request import Request
+from pointsman.learn import keywords
 from pointsman.learn.measure import apgr, apgr_interval, curve, expected_calibration_error
 from pointsman.learn.rows import PAIRS, Row, source_of
 from pointsman.learn.table import Table, folds_of, table_of
@@ -52,7 +51,7 @@ def routers() -> dict[str, Fit]:
     return {
         "random": lambda _: lambda table: np.random.default_rng(0).random(len(table.rows)),
         "length": lambda _: lambda table: np.array([float(len(row.prompt)) for row in table.rows]),
-        "keywords": lambda _: lambda table: np.array([features(Request.of(row.prompt).prompt).complexity for row in table.rows]),
+        "keywords": lambda _: lambda table: np.array([keywords.complexity(row.prompt) for row in table.rows]),
         "task only": _task_only,
         "tf-idf": _tf_idf,
         "pointsman": _ours,
