@@ -17,7 +17,7 @@ setup: .venv/ready ## Install everything into .venv
 # Two steps, so that a change of pyproject.toml costs a second and not a download.
 .venv/installed: tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
-	@echo "setting up .venv (some 90 MB, once)"
+	@echo "setting up .venv (some 110 MB, once)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/requirements.txt
 	@touch $@
