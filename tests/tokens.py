@@ -83,6 +83,7 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
         {"alg": "RS256", "jwk": json.loads(RSAAlgorithm.to_jwk(issuer.rsa.public_key()))}, GOOD, "AAAA"
     ),
     "nested": lambda _: "e30." + jwt.utils.base64url_encode(b"[" * 9000).decode() + ".AAAA",
+    "nested header": lambda _: jwt.utils.base64url_encode(b"[" * 9000).decode() + ".e30.AAAA",
     "nothing": lambda _: "..",
     "odd": lambda _: "\udcff.\u2028.é",
 }

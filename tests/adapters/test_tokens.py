@@ -58,7 +58,20 @@ def test_keys_are_read_again_when_the_file_changes(tmp_path: Path) -> None:
     assert reader.subject(issuer.token(kid="ec-2", key=new, algorithm="ES256")) == "search"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"keys": []}', '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}', '{"keys": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"keys": []}',
+        '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}',
+        '{"keys": 1}',
+        "null",
+        '{"keys": [{"kty": "RSA", "alg": "none", "n": "AQ", "e": "AQ"}]}',
+        '{"keys": ' + "[" * 100_000,
+    ],
+)
 def test_a_file_without_public_keys_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "jwks.json"
     file.write_text(text)

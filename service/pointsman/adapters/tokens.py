@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jwt
 
@@ -39,7 +40,7 @@ class JwtTokens:
             header = jwt.get_unverified_header(token)
             claims = jwt.decode(
                 token,
-                self._key(header.get("kid")),
+                self._key(header),
                 algorithms=self._algorithms,
                 audience=self._audience,
                 issuer=self._issuer,
@@ -48,15 +49,17 @@ class JwtTokens:
             )
         except jwt.ExpiredSignatureError:
             raise CredentialExpired(_EXPIRED) from None
-        except Exception:  # whatever parsers make of a text that anyone may have written
+        except (jwt.PyJWTError, ValueError):  # ValueError: of a text that no encoding can hold
             raise CredentialInvalid(_INVALID) from None
         return str(claims["sub"])
 
-    def _key(self, kid: str | None) -> jwt.PyJWK:
-        """Return the key of that id; without one, the only key. Raises KeyError."""
-        if kid is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        return self._keys[kid]
+    def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
+        """Return the key that a header names; where it names none, the only key. Raises InvalidKeyError."""
+        kid = header.get("kid")
+        found = next(iter(self._keys.values())) if kid is None and len(self._keys) == 1 else self._keys.get(kid)
+        if found is None:
+            raise jwt.InvalidKeyError("no key of that id")
+        return found
 
     def _follow(self) -> None:
         """Read the file again if it has changed; while it cannot be used, the keys before count."""
@@ -79,12 +82,12 @@ class JwtTokens:
         return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
     def _read(self) -> None:
-        self._version = self._now()
+        self._version, text = self._now(), self._jwks.read_text()
         try:
-            keys = jwt.PyJWKSet.from_json(self._jwks.read_text()).keys
-        except OSError:
-            raise
-        except Exception as error:  # whatever the library makes of it
+            keys = jwt.PyJWKSet.from_json(text).keys
+        except (
+            Exception
+        ) as error:  # what is no JWKS ends in many errors beside the library's own: TypeError, AttributeError, NotImplementedError
             raise ValueError(f"{self._jwks} is no JWKS: {type(error).__name__}") from None
         usable = {key.key_id: key for key in keys if key.key_type != "oct" and key.public_key_use in (None, "sig")}
         if not usable:
