@@ -151,23 +151,24 @@ class Settings:
             except ValueError as error:
                 wrong.append(f"{name}: {error}" if name in _SECRET else f"{name}={text!r}: {error}")
         settings = None if wrong else cls(**values, environment=dict(environment))
-        wrong += [] if settings is None else settings._torn()  # noqa: SLF001  # its own
+        wrong += [] if settings is None else _torn(settings)
         if settings is None or wrong:
             raise BadSetting("; ".join(wrong))
         return settings
-
-    def _torn(self) -> list[str]:
-        """Return what is wrong about settings that mean something together only."""
-        return [
-            f"{PREFIX}{' and '.join(name.upper() for name in names)} go together: give all of them, or none"
-            for names in _TOGETHER
-            if len({bool(getattr(self, name)) for name in names}) > 1
-        ] + ([f"{PREFIX}TLS_CLIENT_CA needs TLS_CERT and TLS_KEY"] if self.tls_client_ca and not self.tls_cert else [])
 
     @property
     def trust(self) -> Trust:
         """Which keys rule files may name, and where those may be sent."""
         return Trust(key_vars=self.key_vars, keys_dir=str(self.keys_dir), hosts=self.upstream_hosts)
+
+
+def _torn(settings: Settings) -> list[str]:
+    """Return what is wrong about settings that mean something together only."""
+    return [
+        f"{PREFIX}{' and '.join(name.upper() for name in names)} go together: give all of them, or none"
+        for names in _TOGETHER
+        if len({bool(getattr(settings, name)) for name in names}) > 1
+    ] + ([f"{PREFIX}TLS_CLIENT_CA needs TLS_CERT and TLS_KEY"] if settings.tls_client_ca and not settings.tls_cert else [])
 
 
 def described() -> list[tuple[str, Callable[[str], Any], Any, str]]:
