@@ -51,7 +51,6 @@ def test_a_report_is_written_as_tables() -> None:
 
 
 def test_the_same_report_draws_the_same_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="plots need matplotlib")
     report = Report({}, {}, {}, {"zeroeval": {"length": ([0.0, 1.0], [0.5, 0.8])}})
     draw(report, tmp_path / "a.svg")
     draw(report, tmp_path / "b.svg")

@@ -9,6 +9,7 @@ arrays    raw, little-endian, in the order of the head
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -101,22 +102,33 @@ def _read(artifact: bytes) -> Weights:
     start = _HEAD_AT + int.from_bytes(artifact[_HEAD_AT - 4 : _HEAD_AT], "big")
     try:
         head = msgspec.msgpack.decode(artifact[_HEAD_AT:start], type=_Head)
-    except msgspec.DecodeError as error:
-        raise UnreadableArtifact(f"the head of the artifact cannot be read: {error}") from error
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for name in (*_HALVED, *_EXACT):
-        form = head.forms[name]
-        raw = np.frombuffer(artifact, _type_of(name), count=prod(form), offset=start).reshape(form)
-        arrays[name] = raw.astype(np.float32 if name in _HALVED else np.float64)
-        start += raw.nbytes
+        arrays = _arrays(artifact, head.forms, start)
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        raise UnreadableArtifact(f"the artifact cannot be read: {error}") from error
     return Weights(
         vocabulary=Vocabulary(head.vocabulary.split("\n")),
         sharpness=head.sharpness,
         gain_mean=head.gain_mean,
         gain_shape=_curves_of(head.gain_shape),
         failure_shape=_curves_of(head.failure_shape),
-        **arrays,  # type: ignore[arg-type]  # each at the precision that its field names
+        words=arrays["words"].astype(np.float32),
+        squares=arrays["squares"].astype(np.float32),
+        heads_base=arrays["heads_base"],
+        kinds=arrays["kinds"],
+        gain_mix=arrays["gain_mix"],
+        failure_mix=arrays["failure_mix"],
+        familiar=arrays["familiar"],
     )
+
+
+def _arrays(artifact: bytes, forms: Mapping[str, tuple[int, ...]], start: int) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays, which begin at `start`. Raises KeyError and ValueError where they are not what the head says."""
+    found = {}
+    for name in (*_HALVED, *_EXACT):
+        form, kept = forms[name], np.dtype(_type_of(name))
+        found[name] = np.frombuffer(artifact, kept, count=prod(form), offset=start).reshape(form).astype(np.float64)
+        start += prod(form) * kept.itemsize
+    return found
 
 
 def _type_of(name: str) -> str:

@@ -138,11 +138,11 @@ Capability = Literal["tools", "json", "vision"]
 CAPABILITIES: tuple[str, ...] = get_args(Capability)
 
 Task = Literal["chat", "write", "summarize", "extract", "classify", "translate", "code", "math", "reason", "knowledge", "unknown"]
-TASKS: tuple[str, ...] = get_args(Task)
+TASKS: tuple[Task, ...] = get_args(Task)
 
 # The fourteen fields of MMLU-Pro, by which public benchmarks report how models differ, and `unknown`.
 Subject = Literal[
     "math", "physics", "chemistry", "biology", "health", "law", "history", "philosophy",
     "psychology", "business", "economics", "engineering", "computing", "other", "unknown",
 ]  # fmt: skip
-SUBJECTS: tuple[str, ...] = get_args(Subject)
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -164,19 +166,14 @@ def table_text(report: Report) -> str:
 
 
 def draw(report: Report, path: Path) -> None:
-    """Write the plot of quality against the share of calls that the strong model gets; the suffix says the format. Needs matplotlib."""
-    import matplotlib as mpl  # noqa: PLC0415  # drawing alone needs it
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "pointsman"  # the same report gives the same bytes
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplots(1, len(report.curves), figsize=(4 * len(report.curves), 3.4), squeeze=False)
+    """Write the plot of quality against the share of calls that the strong model gets; the suffix says the format."""
+    figure = Figure(figsize=(4 * len(report.curves), 3.4))
+    axes = figure.subplots(1, len(report.curves), squeeze=False)
     for place, (source, by_router) in zip(axes[0], report.curves.items(), strict=True):
         for router, (share, accuracy) in by_router.items():
             place.plot(share, accuracy, label=router, linewidth=2 if router == "pointsman" else 1)
         place.set(title=source, xlabel="share of calls to the strong model", ylabel="accuracy")
     axes[0][-1].legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    plt.close(figure)
+    with rc_context({"svg.hashsalt": "pointsman"}):  # the same report gives the same bytes
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from math import exp, log, sqrt
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -36,6 +36,8 @@ KNOWN_FROM = 0.35
 
 SMALL, STRONG = 0.58, 0.88
 """Abilities of the reference models that `gain` compares: a 7-9B model and a strong one, over the benchmarks of 2024."""
+
+N = TypeVar("N")
 
 _WORDS_AT = NAMES.index("words")
 _OPTIONS_AT = NAMES.index("options")
@@ -157,10 +159,10 @@ def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
     )
 
 
-def _named(names: tuple[str, ...], shares: list[float]) -> Any:  # noqa: ANN401  # a name of the table given, which no type can say
-    """Return the name with the greatest share, or `unknown`."""
+def _named(names: tuple[N, ...], shares: list[float]) -> N:
+    """Return the name with the greatest share, or the last one, `unknown`."""
     most = max(shares)
-    return names[shares.index(most)] if most >= KNOWN_FROM else "unknown"
+    return names[shares.index(most)] if most >= KNOWN_FROM else names[-1]
 
 
 def height(curves: Curves, shape: list[float]) -> float:
