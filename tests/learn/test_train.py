@@ -13,11 +13,11 @@ import pytest
 pytest.importorskip("sklearn", reason="learning needs the extra `learn`: scikit-learn is not installed")
 
 from pointsman.adapters.artifact import digest_of, packed, unpacked
+from pointsman.cli import main
 from pointsman.core.estimator import Estimator
 from pointsman.core.estimator.estimator import height
 from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.learn import train as training
-from pointsman.learn.__main__ import main
 from pointsman.learn.rows import asked, read_rows
 from pointsman.learn.table import Table, folds_of, table_of
 from pointsman.learn.train import train
@@ -94,7 +94,7 @@ def test_the_command_writes_the_artifact_and_its_card(tmp_path: Path, capsys: py
     lines = b"\n".join(msgspec.json.encode(row) for row in rows_made(80))
     (tmp_path / "made.jsonl.gz").write_bytes(gzip.compress(lines))
 
-    main(["train", str(tmp_path), str(tmp_path / "estimator.bin")])
+    main(["learn", "build", str(tmp_path), str(tmp_path / "estimator.bin")])
 
     written = (tmp_path / "estimator.bin").read_bytes()
     assert capsys.readouterr().out.strip() == digest_of(written)

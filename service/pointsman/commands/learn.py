@@ -11,7 +11,7 @@ from pointsman.settings import Settings
 def build(options: argparse.Namespace, _settings: Settings) -> int:
     """Write an artifact, and its card beside it."""
     try:
-        from pointsman.learn.__main__ import learn  # noqa: PLC0415  # scikit-learn is for those alone who learn
+        from pointsman.learn.run import learn  # noqa: PLC0415  # scikit-learn is for those alone who learn
     except ImportError as error:
         return _missing(error)
     print(learn(options.data, options.out, measure=options.measure))
@@ -21,7 +21,7 @@ def build(options: argparse.Namespace, _settings: Settings) -> int:
 def evaluate(options: argparse.Namespace, _settings: Settings) -> int:
     """Show how routers compare on questions and sources held out."""
     try:
-        from pointsman.learn.__main__ import measured  # noqa: PLC0415  # as above
+        from pointsman.learn.run import measured  # noqa: PLC0415  # as above
     except ImportError as error:
         return _missing(error)
     print(measured(options.data, plot=options.plot, json=options.json), end="")

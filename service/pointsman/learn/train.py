@@ -139,7 +139,7 @@ def _curves(shapes: Doubles, target: Doubles) -> Curves:
         max_iter=300, learning_rate=0.05, max_leaf_nodes=2, max_depth=1, min_samples_leaf=min(60, len(target) // 4), l2_regularization=5,
         monotonic_cst=[int(name in RISING) for name in NAMES], random_state=SEED, early_stopping=False,
     ).fit(shapes, target)  # fmt: skip
-    stumps = [tree[0].nodes for tree in model._predictors]  # noqa: SLF001  # the only door to the trees; a test holds it open
+    stumps = [tree[0].nodes for tree in model._predictors]  # noqa: SLF001  # the only door to the trees; tests/learn tries it, where the extra is installed
     steps: list[dict[float, float]] = [{} for _ in NAMES]
     lowest = [0.0] * len(NAMES)
     base = float(np.ravel(model._baseline_prediction)[0])  # noqa: SLF001  # as above

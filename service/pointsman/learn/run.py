@@ -1,8 +1,7 @@
-"""`python -m pointsman.learn train DATA ARTIFACT` and `python -m pointsman.learn evaluate DATA [--plot FILE] [--json FILE]`."""
+"""What `pointsman learn build` and `pointsman learn evaluate` do, from files to files."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -38,32 +37,9 @@ def measured(data: Path, *, plot: Path | None, json: Path | None) -> str:
     return table_text(report)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command."""
-    parser = argparse.ArgumentParser(prog="pointsman.learn", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="write the artifact and its card")
-    training.add_argument("data", type=Path)
-    training.add_argument("artifact", type=Path)
-    training.add_argument("--measure", action="store_true", help="put an evaluation into the card; takes minutes")
-    measuring = commands.add_parser("evaluate", help="compare routers on questions and sources held out")
-    measuring.add_argument("data", type=Path)
-    measuring.add_argument("--plot", type=Path, help="quality against the share of strong calls, .svg or .png")
-    measuring.add_argument("--json", type=Path)
-    given = parser.parse_args(arguments)
-    if given.command == "train":
-        sys.stdout.write(f"{learn(given.data, given.artifact, measure=given.measure)}\n")
-    else:
-        sys.stdout.write(measured(given.data, plot=given.plot, json=given.json))
-
-
 def _json(report: Report) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=1)
 
 
 def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
-
-
-if __name__ == "__main__":
-    main()
