@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pointsman.adapters.anthropic import AnthropicProvider
 from pointsman.adapters.artifact import UnreadableArtifact, load_estimator
@@ -29,11 +30,14 @@ from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.execute import Executor
-from pointsman.ports import AttemptFailed, Provider
+from pointsman.ports import AttemptFailed, Clock, Provider
 from pointsman.reader import Reader
 from pointsman.router import Router, check_model
 from pointsman.settings import Settings
 from pointsman.upstreams import Upstreams
+
+if TYPE_CHECKING:
+    from pointsman.adapters.valkey import Valkey
 
 
 def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]:
@@ -62,6 +66,8 @@ async def open_live_router(
     counter = O200kCounter(load_encoding())
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
+        if settings.valkey_url:
+            await stack.enter_async_context(_shared(settings.valkey_url, clock, say))
         fleet = await stack.enter_async_context(Fleet(_launching(settings, say), linger_s=settings.longest_call_s))
         if embedded:
             fleet.follow(rules().catalog)
@@ -81,6 +87,13 @@ async def open_live_router(
             longest_s=settings.longest_call_s,
         )
         yield router, fleet
+
+
+def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsyncContextManager[Valkey]:
+    """Return what opens the store that replicas share."""
+    from pointsman.adapters.valkey import open_valkey  # noqa: PLC0415  # its library takes 90 ms and 7 MB, which most do not need
+
+    return open_valkey(url, clock=clock, say=say)
 
 
 async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:

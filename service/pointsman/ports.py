@@ -62,6 +62,10 @@ class AttemptFailed(Exception):
         self.retry_after_s = retry_after_s
 
 
+class StoreDown(Exception):
+    """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without."""
+
+
 class Provider(Protocol):
     """Calls the models of one API."""
 
