@@ -19,10 +19,12 @@ from pointsman.core.caching import KEPT_LONGER, Entry, Use, age_s, entry_from, e
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, InvalidRequest, NotCached, PointsmanError, UpstreamUnavailable, Violation
+from pointsman.core.optimise import Optimisation
 from pointsman.core.pieces import Gathering, streamed
 from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import CacheStatus, FinishReason
+from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.flights import Events, Flight, Flights
 from pointsman.ports import Cache, Clock, Turns
@@ -71,9 +73,17 @@ class Recall:
     """Gives answers: kept ones where they fit, else those of models."""
 
     def __init__(
-        self, executor: Executor, cache: Cache, turns: Turns, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        executor: Executor,
+        economy: Economy,
+        cache: Cache,
+        turns: Turns,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._executor = executor
+        self._economy = economy
         self._cache = cache
         self._turns = turns
         self._clock = clock
@@ -237,14 +247,15 @@ class Recall:
         """Yield what the models of the plan say."""
         decision, catalog, executor = asked.decision, asked.ruleset.catalog, self._executor
         settings = asked.ruleset.settings(decision.rule.id)
+        request, spared = await self._economy.spared(asked.request, settings)
         if not asked.is_stream:
-            whole = await executor.run(decision, asked.request, catalog, deadline=asked.deadline, settings=settings, again=asked.again)
-            yield _marked(whole, status)
+            whole = await executor.run(decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again)
+            yield _marked(whole, status, spared)
             return
-        answer = executor.stream(decision, asked.request, catalog, deadline=asked.deadline, settings=settings, again=asked.again)
+        answer = executor.stream(decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again)
         async with aclosing(answer) as events:
             async for event in events:
-                yield _marked(event, status) if isinstance(event, Completion) else event
+                yield _marked(event, status, spared) if isinstance(event, Completion) else event
 
     def _fitting(self, asked: Asked, use: Use) -> Callable[[bytes | None], Entry | None]:
         def known(data: bytes | None) -> Entry | None:
@@ -264,8 +275,8 @@ class Recall:
         return self._clock.now().timestamp()
 
 
-def _marked(completion: Completion, status: CacheStatus) -> Completion:
-    return structs.replace(completion, cache_status=status) if status else completion
+def _marked(completion: Completion, status: CacheStatus, spared: Optimisation | None) -> Completion:
+    return structs.replace(completion, cache_status=status, optimisation=spared) if status or spared else completion
 
 
 async def _gathered(events: Events) -> Completion:

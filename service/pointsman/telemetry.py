@@ -54,6 +54,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
     attempts: int = 0
     cache: str = ""
     """What the response cache did: hit, miss, bypass, coalesced or stale; empty where it is off."""
+    optimized: str = ""
+    """What was left out of the prompt before it was sent: "12040 -> 5988 tokens: turns 8"; empty where the route says nothing of that."""
 
     def decided(self, decision: Decision) -> None:
         """Take down the decision."""
@@ -68,6 +70,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
         usage = completion.usage
         self.input_tokens, self.output_tokens, self.cost_nano_usd = usage.input_tokens, usage.output_tokens, usage.cost
         self.attempts = len(completion.attempts)
+        if (spared := completion.optimisation) is not None:
+            self.optimized = f"{spared.tokens_before} -> {spared.tokens_after} tokens: {spared.removed or 'nothing'}"
         if completion.cache_status:
             self.cache = completion.cache_status.name.lower()
         if completion.model != self.model:
