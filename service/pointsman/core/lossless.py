@@ -79,15 +79,16 @@ def _part(part: Part, role: Role, above: set[str], removed: Removed) -> Part:
 
 
 def _text(text: str, above: set[str], removed: Removed) -> str:
-    """Return a text without spaces at the ends of its lines, and with what stood above already pointed to. It is never left empty."""
+    """Return a text without spaces at the ends of its lines, and with what stood above already pointed to."""
+    if not text.strip():
+        return text  # providers refuse what is empty
     lines = text.split("\n")
     for number, is_plain in enumerate(_plain(lines)):
         line = lines[number]
         if is_plain and line and line[-1] in _SPACE:
             lines[number] = line.rstrip(_SPACE)
             removed.spaces += 1
-    shorter = "\n\n".join(_once(paragraph, above, removed) if is_prose else paragraph for paragraph, is_prose in _paragraphs(lines))
-    return shorter if shorter.strip() else text
+    return "\n\n".join(_once(paragraph, above, removed) if is_prose else paragraph for paragraph, is_prose in _paragraphs(lines))
 
 
 def _paragraphs(lines: list[str]) -> Iterator[tuple[str, bool]]:
