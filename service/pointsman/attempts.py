@@ -14,6 +14,8 @@ from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.experience import COUNTED, Observation
+from pointsman.core.lengths import Length
 from pointsman.core.request import Message, Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
@@ -36,6 +38,13 @@ MOST_TRIES = 6
 
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
+
+
+MOST_LENT = 0.2
+"""Share of the time of an answer that its reader may take without hiding how fast the model is."""
+
+_TELLING = frozenset({FinishReason.STOP, FinishReason.LENGTH, FinishReason.TOOL_CALLS, FinishReason.UNSPECIFIED})
+"""Ends of answers that are as long as the model made them."""
 
 
 class Work:
@@ -153,8 +162,8 @@ class Attempting(Generic[T]):
         self._began = work.clock.monotonic()
         self._first_ms: float | None = None
         self._is_recorded = False
-        self.is_read = False
-        """Whether its reader has the last piece, and has not asked for more."""
+        self._lent_at: float | None = None
+        self._lent_ms = 0.0
         work.calls += 1
 
     async def begin(self) -> bool:
@@ -188,9 +197,19 @@ class Attempting(Generic[T]):
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
-        if self.is_read:
+        if self._lent_at is not None:
             self._ticket.gave_up()
             self._expired = asyncio.create_task(self.source.close())
+
+    def lend(self) -> None:
+        """Note that its reader has the last piece, until he asks for more."""
+        self._lent_at = self._work.clock.monotonic()
+
+    def asked(self) -> None:
+        """Note that its reader asks for more."""
+        if self._lent_at is not None:
+            self._lent_ms += (self._work.clock.monotonic() - self._lent_at) * 1000
+            self._lent_at = None
 
     def dropped(self) -> None:
         """Record that another model was sooner."""
@@ -210,9 +229,32 @@ class Attempting(Generic[T]):
 
     def answered(self, finish: FinishReason, usage: Usage, *, message: Message | None = None, first_ms: float | None = None) -> Completion:
         """Return the completion of a call that has ended well."""
-        self._ticket.answered()
+        self._ticket.answered(self._observed(finish, usage))
         self._first_ms = self._first_ms if first_ms is None else first_ms
         return self._completion(finish, usage, message, "")
+
+    def _observed(self, finish: FinishReason, usage: Usage) -> Observation | None:
+        """Return what the answer shows of its model; nothing where it was held back."""
+        if finish not in _TELLING:
+            return None
+        decision, elapsed_ms = self._work.decision, self._elapsed_ms()
+        return Observation(
+            task=decision.features.task,
+            text_class=decision.features.text_class,
+            latency_ms=elapsed_ms,
+            ttft_ms=None if self._is_whole() else self._first_ms,
+            output_tokens=usage.output_tokens,
+            usual=Length(decision.tokens.output, decision.tokens.output_p90),
+            is_cut=finish is FinishReason.LENGTH,
+            is_paced=self._lent_ms <= elapsed_ms * MOST_LENT,
+            counts_as=self._counts_as(usage),
+        )
+
+    def _counts_as(self, usage: Usage) -> float | None:
+        """Return how many tokens the model counts for one of ours; None where it does not say, or pictures are among them."""
+        counted, prompt = self._work.decision.tokens.input, self._work.request.prompt
+        is_telling = counted >= COUNTED and usage.input_tokens and not usage.estimated and not prompt.shows_pictures
+        return usage.input_tokens / counted if is_telling else None
 
     def blamed(self, failed: AttemptFailed) -> AttemptFailed:
         """Note against the upstream how the call failed, and return that."""
@@ -231,13 +273,16 @@ class Attempting(Generic[T]):
         attempts = tuple(self._work.attempts)
         return Completion(message=message, finish_reason=finish, usage=total, attempts=attempts, model=self.candidate.model)
 
+    def _is_whole(self) -> bool:
+        return isinstance(self.source, Whole)
+
     def _times(self) -> tuple[float, float]:
         """Return the seconds in which the first of the answer is expected, and those that are allowed for it.
 
         While another model is left, half of the time is kept for it. The last one may use it all; but what comes in pieces has to begin.
         """
         candidate, left_s = self.candidate, self._work.time_left_s()
-        is_whole = isinstance(self.source, Whole)
+        is_whole = self._is_whole()
         expected_s = (candidate.expected_latency_ms if is_whole else candidate.expected_ttft_ms) / 1000
         patience_s = max(FIRST_S, PATIENCE * expected_s)
         if self._work.has_more:

@@ -6,15 +6,14 @@ digits, JSON). The middle serves cost and ranking; the bound serves whatever mus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pointsman.core.vocabulary import TokenCountMethod
 
 REFERENCE = "o200k"
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(Struct, frozen=True):
     """Tokens of a family per token of the reference: the usual value, and one that real text does not exceed."""
 
     middle: float
