@@ -216,10 +216,10 @@ class Oracle:
         return self.ruleset.catalog.models[name]
 
     def input(self, name: str) -> int:
-        return ceil(self.facts.tokens.input * self.counts(name).middle)
+        return ceil(self.facts.tokens.input * self.counts(name).middle) + self.counts(name).frame
 
     def bound(self, name: str) -> int:
-        return ceil(self.facts.tokens.input * self.counts(name).bound)
+        return ceil(self.facts.tokens.input * self.counts(name).bound) + self.counts(name).frame
 
     def counts(self, name: str) -> Factor:
         """Return what was measured of a model's counting, else what its family does."""

@@ -17,6 +17,7 @@ from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUna
 from pointsman.core.experience import COUNTED, Observation
 from pointsman.core.lengths import Length
 from pointsman.core.request import Message, Request
+from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
 from pointsman.upstreams import Ticket
@@ -252,9 +253,11 @@ class Attempting(Generic[T]):
 
     def _counts_as(self, usage: Usage) -> float | None:
         """Return how many tokens the model counts for one of ours; None where it does not say, or pictures are among them."""
-        counted, prompt = self._work.decision.tokens.input, self._work.request.prompt
-        is_telling = counted >= COUNTED and usage.input_tokens and not usage.estimated and not prompt.shows_pictures
-        return usage.input_tokens / counted if is_telling else None
+        counted, features = self._work.decision.tokens.input, self._work.decision.features
+        if counted < COUNTED or not usage.input_tokens or usage.estimated or self._work.request.prompt.shows_pictures:
+            return None
+        frame = factor(self._work.catalog.models[self.candidate.model].tokenizer, features.text_class).frame
+        return max(0, usage.input_tokens - frame) / counted
 
     def blamed(self, failed: AttemptFailed) -> AttemptFailed:
         """Note against the upstream how the call failed, and return that."""

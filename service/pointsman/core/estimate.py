@@ -49,11 +49,11 @@ def tokens_on(model: Model, facts: Facts, state: ModelState, defaults: Defaults)
     corrected = state.counts.get(facts.features.text_class)
     family = corrected or factor(model.tokenizer, facts.features.text_class)
     median, p90 = _answer(counted, _ratio(state, facts.features.task))
-    bound = ceil(counted.input * family.bound)
+    bound = ceil(counted.input * family.bound) + family.frame
     longest = _lesser(asked_output(facts, defaults), model.max_output)
     room = model.context_window if budget is None else _lesser(model.context_window, budget)
     return TokenEstimate(
-        input=ceil(counted.input * family.middle),
+        input=ceil(counted.input * family.middle) + family.frame,
         input_upper_bound=bound,
         method=method(model.tokenizer, counted.method) if corrected is None else max(counted.method, TokenCountMethod.CALIBRATED),
         output=_lesser(median, longest),

@@ -59,7 +59,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     is_paced: bool = True
     """Whether the model set the pace, not whoever read the answer."""
     counts_as: float | None = None
-    """Input tokens as the model counts, per token of the reference."""
+    """Input tokens as the model counts, without its frame, per token of the reference."""
 
 
 class Sample:
@@ -162,7 +162,7 @@ def _factor(tokeniser: str, kind: str, sample: Sample) -> Factor | None:
     middle = _within(sample.median(family.middle), family.middle)
     if abs(middle / family.middle - 1) <= ALIKE and sample.most() <= family.bound * (1 + ALIKE):
         return None
-    return Factor(middle, max(family.bound, middle, _within(sample.most(), family.bound)))
+    return Factor(middle, max(family.bound, middle, _within(sample.most(), family.bound)), family.frame)
 
 
 def _length(sample: Sample, wordy: float, width: float) -> Length:
