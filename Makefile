@@ -80,8 +80,8 @@ rules: .venv/ready ## Check and test the rule files
 	$(BIN)/pointsman rules check rules
 	$(BIN)/pointsman rules test rules --verbose
 
-run: .venv/ready .venv/embedded ## Serve on 127.0.0.1:50051, with reflection and the embedded model
-	POINTSMAN_REFLECTION=1 $(BIN)/pointsman serve
+run: .venv/ready .venv/embedded ## Serve on 127.0.0.1:50051, with reflection and the embedded model; SHARED=1 with a Valkey beside
+	POINTSMAN_REFLECTION=1 $(if $(SHARED),$(BIN)/python tests/valkeys.py )$(BIN)/pointsman serve
 
 demo: .venv/ready .venv/embedded ## See it work: a server, varied prompts, the decisions and what they cost
 	@$(BIN)/python tests/demo/demo.py

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias
 import grpc
 import pytest
 
-from fakes import ESTIMATE, AllWell, ScriptedProvider, WordCounter
+from fakes import ESTIMATE, AllWell, ScriptedProvider, WordCounter, recall_of
 from pointsman import server
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.rulefile import UNBOUND
@@ -32,6 +33,7 @@ from pointsman.upstreams import Upstreams
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire.health import SERVING
+from valkeys import CannotRun, ValkeyServer
 
 RULES = Path(__file__).parent / "data" / "rules"
 SETTINGS = Settings(listen="127.0.0.1:0", rules=RULES)
@@ -89,7 +91,12 @@ def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
     upstreams = Upstreams(AllWell(), clock)
     executor = Executor({"builtin": provider}, counter, clock, upstreams)
     return Router(
-        rules=lambda: ruleset, reader=Reader(counter, ESTIMATE), executor=executor, upstreams=upstreams, clock=clock, longest_s=60
+        rules=lambda: ruleset,
+        reader=Reader(counter, ESTIMATE),
+        recall=recall_of(executor, clock),
+        upstreams=upstreams,
+        clock=clock,
+        longest_s=60,
     )
 
 
@@ -97,6 +104,43 @@ def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
 async def hanging() -> Hanging:
     """Return a model that never answers."""
     return Hanging()
+
+
+@pytest.fixture(scope="session")
+def _one_valkey() -> Iterator[ValkeyServer]:
+    server = ValkeyServer()
+    try:
+        _start_or_skip(server)
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def valkey(_one_valkey: ValkeyServer) -> ValkeyServer:
+    """Return a Valkey that is empty, for tests that do it no harm."""
+    with socket.create_connection(("127.0.0.1", _one_valkey.port)) as connection:
+        connection.sendall(b"FLUSHALL\r\n")
+        assert connection.recv(16) == b"+OK\r\n"
+    return _one_valkey
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """Return a Valkey that the test may kill and hang."""
+    server = ValkeyServer()
+    try:
+        _start_or_skip(server)
+        yield server
+    finally:
+        server.close()
+
+
+def _start_or_skip(server: ValkeyServer) -> None:
+    try:
+        server.start()
+    except CannotRun as error:
+        pytest.skip(f"no Valkey runs on this machine: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,17 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_SERVER_CA", "/tls/ca.pem", "server_ca", Path("/tls/ca.pem")),
     ("POINTSMAN_CLIENT_CERT", "/tls/me.pem", "client_cert", Path("/tls/me.pem")),
     ("POINTSMAN_CLIENT_KEY", "/tls/me.key", "client_key", Path("/tls/me.key")),
+    ("POINTSMAN_VALKEY_URL", "", "valkey_url", ""),
+    *(
+        ("POINTSMAN_VALKEY_URL", url, "valkey_url", url)
+        for url in (
+            "valkey://10.0.0.7",
+            "redis://u:p%40@cache.corp:6379/2",
+            "rediss://[::1]:6380",
+            "valkeys://c?ssl_ca_certs=/ca.pem",
+            "unix:///run/valkey.sock",
+        )
+    ),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
 ]
 
@@ -142,6 +153,30 @@ def test_a_key_is_shown_neither_in_settings_nor_in_what_is_wrong_with_it() -> No
     with pytest.raises(BadSetting, match="POINTSMAN_API_KEY: expected printable ASCII") as refused:
         Settings.read({"POINTSMAN_API_KEY": f"{SECRET} \n"})
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "10.0.0.7:6379",
+        "http://:{secret}@cache",
+        "valkey://:{secret}@",
+        "valkey://:{secret}@cache:port",
+        "valkey://:{secret}@cache:0",
+        "valkey://:{secret}/odd@cache",
+        "valkey://:{secret}#odd@cache",
+        "valkey://cache/tenants",
+        "valkey://cache?password={secret}",
+        "valkey://[{secret}",
+        "unix://",
+    ],
+)
+def test_an_address_of_a_valkey_that_cannot_be_used_is_refused_without_showing_its_password(url: str) -> None:
+    with pytest.raises(BadSetting, match=r"POINTSMAN_VALKEY_URL: expected valkey://") as refused:
+        Settings.read({"POINTSMAN_VALKEY_URL": url.format(secret=SECRET)})
+
+    assert SECRET not in str(refused.value)
+    assert SECRET not in repr(Settings.read({"POINTSMAN_VALKEY_URL": f"valkey://:{SECRET}@cache"}))
 
 
 def test_the_environment_is_handed_on_and_never_shown() -> None:

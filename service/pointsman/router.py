@@ -20,13 +20,13 @@ from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownMode
 from pointsman.core.explain import explain
 from pointsman.core.gather import gather
 from pointsman.core.market import Market, ModelState
-from pointsman.core.request import Request
+from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 from pointsman.core.vocabulary import DropReason
-from pointsman.execute import Executor
 from pointsman.ports import Clock
 from pointsman.reader import Reader
+from pointsman.recall import Asked, Recall
 from pointsman.recent import Recent
 from pointsman.upstreams import Upstreams
 
@@ -44,6 +44,9 @@ class Call(Struct, frozen=True, kw_only=True):
     """Until the caller gives up; None if he does not say."""
     tried_before: int = 0
     """How often the caller's side has tried this call already."""
+    own_key: str = ""
+    """The caller's name for this call, by which it may be repeated; empty without one."""
+    cache: CachePolicy = CachePolicy()
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -58,12 +61,12 @@ class Router:
     """Decides, and calls what it decided on."""
 
     def __init__(
-        self, *, rules: Callable[[], Ruleset], reader: Reader, executor: Executor, upstreams: Upstreams, clock: Clock, longest_s: float
+        self, *, rules: Callable[[], Ruleset], reader: Reader, recall: Recall, upstreams: Upstreams, clock: Clock, longest_s: float
     ) -> None:
         """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets no deadline."""
         self._rules = rules
         self._reader = reader
-        self._executor = executor
+        self._recall = recall
         self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
@@ -75,20 +78,17 @@ class Router:
         return await self._decide(ruleset, request, call, Market(models=self._upstreams.states(ruleset.catalog)), explained=explained)
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
-        """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
+        """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
-        settings, again = ruleset.settings(decision.rule.id), not call.tried_before
-        return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again)
+        return decision, await self._recall.complete(_asked(ruleset, request, call, decision, deadline))
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
-        """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Executor.stream` do."""
+        """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Recall.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained, stream=True)
         yield decision
-        settings, again = ruleset.settings(decision.rule.id), not call.tried_before
-        answer = self._executor.stream(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again)
-        async with aclosing(answer) as events:
+        async with aclosing(self._recall.stream(_asked(ruleset, request, call, decision, deadline, is_stream=True))) as events:
             async for event in events:
                 yield event
 
@@ -142,6 +142,20 @@ class Router:
             raise
         self.recent.note(ruleset, facts, market, decision)
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
+
+
+def _asked(ruleset: Ruleset, request: Request, call: Call, decision: Decision, deadline: float, *, is_stream: bool = False) -> Asked:
+    return Asked(
+        request=request,
+        decision=decision,
+        ruleset=ruleset,
+        tenant=call.tenant.id,
+        policy=call.cache,
+        own_key=call.own_key,
+        deadline=deadline,
+        again=not call.tried_before,
+        is_stream=is_stream,
+    )
 
 
 def check_model(ruleset: Ruleset, name: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from pointsman.core.rulefile import Trust
 from pointsman.core.rulefile.documents.base import IDENTIFIER
@@ -96,6 +97,20 @@ def _key(text: str) -> str:
     return text
 
 
+def _valkey_url(text: str) -> str:
+    """Return the address of a Valkey. What is wrong with it is told without quoting it: it may hold a password."""
+    expected = "expected valkey://[USER:PASSWORD@]HOST[:PORT][/DB], valkeys:// for TLS, or unix:///PATH; what is odd in a password as %XX"
+    try:
+        url = urlsplit(text)
+        is_whole = url.path.strip("/") != "" if url.scheme == "unix" else bool(url.hostname) and re.fullmatch(r"(/\d*)?", url.path)
+        is_known = url.scheme in ("valkey", "valkeys", "redis", "rediss", "unix") and url.port != 0
+    except ValueError:
+        raise ValueError(expected) from None
+    if text and not (is_known and is_whole and not url.fragment and set(parse_qs(url.query)) <= {"db", "ssl_ca_certs"}):
+        raise ValueError(expected)
+    return text
+
+
 def _setting(default: Any, parse: Callable[[str], Any], says: str, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"parse": parse, "says": says, "secret": secret})
 
@@ -132,6 +147,12 @@ class Settings:
     grace_s: float = _setting(60.0, _seconds, "Seconds that calls under way are given when the server is asked to end.")
     most_calls: int = _setting(1000, _count, "Calls under way at once; more are refused with UNAVAILABLE, and tried elsewhere.")
     longest_call_s: float = _setting(120.0, _seconds, "Seconds after which a call ends whose caller sets no deadline.")
+    valkey_url: str = _setting(
+        "",
+        _valkey_url,
+        "Valkey (or Redis) that replicas share, as valkey://HOST:6379; without it each process keeps to itself.",
+        secret=True,
+    )
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
     state_dir: Path | None = _setting(None, _path, "Where the last good rules are kept, for a start with broken ones.")
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)

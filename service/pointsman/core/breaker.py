@@ -1,8 +1,8 @@
-"""A circuit breaker for one upstream model: it spares calls that would most likely fail, and finds out when they no longer do.
+"""A circuit breaker for a model or a store: it spares calls that would most likely fail, and finds out when they no longer do.
 
     closed --FAILURES in a row within WINDOW_S, or half of the last LEAST or more--> open
     open   --the pause is over--> half-open: one call at a time is let through
-    half-open --it succeeds--> closed        half-open --it fails--> open, for twice as long, at most LONGEST_S
+    half-open --it succeeds--> closed        half-open --it fails--> open, for twice as long, at most `longest_s`
 
 Beside it a cool-down: an upstream that says it is asked too often is left alone for as long as it wants, and then trusted as before.
 
@@ -26,7 +26,9 @@ COOL_S = 1.0
 class Breaker:
     """Knows whether one upstream should be called."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_s: float = FIRST_S, longest_s: float = LONGEST_S) -> None:
+        """The first pause, and the longest, in seconds."""
+        self._first_s, self._longest_s = first_s, longest_s
         self._failures: deque[float] = deque(maxlen=FAILURES)
         self._seconds: deque[list[int]] = deque()
         self._opened = -inf
@@ -77,13 +79,13 @@ class Breaker:
         """Note a call that failed by the upstream's fault. While the breaker is open, what began before is no news."""
         if self._is_open:
             if probe:
-                self._open(now, min(self._pause_s * 2, LONGEST_S))
+                self._open(now, min(self._pause_s * 2, self._longest_s))
                 self._probing = False
             return
         self._failures.append(now)
         self._count(now, failed=True)
         if self._in_a_row(now) or self._too_many():
-            self._open(now, FIRST_S)
+            self._open(now, self._first_s)
 
     def cool(self, now: float, seconds: float | None, *, probe: bool) -> None:
         """Leave the upstream alone for that long."""
