@@ -13,7 +13,7 @@ from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.errors import DeadlinePassed, PointsmanError, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.experience import COUNTED, Observation
 from pointsman.core.lengths import Length
 from pointsman.core.request import Message, Request
@@ -23,6 +23,7 @@ from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
 from pointsman.upstreams import Ticket
 
 T = TypeVar("T")
+E = TypeVar("E", bound=PointsmanError)
 
 FIRST_S = 10.0
 """How long a model may take to begin that is expected to do so much sooner."""
@@ -124,12 +125,18 @@ class Work:
 
     def exhausted(self) -> UpstreamUnavailable:
         """Return the error of a plan of which no model answered."""
-        return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
+        return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))
 
     def too_late(self) -> DeadlinePassed:
         """Return the error of a deadline that has passed."""
         tried = f" after {self.told()}" if self.attempts or self._passed_over else ""
-        return DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+        too_late = DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+        return self._ended(too_late)
+
+    def _ended(self, error: E) -> E:
+        """Return an error that knows the attempts that were made before it."""
+        error.attempts = tuple(self.attempts)
+        return error
 
     def told(self) -> str:
         """Return the attempts in words."""
@@ -302,6 +309,7 @@ class Attempting(Generic[T]):
                 reason=self._reason,
                 error_type=error_type,
                 latency_ms=self._elapsed_ms(),
+                began_s=self._began,
                 ttft_ms=self._first_ms,
                 usage=usage,
             ),

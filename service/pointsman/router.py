@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from pointsman.attempts import LONGEST_WAIT_S
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
-from pointsman.core.decide import decide
+from pointsman.core.decide import outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
@@ -28,6 +28,7 @@ from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recall import Asked, Recall
 from pointsman.recent import Recent
+from pointsman.telemetry import Decided
 from pointsman.upstreams import Upstreams
 
 SHORTEST_S = 0.002
@@ -47,6 +48,8 @@ class Call(Struct, frozen=True, kw_only=True):
     own_key: str = ""
     """The caller's name for this call, by which it may be repeated; empty without one."""
     cache: CachePolicy = CachePolicy()
+    hear: Callable[[Decided | Completion], None] = lambda _: None
+    """Is told what happens."""
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -81,7 +84,9 @@ class Router:
         """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
-        return decision, await self._recall.complete(_asked(ruleset, request, call, decision, deadline))
+        completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline))
+        call.hear(completion)
+        return decision, completion
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Recall.stream` do."""
@@ -90,6 +95,8 @@ class Router:
         yield decision
         async with aclosing(self._recall.stream(_asked(ruleset, request, call, decision, deadline, is_stream=True))) as events:
             async for event in events:
+                if isinstance(event, Completion):
+                    call.hear(event)
                 yield event
 
     def models(self) -> list[ModelStatus]:
@@ -130,18 +137,19 @@ class Router:
     async def _decide(
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False
     ) -> Decision:
-        check_model(ruleset, request.requirements.model)
+        began_s, asked = self._clock.monotonic(), request.requirements.model
+        check_model(ruleset, asked)
         reading = await self._reader.read(request.prompt)
         now, defaults = self._clock.now(), ruleset.defaults
         facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream)
-        try:
-            decision = decide(ruleset, facts, market)
-        except NoEligibleModel as refused:
-            self.recent.note(ruleset, facts, market, refused)
-            refused.explanation = explain(ruleset, facts, refused) if explained else None
-            raise
-        self.recent.note(ruleset, facts, market, decision)
-        return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
+        outcome = outcome_of(ruleset, facts, market)
+        self.recent.note(ruleset, facts, market, outcome)
+        call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), outcome=outcome, asked=asked))
+        explanation = explain(ruleset, facts, outcome) if explained else None
+        if isinstance(outcome, NoEligibleModel):
+            outcome.explanation = explanation
+            raise outcome
+        return structs.replace(outcome, explanation=explanation) if explained else outcome
 
 
 def _asked(ruleset: Ruleset, request: Request, call: Call, decision: Decision, deadline: float, *, is_stream: bool = False) -> Asked:

@@ -13,6 +13,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
@@ -32,6 +33,9 @@ from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
 from pointsman.wire.tls import BadCertificate, server_credentials
+
+if TYPE_CHECKING:
+    from pointsman.telemetry.traces import Traces
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 LARGEST_METADATA = 16 * 1024
@@ -66,9 +70,9 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises BadRules and CannotListen."""
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    async with _open(settings, log) as (router, live):
+    async with _open(settings, log) as (router, live), _exporting(settings, log) as traces:
         identity = _identity(live, settings, log)
-        server, checks, boundary = _server(router, live, identity, log, settings)
+        server, checks, boundary = _server(router, live, identity, log, settings, traces=traces)
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
@@ -101,7 +105,28 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
             await asyncio.wait((following,))
 
 
-def _server(router: Router, live: Live, identity: Identity, log: Log, settings: Settings) -> tuple[grpc.aio.Server, Health, Boundary]:
+@asynccontextmanager
+async def _exporting(settings: Settings, log: Log) -> AsyncIterator[Traces | None]:
+    """Open what exports traces, where the standard variables ask for that; send what waits in the end. Raises CannotListen."""
+    if not any(name.startswith("OTEL_") for name in settings.environment):
+        yield None
+        return
+    from pointsman.telemetry.export import CannotTrace, open_exporting  # noqa: PLC0415  # OpenTelemetry, only where it is wanted
+
+    try:
+        exporting = open_exporting(settings.environment)
+    except CannotTrace as error:
+        raise CannotListen(str(error)) from None
+    try:
+        yield exporting.traces if exporting else None
+    finally:
+        if exporting:
+            await asyncio.to_thread(exporting.close, log.note)
+
+
+def _server(
+    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, traces: Traces | None = None
+) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
         log=log,
@@ -110,6 +135,7 @@ def _server(router: Router, live: Live, identity: Identity, log: Log, settings: 
         identity=identity,
         certificates=settings.tls_client_ca is not None,
         most_calls=settings.most_calls,
+        traces=traces,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()

@@ -16,7 +16,7 @@ from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decide import outcome_of
 from pointsman.core.market import Market
 from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.telemetry.story import Decided, Parent, Span, Story, Tried
+from pointsman.telemetry.story import Decided, Parent, Story
 from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Keeping, Traces
 
 RULES = ruleset_of(
@@ -36,25 +36,23 @@ SAMPLED = Parent(f"00-{TRACE}-b7ad6b7169203331-01")
 def story(**changes: object) -> Story:
     """Return the story of a call that fell back once and was answered."""
     usage = Usage(input_tokens=120, cached_input_tokens=100, output_tokens=80, cost=600_000, baseline_cost=900_000)
-    failed = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="429", latency_ms=40.0)
-    answered = Attempt(model="large", provider="p", reason=AttemptReason.FALLBACK, latency_ms=900.0, ttft_ms=200.0, usage=usage)
-    tried = [Tried(_span(3, 43), failed), Tried(_span(45, 945), answered)]
+    failed = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="429", latency_ms=40.0, began_s=7.003)
+    answered = Attempt(
+        model="large", provider="p", reason=AttemptReason.FALLBACK, latency_ms=900.0, ttft_ms=200.0, usage=usage, began_s=7.045
+    )
     told: dict[str, object] = {
         "method": METHOD,
         "id": "id-1",
-        "when": _span(0, 950),
+        "began_s": 7.0,
+        "began_ns": BEGAN,
+        "ended_s": 7.95,
         "code": "OK",
         "tenant": "search",
         "is_stream": True,
-        "decided": Decided(when=_span(1, 2), outcome=outcome_of(RULES, facts_of(), Market()), asked="auto"),
-        "tried": tried,
+        "decided": Decided(began_s=7.001, ended_s=7.002, outcome=outcome_of(RULES, facts_of(), Market()), asked="auto"),
         "completion": Completion(message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(failed, answered), model="large"),
     }
     return Story(**(told | changes))  # type: ignore[arg-type]  # tests name real fields
-
-
-def _span(from_ms: int, to_ms: int) -> Span:
-    return Span(BEGAN + from_ms * MS, BEGAN + to_ms * MS)
 
 
 def told(*stories: Story, sampler: Sampler = ALWAYS_ON) -> Sequence[ReadableSpan]:
@@ -111,9 +109,9 @@ def test_an_attempt_says_how_it_failed_or_what_it_used_and_cost() -> None:
 
 
 def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
-    refused = Decided(when=_span(1, 2), outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+    refused = Decided(began_s=7.001, ended_s=7.002, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
 
-    server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, tried=[], completion=None))
+    server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, completion=None))
 
     assert server.status.status_code is StatusCode.UNSET  # the server did as it should
     assert (server.attributes or {})["rpc.status_code"] == "FAILED_PRECONDITION"
@@ -130,7 +128,7 @@ def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
     ],
 )  # fmt: skip
 def test_the_server_span_says_the_code_and_is_an_error_only_where_the_server_failed(code: str) -> None:
-    (server,) = told(story(code=code, decided=None, tried=[], completion=None))
+    (server,) = told(story(code=code, decided=None, completion=None))
 
     found = server.attributes or {}
     assert found["rpc.status_code"] == code
@@ -159,9 +157,7 @@ def test_what_the_sampler_leaves_out_costs_one_span_that_is_not_recorded() -> No
     assert told(story(), sampler=ALWAYS_OFF) == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "kept_for"), [({"code": "UNAVAILABLE"}, "failed"), ({"when": Span(BEGAN, BEGAN + int(SLOW_S * 1e9))}, "slow")]
-)
+@pytest.mark.parametrize(("changes", "kept_for"), [({"code": "UNAVAILABLE"}, "failed"), ({"ended_s": 7.0 + SLOW_S}, "slow")])
 def test_failed_and_slow_calls_are_kept_whatever_the_sampler_says(changes: dict[str, object], kept_for: str) -> None:
     spans = told(story(**changes), sampler=ALWAYS_OFF)
 
@@ -170,7 +166,7 @@ def test_failed_and_slow_calls_are_kept_whatever_the_sampler_says(changes: dict[
 
 
 def test_when_everything_fails_some_are_kept() -> None:
-    spans = told(*[story(code="UNAVAILABLE", decided=None, tried=[])] * 1000, sampler=ALWAYS_OFF)
+    spans = told(*[story(code="UNAVAILABLE", decided=None, completion=None)] * 1000, sampler=ALWAYS_OFF)
 
     assert len(spans) == KEPT_PER_MINUTE // 6  # what a bucket of ten seconds holds
 
@@ -182,7 +178,7 @@ def test_a_catalog_of_hundreds_gives_a_span_of_bounded_size() -> None:
     )
     refused = outcome_of(many, facts_of(request_accuracy=0.99), Market())
 
-    found = told(story(decided=Decided(when=_span(1, 2), outcome=refused)))[1].attributes or {}
+    found = told(story(decided=Decided(began_s=7.001, ended_s=7.002, outcome=refused)))[1].attributes or {}
 
     assert len(found["pointsman.candidates"]) == 32  # type: ignore[arg-type]  # a tuple of texts
     assert len(str(found["pointsman.decision.explain"])) <= 300

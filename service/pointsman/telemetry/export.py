@@ -61,7 +61,7 @@ class Exporting:
         self._provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)
         self._provider.sampler = Keeping(self._provider.sampler)
         for exporter in exporters:
-            self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_WAITING, schedule_delay_millis=EVERY_MS))
+            self._provider.add_span_processor(_batching(exporter, environment))
         self.traces = Traces(self._provider)
 
     def close(self, say: Callable[[str], None]) -> None:
@@ -84,6 +84,13 @@ def _exporter(name: str, environment: Mapping[str, str]) -> SpanExporter:
         return ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
     timed = environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") or environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
     return OTLPSpanExporter() if timed else OTLPSpanExporter(timeout=EXPORT_S)
+
+
+def _batching(exporter: SpanExporter, environment: Mapping[str, str]) -> BatchSpanProcessor:
+    """Return what hands spans over in batches; where a variable says how, the library reads it."""
+    delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in environment else EVERY_MS
+    most = None if "OTEL_BSP_MAX_QUEUE_SIZE" in environment else MOST_WAITING
+    return BatchSpanProcessor(exporter, max_queue_size=most, schedule_delay_millis=delay_ms)
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:

@@ -21,14 +21,14 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from pointsman.core.completion import Usage
+from pointsman.core.completion import Attempt, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.explain import sentence
 from pointsman.core.limits import Rate
 from pointsman.core.money import usd
 from pointsman.telemetry import names
-from pointsman.telemetry.story import Decided, Parent, Story, Tried
+from pointsman.telemetry.story import Decided, Parent, Story
 
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Codes by which a call is the server's failure, as the RPC conventions have it; the others are answers."""
@@ -95,44 +95,42 @@ class Traces:
         attributes: dict[str, AttributeValue] = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: story.method}
         if kept_for:
             attributes[names.KEPT_FOR] = kept_for
-        return self._tracer.start_span(story.method, parent, SpanKind.SERVER, attributes, start_time=story.when.began_ns)
+        return self._tracer.start_span(story.method, parent, SpanKind.SERVER, attributes, start_time=story.began_ns)
 
     def _kept_for(self, story: Story) -> str:
         """Return why the trace is kept that the sampler would not take; empty where it is not."""
-        seconds = (story.when.ended_ns - story.when.began_ns) / 1e9
-        why = "failed" if story.code in FAULTS else "slow" if seconds >= SLOW_S else ""
-        now = story.when.ended_ns / 1e9
-        if not why or not self._kept.has_room(now):
+        why = "failed" if story.code in FAULTS else "slow" if story.ended_s - story.began_s >= SLOW_S else ""
+        if not why or not self._kept.has_room(story.ended_s):
             return ""
-        self._kept.take(now, 1)
+        self._kept.take(story.ended_s, 1)
         return why
 
     def _children(self, story: Story, within: Context) -> None:
         if story.decided is not None:
-            self._decision(story.decided, within)
-        for number, tried in enumerate(story.tried, start=1):
-            self._attempt(story, tried, number, within)
+            self._decision(story, story.decided, within)
+        for number, attempt in enumerate(story.attempts, start=1):
+            self._attempt(story, attempt, number, within)
 
-    def _decision(self, decided: Decided, within: Context) -> None:
-        span = self._tracer.start_span(names.DECIDE, within, attributes=dict(_decision(decided)), start_time=decided.when.began_ns)
+    def _decision(self, story: Story, decided: Decided, within: Context) -> None:
+        began_ns, ended_ns = story.ns(decided.began_s), story.ns(decided.ended_s)
+        span = self._tracer.start_span(names.DECIDE, within, attributes=dict(_decision(decided)), start_time=began_ns)
         if isinstance(decided.outcome, NoEligibleModel):
             span.set_status(Status(StatusCode.ERROR, type(decided.outcome).__name__))
         else:
             for event, candidate in zip((names.CHOSEN_EVENT, names.RUNNER_UP_EVENT), decided.outcome.plan, strict=False):
-                span.add_event(event, {names.REQUEST_MODEL: candidate.model, **dict(_expected(candidate))}, decided.when.ended_ns)
-        span.end(decided.when.ended_ns)
+                span.add_event(event, {names.REQUEST_MODEL: candidate.model, **dict(_expected(candidate))}, ended_ns)
+        span.end(ended_ns)
 
-    def _attempt(self, story: Story, tried: Tried, number: int, within: Context) -> None:
-        attempt, when = tried.attempt, tried.when
-        asked = {names.OPERATION: "chat", names.PROVIDER: attempt.provider, names.REQUEST_MODEL: attempt.model}
-        span = self._tracer.start_span(f"chat {attempt.model}", within, SpanKind.CLIENT, asked, start_time=when.began_ns)
-        span.set_attributes(dict(_attempted(story, tried, number)))
+    def _attempt(self, story: Story, attempt: Attempt, number: int, within: Context) -> None:
+        began_ns, asked = story.ns(attempt.began_s), _asked(attempt)
+        span = self._tracer.start_span(f"chat {attempt.model}", within, SpanKind.CLIENT, asked, start_time=began_ns)
+        span.set_attributes(dict(_attempted(story, attempt, number)))
         if attempt.ttft_ms is not None and story.is_stream:
             span.set_attribute(names.FIRST_CHUNK_S, attempt.ttft_ms / 1000)
-            span.add_event(names.FIRST_TOKEN_EVENT, timestamp=when.began_ns + round(attempt.ttft_ms * 1e6))
+            span.add_event(names.FIRST_TOKEN_EVENT, timestamp=began_ns + round(attempt.ttft_ms * 1e6))
         if attempt.error_type:
             span.set_status(Status(StatusCode.ERROR, attempt.error_type))
-        span.end(when.ended_ns)
+        span.end(began_ns + round(attempt.latency_ms * 1e6))
 
 
 def _context_of(parent: Parent) -> Context:
@@ -146,7 +144,7 @@ def _end_server(span: trace.Span, story: Story) -> None:
     span.set_attributes(dict(_served(story)))
     if story.code in FAULTS:
         span.set_status(Status(StatusCode.ERROR, story.reason or story.code))
-    span.end(story.when.ended_ns)
+    span.end(story.ns(story.ended_s))
 
 
 def _served(story: Story) -> Values:
@@ -229,8 +227,11 @@ def _listed(outcome: Decision | NoEligibleModel) -> list[str]:
     return [*kept, *(f"{drop.model}: dropped {drop.reason.name} ({drop.detail})" for drop in outcome.dropped)][:MOST_CANDIDATES]
 
 
-def _attempted(story: Story, tried: Tried, number: int) -> Values:
-    attempt = tried.attempt
+def _asked(attempt: Attempt) -> dict[str, AttributeValue]:
+    return {names.OPERATION: "chat", names.PROVIDER: attempt.provider, names.REQUEST_MODEL: attempt.model}
+
+
+def _attempted(story: Story, attempt: Attempt, number: int) -> Values:
     yield names.ATTEMPT, number
     yield names.ATTEMPT_REASON, attempt.reason.name.lower()
     yield names.REQUEST_STREAM, story.is_stream
@@ -238,7 +239,7 @@ def _attempted(story: Story, tried: Tried, number: int) -> Values:
         yield names.ERROR_TYPE, attempt.error_type
     if attempt.usage is not None:
         yield from used(attempt.usage).items()
-    if story.completion is not None and tried is story.tried[-1]:
+    if story.completion is not None and attempt is story.attempts[-1]:
         yield names.FINISH_REASONS, [story.completion.finish_reason.name.lower()]
 
 
