@@ -79,17 +79,19 @@ async def traced(folder: Path, *first: Behaviour) -> AsyncIterator[Traced]:
         folder.joinpath("routing.yaml").write_text(
             "version: 1\nroutes:\n  - {id: all, why: Good enough., use: {candidates: [weak, sick, well], min_quality: 0.5}}\n"
         )
-        with collecting() as collector:
-            with serving(
+        with (
+            collecting() as collector,
+            serving(
                 "--rules",
                 str(folder),
                 OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
                 OTEL_BSP_SCHEDULE_DELAY="50",
                 POINTSMAN_UPSTREAM_HOSTS="http://127.0.0.1",
                 X_API_KEY=KEY,
-            ) as address:
-                async with Client(address) as client:
-                    yield Traced(address, collector, client)
+            ) as address,
+        ):
+            async with Client(address) as client:
+                yield Traced(address, collector, client)
         assert CANARY.encode() not in collector.raw  # neither prompts nor answers, keys or what providers say
 
 

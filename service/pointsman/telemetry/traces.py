@@ -26,7 +26,7 @@ from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.explain import sentence
 from pointsman.core.limits import Rate
-from pointsman.core.money import usd
+from pointsman.core.money import dollars, usd
 from pointsman.telemetry import names
 from pointsman.telemetry.story import Decided, Parent, Story
 
@@ -220,7 +220,7 @@ def _listed(outcome: Decision | NoEligibleModel) -> list[str]:
     planned = outcome.plan if isinstance(outcome, Decision) else ()
     verdicts = ["chosen", *["kept"] * len(planned)]
     kept = [
-        f"{candidate.model}: {verdict} (quality {candidate.quality:.2f}, ${usd(candidate.expected_cost):.6f},"
+        f"{candidate.model}: {verdict} (quality {candidate.quality:.2f}, {dollars(candidate.expected_cost)},"
         f" {candidate.expected_latency_ms:.0f} ms)"
         for candidate, verdict in zip(planned, verdicts, strict=False)
     ]
