@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from collector import Collector
 from pointsman.cli import main
@@ -21,9 +22,8 @@ from stories import story
 @pytest.fixture
 def spans(tmp_path: Path) -> Path:
     """Return a file with the spans of two calls: one fell back, one was refused."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    traces = Traces(provider)
+    exporter = InMemorySpanExporter()
+    traces = Traces(ALWAYS_ON, Resource({}), [SimpleSpanProcessor(exporter)])
     traces.tell(story())
     traces.tell(story(id="id-2", code="UNAVAILABLE", reason="UPSTREAM_UNAVAILABLE", completion=None))
     collector = Collector()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
@@ -15,7 +16,7 @@ from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.core.decide import outcome_of
 from pointsman.core.market import Market
 from pointsman.telemetry.story import Decided, Parent, Story
-from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Keeping, Traces
+from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Traces
 from stories import BEGAN, METHOD, MS, RULES, story
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -24,9 +25,8 @@ SAMPLED = Parent(f"00-{TRACE}-b7ad6b7169203331-01")
 
 def told(*stories: Story, sampler: Sampler = ALWAYS_ON) -> Sequence[ReadableSpan]:
     """Return the spans of stories, in the order in which they began."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider(sampler=Keeping(sampler), shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    traces = Traces(provider)
+    exporter = InMemorySpanExporter()
+    traces = Traces(sampler, Resource({}), [SimpleSpanProcessor(exporter)])
     for each in stories:
         traces.tell(each)
     return sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
@@ -52,11 +52,11 @@ def test_the_decision_says_which_rule_of_which_file_and_revision_chose_what_and_
     assert found["pointsman.rule.why"] == "Cheap and good enough."
     assert found["pointsman.ruleset.revision"] == RULES.revision
     assert (found["gen_ai.request.model"], found["pointsman.request.model"]) == ("small", "auto")
-    assert found["pointsman.candidates"] == (
+    assert found["pointsman.candidates"] == [
         "small: chosen (quality 0.70, $0.00020, 1100 ms)",
         "large: kept (quality 0.90, $0.0010, 1100 ms)",
         "weak: dropped QUALITY (quality 0.10 < 0.50)",
-    )
+    ]
     assert (found["pointsman.runner_up.model"], found["pointsman.runner_up.cost_usd"]) == ("large", 0.001)
     assert found["pointsman.decision.explain"] == "everyday -> small (no other rule matched); quality 0.70, expected $0.00020, 1100 ms"
 
@@ -70,7 +70,7 @@ def test_an_attempt_says_how_it_failed_or_what_it_used_and_cost() -> None:
     assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.cache_read.input_tokens"]) == (120, 100)
     assert (found["gen_ai.usage.output_tokens"], found["pointsman.cost_nano_usd"]) == (80, 600_000)
     assert (found["pointsman.attempt.number"], found["pointsman.attempt.reason"]) == (2, "fallback")
-    assert found["gen_ai.response.finish_reasons"] == ("stop",)
+    assert found["gen_ai.response.finish_reasons"] == ["stop"]
     (first_token,) = answered.events
     assert (first_token.name, first_token.timestamp) == ("gen_ai.first_token", BEGAN + 245 * MS)
 

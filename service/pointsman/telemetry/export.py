@@ -16,7 +16,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
-from pointsman.telemetry.traces import Keeping, Traces
+from pointsman.telemetry.traces import Traces
 
 FLUSH_S = 3.0
 """For what still waits when the process ends. With a collector that is down the library would take half a minute."""
@@ -58,18 +58,18 @@ class Exporting:
     """The traces of one process while it runs."""
 
     def __init__(self, exporters: list[SpanExporter], environment: Mapping[str, str]) -> None:
-        self._provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)
-        self._provider.sampler = Keeping(self._provider.sampler)
-        for exporter in exporters:
-            self._provider.add_span_processor(_batching(exporter, environment))
-        self.traces = Traces(self._provider)
+        provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)  # knows what the variables say of sampling
+        self._processors = [_batching(exporter, environment) for exporter in exporters]
+        self.traces = Traces(provider.sampler, provider.resource, self._processors)
 
     def close(self, say: Callable[[str], None]) -> None:
         """Send what waits, for FLUSH_S at most. Takes as long; call it on a thread."""
-        flushing = Thread(target=self._provider.shutdown, daemon=True)
-        flushing.start()
-        flushing.join(FLUSH_S)
-        if flushing.is_alive():
+        flushing = [Thread(target=processor.shutdown, daemon=True) for processor in self._processors]
+        for each in flushing:
+            each.start()
+        for each in flushing:
+            each.join(FLUSH_S)
+        if any(each.is_alive() for each in flushing):
             say(f"spans that still waited are lost: the collector did not take them in {FLUSH_S:g} s")
 
 
