@@ -80,5 +80,9 @@ def asked(prompt: str) -> str:
 
 
 def question_key(row: Row) -> int:
-    """Return a number that is the same wherever the same question is asked: two sources share GSM8K, and folds must not."""
-    return int(sha256(re.sub(r"\W+", "", asked(row.prompt).lower()).encode()).hexdigest()[:15], 16)
+    """Return a number that is the same wherever the same question is asked, and folds must not part.
+
+    Two sources share GSM8K; MMLU-Pro asks much of MMLU, with other answer options, so a question is what stands before them.
+    """
+    question, _, _ = asked(row.prompt).partition("\nA. ")
+    return int(sha256(re.sub(r"\W+", "", question.lower()).encode()).hexdigest()[:15], 16)
