@@ -24,7 +24,7 @@ _SMALL_WORDS = {
     "nl": "de het een en is van ik niet wat hoe met voor op zijn dat die te er aan waarom welke schrijf jij mijn wordt naar kan deze bij",
     "sv": "och är en ett det att som på för inte vad hur med av jag den till varför vilken kan har skriv mitt du från vem när",
     "pl": "i w na nie jest się z do że to jak co dla jaki jaka czy ile są od po przez który gdzie kto dlaczego napisz mój proszę oraz",
-    "tr": "ve bir bu ne nasıl için ile mi mı da de çok var neden hangi kim nerede kaç olarak daha gibi nedir bana lütfen yaz değil",
+    "tr": "ve bir bu ne için ile mi da de çok var neden hangi kim nerede kaç olarak daha gibi nedir bana lütfen değil",
 }
 _LANGUAGES: dict[str, tuple[str, ...]] = {}
 for _language, _words in _SMALL_WORDS.items():
@@ -45,7 +45,7 @@ _TELLING = {
     "Arabic": (("ur", "ٹڈڑے"), ("fa", "پچژگ"), ("ar", "ةىأإ")),
 }
 _SMALL_WORDS_OF_SCRIPTS = {
-    "Cyrillic": {"ru": "как что это не на для или где кто сколько почему привет", "bg": "какво как е на за със това кой къде колко защо"},
+    "Cyrillic": {"ru": "как что это не на для или где кто сколько почему привет", "bg": "какво как на за със това кой къде колко защо"},
     "Arabic": {"ar": "من في ما هو هي على كيف هل إلى عن هذا", "fa": "از در به که را این است چه چیست"},
     "Devanagari": {"hi": "है हैं का की के में क्या और से को कैसे कौन", "mr": "आहे आहेत आणि काय कसे मध्ये", "ne": "छ छन् हो के र मा"},
 }

@@ -49,7 +49,7 @@ def _fitted(numbers: Floats, outcome: Doubles, rising: list[int]) -> list[Decisi
 
 
 def _laid(tree: DecisionTreeRegressor, values: Doubles) -> tuple[list[NDArray[np.int64]], list[Doubles], Doubles]:
-    """Return, by level, the number that each node looks at and its edge, and the leaves; a leaf above the last level sends all to the left."""
+    """Return, by level, the number that each node looks at and its edge, and the leaves; a leaf above the last level sends all left."""
     inner, nodes = tree.tree_, np.zeros(1, dtype=np.int64)
     looks_at, edges = [], []
     for _ in range(DEPTH):

@@ -35,6 +35,9 @@ GENERAL_LEFT = 0.25
 STRIKING = (0.25, 0.45)
 """Similarities between which a general sign gives way: prompts of one kind that share nothing but its subject stay below 0.25."""
 
+ORDINARY = "Tell me what this is, and how I would use it."
+"""The complexity of a sign is that of asks that are as much work as this one; more work is harder, whatever the task."""
+
 KNOWN_FROM = 0.35
 """Probability below which a task or subject is called unknown."""
 
@@ -80,15 +83,21 @@ class Estimator:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
+        self._ordinary = _work(weights, _read(weights, ORDINARY)[0])
 
     def estimate(self, text: str) -> Estimate:
         """Return what is predicted of a prompt; `text` is the system text and the last turn of the user."""
-        lower = ends(text).lower()
-        words = words_of(lower)
-        shape = shape_of(lower, words, len(text))
-        views = views_of(self._weights, words, shape)
-        sign = sign_of(lower, words)
-        return _mixed(self._weights, views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar))
+        views, sign, left = _read(self._weights, text)
+        return _mixed(self._weights, views, sign, left, self._ordinary)
+
+
+def _read(weights: Weights, text: str) -> tuple[Views, Sign, float]:
+    """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
+    lower = ends(text).lower()
+    words = words_of(lower)
+    shape = shape_of(lower, words, len(text))
+    views, sign = views_of(weights, words, shape), sign_of(lower, words)
+    return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
 
 
 def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
@@ -124,16 +133,17 @@ def _left(sign: Sign, similar: float) -> float:
     return GENERAL_LEFT + (1 - GENERAL_LEFT) * min(max((similar - STRIKING[0]) / (STRIKING[1] - STRIKING[0]), 0.0), 1.0)
 
 
-def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
-    """Return the estimate; `left` is the share of trust in what was learned that the sign leaves.
+def _mixed(weights: Weights, views: Views, sign: Sign, left: float, ordinary: float) -> Estimate:
+    """Return the estimate; `left` is the share of trust in what was learned that the sign leaves, `ordinary` the work of an ordinary ask.
 
     Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks prompts,
     and length and shape rank even what is unfamiliar, so it is not.
     """
     trust = left * familiarity(weights, views)
     signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
-    guessed = BASE_RATE + (sign.complexity - BASE_RATE) * signed
-    complexity = trust * _sigmoid(float(views.failure @ weights.failure_mix)) + (1 - trust) * guessed
+    work = _work(weights, views)
+    guessed = BASE_RATE + (_sigmoid(logit(sign.complexity) + work - ordinary) - BASE_RATE) * signed
+    complexity = trust * _sigmoid(work + float(weights.failure_mix[1] * views.kinds[0])) + (1 - trust) * guessed
     curve = quality(STRONG, guessed) - quality(SMALL, guessed)
     gain = left * _sigmoid(float(views.gain @ weights.gain_mix)) + (1 - left) * curve
     shares = (trust * views.kinds).tolist()
@@ -148,6 +158,11 @@ def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
         task=_named(TASKS, tasks),
         subject=_named(SUBJECTS, subjects),
     )
+
+
+def _work(weights: Weights, views: Views) -> float:
+    """Return what vote and length say of failure, as log-odds, whatever the kind."""
+    return float(views.failure @ weights.failure_mix - weights.failure_mix[1] * views.kinds[0])
 
 
 def _named(names: tuple[N, ...], shares: list[float]) -> N:
