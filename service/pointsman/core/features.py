@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pointsman.core.estimator import Estimate
+from pointsman.core.estimator import Estimate, has_program
 from pointsman.core.facts import FeatureFacts
+from pointsman.core.language import language_of
 from pointsman.core.request import Prompt
 from pointsman.core.vocabulary import Role
 
@@ -30,7 +31,8 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         subject=predicted.subject,
         discrimination=predicted.discrimination,
         turns=sum(message.role in (Role.USER, Role.ASSISTANT) for message in prompt.messages),
-        has_code="```" in text or predicted.task == "code",
+        language=language_of(text),
+        has_code=has_program(text) or predicted.task == "code",
         text_class=_text_class(text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + text[-LOOKED_AT // 2 :]),
     )
 
