@@ -20,6 +20,7 @@ from pointsman.core.market import Market, ModelState
 from pointsman.core.rollout import Rollout
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.textclass import TEXT_CLASSES
 from pointsman.core.tokenisers import Factor
 from pointsman.core.vocabulary import CAPABILITIES, OnEmpty, Strategy
 
@@ -238,7 +239,7 @@ def some_facts(random: Random, ruleset: Ruleset) -> Facts:
         features_complexity=random.choice((0.1, 0.42, 0.5, 0.9)),
         features_discrimination=random.choice((1.0, 1.0, 0.5)),
         features_task=random.choice(("code", "chat", "math")),
-        features_text_class=random.choice(("plain", "plain", "other")),
+        features_text_class=random.choice(("english", *TEXT_CLASSES)),
         tokens_input=random.choice((0, 1, 3000, 1_000_000) if random.random() < 0.15 else (7, 100, 333)),
         tokens_output=random.choice((0, 1, 49, 50, 100, 300)),
         tokens_output_max=random.choice((1, 20, 5000)) if random.random() < 0.2 else None,
@@ -266,7 +267,7 @@ def some_state(random: Random, *, outage: bool) -> ModelState:
         ttft_ms=random.choice((0.0, 80.0, 2000.0)) if random.random() < 0.2 else None,
         tokens_per_s=random.choice((1.0, 100.0)) if random.random() < 0.2 else None,
         answers=random.choice(ANSWERS) if random.random() < 0.2 else {},
-        counts={"plain": Factor(1.25, 1.75)} if random.random() < 0.2 else {},
+        counts={"english": Factor(1.25, 1.75)} if random.random() < 0.2 else {},
         warm_prefix_tokens=random.choice((1, 90, 100_000)) if random.random() < 0.2 else 0,
         quality=random.choice(QUALITIES) if random.random() < 0.3 else None,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from pointsman.core.lengths import Length
+from pointsman.core.textclass import TextClass
 from pointsman.core.tokenisers import Factor
 
 
@@ -23,7 +24,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     tokens_per_s: float | None = None
     answers: Mapping[str, Length] = {}
     """How long its answers are, as ratios to what is usual, by task; under "" for the other tasks. Empty: as usual."""
-    counts: Mapping[str, Factor] = {}
+    counts: Mapping[TextClass, Factor] = {}
     """How it counts, by class of text, where that is not as the catalog's tokeniser says."""
     warm_prefix_tokens: int = 0
     """Input tokens that the provider's prompt cache is expected to hold for this conversation."""
