@@ -115,6 +115,8 @@ class Work:
             generation=self.request.generation,
             output_cap=max(1, candidate.tokens.output_cap),
             request_id=self.decision.id,
+            prefix_key=self.decision.prefix_key,
+            marks_prefix=candidate.writes_prefix,
         )
 
     def record(self, candidate: Candidate, attempt: Attempt) -> None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from pointsman import __version__
 from pointsman.commands import calls, diff, explain, fetch, keys, learn, rules, score, serve, trace
+from pointsman.commands.options import CACHE_MODES
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -69,6 +70,11 @@ def _calls(commands: Commands, settings: Settings) -> None:
     route = _command(commands, "route", calls.route, "Ask which model would serve a text.")
     complete = _command(commands, "complete", calls.complete, "Ask for the answer to a text.")
     complete.add_argument("--stream", action="store_true", help="print the answer as it comes")
+    complete.add_argument(
+        "--cache",
+        choices=CACHE_MODES,
+        help="use, bypass or refresh the response cache, or take only what it has; default: as the route says",
+    )
     for command in (route, complete):
         command.add_argument("text", metavar="TEXT", help="the prompt; - reads standard input")
         command.add_argument("--explain", action="store_true", help="show every rule and condition")

@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from msgspec import Struct, structs
 
+from pointsman.affinity import Affinity, Known
 from pointsman.attempts import LONGEST_WAIT_S
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
@@ -64,12 +65,21 @@ class Router:
     """Decides, and calls what it decided on."""
 
     def __init__(
-        self, *, rules: Callable[[], Ruleset], reader: Reader, recall: Recall, upstreams: Upstreams, clock: Clock, longest_s: float
+        self,
+        *,
+        rules: Callable[[], Ruleset],
+        reader: Reader,
+        recall: Recall,
+        affinity: Affinity,
+        upstreams: Upstreams,
+        clock: Clock,
+        longest_s: float,
     ) -> None:
         """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets no deadline."""
         self._rules = rules
         self._reader = reader
         self._recall = recall
+        self._affinity = affinity
         self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
@@ -78,25 +88,33 @@ class Router:
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
         ruleset = self._rules()
-        return await self._decide(ruleset, request, call, Market(models=self._upstreams.states(ruleset.catalog)), explained=explained)
+        known = await self._affinity.known(call.tenant.id, request, ruleset.catalog, ask_others=False)
+        market = Market(models=self._upstreams.states(ruleset.catalog))
+        return await self._decide(ruleset, request, call, market, known, explained=explained)
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
-        decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
+        known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
+        decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
         completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline))
         call.hear(completion)
+        if known is not None:
+            self._affinity.note(known, ruleset, decision, completion)
         return decision, completion
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Recall.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
-        decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained, stream=True)
+        known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
+        decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained, stream=True)
         yield decision
         async with aclosing(self._recall.stream(_asked(ruleset, request, call, decision, deadline, is_stream=True))) as events:
             async for event in events:
                 if isinstance(event, Completion):
                     call.hear(event)
+                    if known is not None:
+                        self._affinity.note(known, ruleset, decision, event)
                 yield event
 
     def models(self) -> list[ModelStatus]:
@@ -121,29 +139,34 @@ class Router:
         return Market(models=self._upstreams.states(ruleset.catalog), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
 
     async def _decide_with_room(
-        self, ruleset: Ruleset, request: Request, call: Call, deadline: float, *, explained: bool, stream: bool = False
+        self, ruleset: Ruleset, request: Request, call: Call, deadline: float, known: Known | None, *, explained: bool, stream: bool = False
     ) -> Decision:
         """As `_decide`, but where models are full wait for room, for half of the time left at most."""
         now = self._clock.monotonic()
         until = now + min(LONGEST_WAIT_S, (deadline - now) / 2)
         while True:
             try:
-                return await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained, stream=stream)
+                market = self._market(ruleset, deadline)
+                return await self._decide(ruleset, request, call, market, known, explained=explained, stream=stream)
             except NoEligibleModel as refused:
                 # At the end of the time it is looked once more, and then there is no use in waiting.
                 if DropReason.CAPACITY.name not in refused.counts or not await self._upstreams.room(until):
                     raise
 
     async def _decide(
-        self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False
+        self, ruleset: Ruleset, request: Request, call: Call, market: Market, known: Known | None, *, explained: bool, stream: bool = False
     ) -> Decision:
         began_s, asked = self._clock.monotonic(), request.requirements.model
         check_model(ruleset, asked)
         reading = await self._reader.read(request.prompt)
+        if known is not None:
+            market = self._affinity.market(market, ruleset.catalog, known, reading.input_tokens)
         now, defaults = self._clock.now(), ruleset.defaults
         facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream)
         outcome = outcome_of(ruleset, facts, market)
         self.recent.note(ruleset, facts, market, outcome)
+        if known is not None and isinstance(outcome, Decision):
+            outcome = structs.replace(outcome, prefix_key=known.conversation.key)
         call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), outcome=outcome, asked=asked))
         explanation = explain(ruleset, facts, outcome) if explained else None
         if isinstance(outcome, NoEligibleModel):

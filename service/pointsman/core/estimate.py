@@ -21,6 +21,7 @@ def estimate(model: Model, facts: Facts, state: ModelState, defaults: Defaults) 
     """Return the model as a candidate for the request."""
     tokens, price = tokens_on(model, facts, state, defaults), model.price
     ttft = model.ttft_ms if state.ttft_ms is None else state.ttft_ms
+    writes = state.writes_prefix
     warm = min(state.warm_prefix_tokens, tokens.input) if state.warm_prefix_tokens else 0
     return Candidate(
         model=model.id,
@@ -28,11 +29,12 @@ def estimate(model: Model, facts: Facts, state: ModelState, defaults: Defaults) 
         upstream=model.upstream,
         quality=_quality(model, facts.features) if state.quality is None else state.quality,
         tokens=tokens,
-        expected_cost=price.cost(tokens.input, tokens.output, cached_tokens=warm),
-        max_cost=price.cost(tokens.input_upper_bound, tokens.output_cap),
+        expected_cost=price.cost(tokens.input, tokens.output, cached_tokens=warm, cache_write_tokens=tokens.input - warm if writes else 0),
+        max_cost=price.cost(tokens.input_upper_bound, tokens.output_cap, cache_write_tokens=tokens.input_upper_bound if writes else 0),
         expected_latency_ms=ttft + tokens.output * 1000.0 / (state.tokens_per_s or model.tokens_per_s),
         expected_ttft_ms=ttft,
         cached_tokens=warm,
+        writes_prefix=writes,
     )
 
 

@@ -28,6 +28,10 @@ class ModelState(Struct, frozen=True, kw_only=True):
     """How it counts, by class of text, where that is not as the catalog's tokeniser says."""
     warm_prefix_tokens: int = 0
     """Input tokens that the provider's prompt cache is expected to hold for this conversation."""
+    writes_prefix: bool = False
+    """Whether what is not read from the provider's prompt cache is written to it, at the price of that."""
+    share_of_turns: float = 1.0
+    """0..1: of this conversation's turns those that it could have served."""
     quality: float | None = None
     """Fixes what the estimator would say; for rule tests, which must not break when the estimator learns."""
 
@@ -46,6 +50,10 @@ class Market(Struct, frozen=True, kw_only=True):
     """In the tightest token window of the tenant; None without one."""
     cost_left: int | None = None
     """Nano-USD in the tightest money window of the tenant; None without one."""
+    turns_left: float = 0.0
+    """That are expected of this conversation; it matters where a provider has its prefix."""
+    turn_gap_s: float = 0.0
+    """Since its last turn."""
 
     def state(self, model: str) -> ModelState:
         """Return the state of a model."""
