@@ -25,6 +25,7 @@ from pointsman.adapters.tokens import JwtTokens
 from pointsman.core.tenants import NOBODY_TOLD_APART, anonymous
 from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
+from pointsman.observing import exporting, measuring, watching
 from pointsman.offline import open_live_router
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -35,6 +36,7 @@ from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, ref
 from pointsman.wire.tls import BadCertificate, server_credentials
 
 if TYPE_CHECKING:
+    from pointsman.telemetry.metrics import Metrics
     from pointsman.telemetry.traces import Traces
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
@@ -67,12 +69,15 @@ class CannotListen(Exception):
 
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises BadRules and CannotListen."""
+    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted.
+
+    Raises BadRules, CannotListen and CannotObserve.
+    """
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    async with _open(settings, log) as (router, live), _exporting(settings, log) as traces:
+    async with _open(settings, log) as (router, live), exporting(settings, log) as traces, measuring(settings) as metrics:
         identity = _identity(live, settings, log)
-        server, checks, boundary = _server(router, live, identity, log, settings, traces=traces)
+        server, checks, boundary = _server(router, live, identity, log, settings, traces=traces, metrics=metrics)
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
@@ -81,9 +86,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         await server.start()
         checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
-        ready(address)
-        await stop.wait()
-        await _drain(server, checks, boundary, stop, settings.grace_s)
+        async with watching(metrics, router, live, SystemClock(), lambda: boundary.under_way):
+            ready(address)
+            await stop.wait()
+            await _drain(server, checks, boundary, stop, settings.grace_s)
         await beside.stop(None)
     log.note("ended")
 
@@ -105,27 +111,15 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
             await asyncio.wait((following,))
 
 
-@asynccontextmanager
-async def _exporting(settings: Settings, log: Log) -> AsyncIterator[Traces | None]:
-    """Open what exports traces, where the standard variables ask for that; send what waits in the end. Raises CannotListen."""
-    if not any(name.startswith("OTEL_") for name in settings.environment):
-        yield None
-        return
-    from pointsman.telemetry.export import CannotTrace, open_exporting  # noqa: PLC0415  # OpenTelemetry, only where it is wanted
-
-    try:
-        exporting = open_exporting(settings.environment)
-    except CannotTrace as error:
-        raise CannotListen(str(error)) from None
-    try:
-        yield exporting.traces if exporting else None
-    finally:
-        if exporting:
-            await asyncio.to_thread(exporting.close, log.note)
-
-
 def _server(
-    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, traces: Traces | None = None
+    router: Router,
+    live: Live,
+    identity: Identity,
+    log: Log,
+    settings: Settings,
+    *,
+    traces: Traces | None = None,
+    metrics: Metrics | None = None,
 ) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
@@ -136,6 +130,7 @@ def _server(
         certificates=settings.tls_client_ca is not None,
         most_calls=settings.most_calls,
         traces=traces,
+        metrics=metrics,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()

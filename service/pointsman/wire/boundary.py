@@ -33,7 +33,8 @@ from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
 
 if TYPE_CHECKING:
-    from pointsman.telemetry.traces import Traces  # with OpenTelemetry, which is loaded only where traces are wanted
+    from pointsman.telemetry.metrics import Metrics  # with its library, which is loaded only where metrics are wanted
+    from pointsman.telemetry.traces import Traces  # with OpenTelemetry, likewise
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -75,6 +76,7 @@ class Boundary:
         certificates: bool = False,
         most_calls: int = 1000,
         traces: Traces | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way."""
         self._log = log
@@ -84,6 +86,7 @@ class Boundary:
         self._certificates = certificates
         self._most_calls = most_calls
         self._traces = traces
+        self._metrics = metrics
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -219,14 +222,22 @@ class Boundary:
         """Tell of a call that ends, and return what its trailing metadata say."""
         story.ended_s = self._clock.monotonic()
         story.revision = story.revision or self._revision()
-        if self._traces is None:
+        if self._traces is None and self._metrics is None:
             self._log.call(story)
         else:
-            asyncio.get_running_loop().call_soon(self._tell, self._traces, story)  # the answer goes first
+            asyncio.get_running_loop().call_soon(self._tell, story)  # the answer goes first
         return ((REQUEST_ID, story.id), (REVISION, story.revision))
 
-    def _tell(self, traces: Traces, story: Story) -> None:
-        self._log.call(story, traces.tell(story))
+    def _tell(self, story: Story) -> None:
+        trace = self._traces.tell(story) if self._traces is not None else ""
+        if self._metrics is not None:
+            self._metrics.tell(story, trace)
+        self._log.call(story, trace)
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        return self._under_way
 
     def _failure(self, story: Story, error: BaseException, *, time_left_s: float | None) -> PointsmanError | None:
         """Take down how a call failed and return what to tell the caller; None where nobody listens any more."""
