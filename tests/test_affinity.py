@@ -93,7 +93,7 @@ class KeepingProvider:
 
     @staticmethod
     def _tokens(call: ModelCall, messages: tuple[Message, ...]) -> int:
-        return ceil(sum(len(message.text.split()) for message in messages) * factor(call.model.tokenizer, "plain").middle)
+        return ceil(sum(len(message.text.split()) for message in messages) * factor(call.model.tokenizer, "english").middle)
 
 
 class Talk:

@@ -13,13 +13,17 @@ from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.errors import DeadlinePassed, PointsmanError, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.experience import COUNTED, Observation
+from pointsman.core.lengths import Length
 from pointsman.core.request import Message, Request
+from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
 from pointsman.upstreams import Ticket
 
 T = TypeVar("T")
+E = TypeVar("E", bound=PointsmanError)
 
 FIRST_S = 10.0
 """How long a model may take to begin that is expected to do so much sooner."""
@@ -36,6 +40,13 @@ MOST_TRIES = 6
 
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
+
+
+MOST_LENT = 0.2
+"""Share of the time of an answer that its reader may take without hiding how fast the model is."""
+
+_TELLING = frozenset({FinishReason.STOP, FinishReason.LENGTH, FinishReason.TOOL_CALLS, FinishReason.UNSPECIFIED})
+"""Ends of answers that are as long as the model made them."""
 
 
 class Work:
@@ -116,12 +127,18 @@ class Work:
 
     def exhausted(self) -> UpstreamUnavailable:
         """Return the error of a plan of which no model answered."""
-        return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
+        return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))
 
     def too_late(self) -> DeadlinePassed:
         """Return the error of a deadline that has passed."""
         tried = f" after {self.told()}" if self.attempts or self._passed_over else ""
-        return DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+        too_late = DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+        return self._ended(too_late)
+
+    def _ended(self, error: E) -> E:
+        """Return an error that knows the attempts that were made before it."""
+        error.attempts = tuple(self.attempts)
+        return error
 
     def told(self) -> str:
         """Return the attempts in words."""
@@ -155,8 +172,8 @@ class Attempting(Generic[T]):
         self._began = work.clock.monotonic()
         self._first_ms: float | None = None
         self._is_recorded = False
-        self.is_read = False
-        """Whether its reader has the last piece, and has not asked for more."""
+        self._lent_at: float | None = None
+        self._lent_ms = 0.0
         work.calls += 1
 
     async def begin(self) -> bool:
@@ -190,9 +207,19 @@ class Attempting(Generic[T]):
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
-        if self.is_read:
+        if self._lent_at is not None:
             self._ticket.gave_up()
             self._expired = asyncio.create_task(self.source.close())
+
+    def lend(self) -> None:
+        """Note that its reader has the last piece, until he asks for more."""
+        self._lent_at = self._work.clock.monotonic()
+
+    def asked(self) -> None:
+        """Note that its reader asks for more."""
+        if self._lent_at is not None:
+            self._lent_ms += (self._work.clock.monotonic() - self._lent_at) * 1000
+            self._lent_at = None
 
     def dropped(self) -> None:
         """Record that another model was sooner."""
@@ -212,9 +239,34 @@ class Attempting(Generic[T]):
 
     def answered(self, finish: FinishReason, usage: Usage, *, message: Message | None = None, first_ms: float | None = None) -> Completion:
         """Return the completion of a call that has ended well."""
-        self._ticket.answered()
+        self._ticket.answered(self._observed(finish, usage))
         self._first_ms = self._first_ms if first_ms is None else first_ms
         return self._completion(finish, usage, message, "")
+
+    def _observed(self, finish: FinishReason, usage: Usage) -> Observation | None:
+        """Return what the answer shows of its model; nothing where it was held back."""
+        if finish not in _TELLING:
+            return None
+        decision, elapsed_ms = self._work.decision, self._elapsed_ms()
+        return Observation(
+            task=decision.features.task,
+            text_class=decision.features.text_class,
+            latency_ms=elapsed_ms,
+            ttft_ms=None if self._is_whole() else self._first_ms,
+            output_tokens=usage.output_tokens,
+            usual=Length(decision.tokens.output, decision.tokens.output_p90),
+            is_cut=finish is FinishReason.LENGTH,
+            is_paced=self._lent_ms <= elapsed_ms * MOST_LENT,
+            counts_as=self._counts_as(usage),
+        )
+
+    def _counts_as(self, usage: Usage) -> float | None:
+        """Return how many tokens the model counts for one of ours; None where it does not say, or pictures are among them."""
+        counted, features = self._work.decision.tokens.input, self._work.decision.features
+        if counted < COUNTED or not usage.input_tokens or usage.estimated or self._work.request.prompt.shows_pictures:
+            return None
+        frame = factor(self._work.catalog.models[self.candidate.model].tokenizer, features.text_class).frame
+        return max(0, usage.input_tokens - frame) / counted
 
     def blamed(self, failed: AttemptFailed) -> AttemptFailed:
         """Note against the upstream how the call failed, and return that."""
@@ -233,13 +285,16 @@ class Attempting(Generic[T]):
         attempts = tuple(self._work.attempts)
         return Completion(message=message, finish_reason=finish, usage=total, attempts=attempts, model=self.candidate.model)
 
+    def _is_whole(self) -> bool:
+        return isinstance(self.source, Whole)
+
     def _times(self) -> tuple[float, float]:
         """Return the seconds in which the first of the answer is expected, and those that are allowed for it.
 
         While another model is left, half of the time is kept for it. The last one may use it all; but what comes in pieces has to begin.
         """
         candidate, left_s = self.candidate, self._work.time_left_s()
-        is_whole = isinstance(self.source, Whole)
+        is_whole = self._is_whole()
         expected_s = (candidate.expected_latency_ms if is_whole else candidate.expected_ttft_ms) / 1000
         patience_s = max(FIRST_S, PATIENCE * expected_s)
         if self._work.has_more:
@@ -256,6 +311,7 @@ class Attempting(Generic[T]):
                 reason=self._reason,
                 error_type=error_type,
                 latency_ms=self._elapsed_ms(),
+                began_s=self._began,
                 ttft_ms=self._first_ms,
                 usage=usage,
             ),

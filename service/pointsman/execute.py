@@ -103,9 +103,9 @@ class Executor:
         try:
             while not isinstance(piece, Finished):
                 texts += (piece.text,) if isinstance(piece, TextDelta) else (piece.name, piece.arguments_json)
-                attempt.is_read = True
+                attempt.lend()
                 yield piece
-                attempt.is_read = False
+                attempt.asked()
                 async with asyncio.timeout(work.time_left_s()):
                     piece = await source.next()
             yield attempt.answered(piece.finish_reason, piece.usage or await self._counted(attempt.candidate, texts))

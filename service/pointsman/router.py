@@ -14,7 +14,7 @@ from pointsman.affinity import Affinity, Known
 from pointsman.attempts import LONGEST_WAIT_S
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
-from pointsman.core.decide import decide
+from pointsman.core.decide import outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
@@ -29,6 +29,7 @@ from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recall import Asked, Recall
 from pointsman.recent import Recent
+from pointsman.telemetry import Decided
 from pointsman.upstreams import Upstreams
 
 SHORTEST_S = 0.002
@@ -48,6 +49,8 @@ class Call(Struct, frozen=True, kw_only=True):
     own_key: str = ""
     """The caller's name for this call, by which it may be repeated; empty without one."""
     cache: CachePolicy = CachePolicy()
+    hear: Callable[[Decided | Completion], None] = lambda _: None
+    """Is told what happens."""
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -95,6 +98,7 @@ class Router:
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
         decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
         completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline))
+        call.hear(completion)
         if known is not None:
             self._affinity.note(known, ruleset, decision, completion)
         return decision, completion
@@ -107,8 +111,10 @@ class Router:
         yield decision
         async with aclosing(self._recall.stream(_asked(ruleset, request, call, decision, deadline, is_stream=True))) as events:
             async for event in events:
-                if isinstance(event, Completion) and known is not None:
-                    self._affinity.note(known, ruleset, decision, event)
+                if isinstance(event, Completion):
+                    call.hear(event)
+                    if known is not None:
+                        self._affinity.note(known, ruleset, decision, event)
                 yield event
 
     def models(self) -> list[ModelStatus]:
@@ -150,22 +156,23 @@ class Router:
     async def _decide(
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, known: Known | None, *, explained: bool, stream: bool = False
     ) -> Decision:
-        check_model(ruleset, request.requirements.model)
+        began_s, asked = self._clock.monotonic(), request.requirements.model
+        check_model(ruleset, asked)
         reading = await self._reader.read(request.prompt)
         if known is not None:
             market = self._affinity.market(market, ruleset.catalog, known, reading.input_tokens)
         now, defaults = self._clock.now(), ruleset.defaults
         facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream)
-        try:
-            decision = decide(ruleset, facts, market)
-        except NoEligibleModel as refused:
-            self.recent.note(ruleset, facts, market, refused)
-            refused.explanation = explain(ruleset, facts, refused) if explained else None
-            raise
-        self.recent.note(ruleset, facts, market, decision)
-        if known is not None:
-            decision = structs.replace(decision, prefix_key=known.conversation.key)
-        return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
+        outcome = outcome_of(ruleset, facts, market)
+        self.recent.note(ruleset, facts, market, outcome)
+        if known is not None and isinstance(outcome, Decision):
+            outcome = structs.replace(outcome, prefix_key=known.conversation.key)
+        call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), outcome=outcome, asked=asked))
+        explanation = explain(ruleset, facts, outcome) if explained else None
+        if isinstance(outcome, NoEligibleModel):
+            outcome.explanation = explanation
+            raise outcome
+        return structs.replace(outcome, explanation=explanation) if explained else outcome
 
 
 def _asked(ruleset: Ruleset, request: Request, call: Call, decision: Decision, deadline: float, *, is_stream: bool = False) -> Asked:

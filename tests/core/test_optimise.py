@@ -235,7 +235,7 @@ def test_once_is_enough(prompt: Prompt, how: RouteSettings) -> None:
 
 @settings(deadline=None)
 @given(PROMPTS, SETTINGS)
-def test_no_text_of_a_user_is_changed_and_the_last_is_still_there(prompt: Prompt, how: RouteSettings) -> None:
+def test_no_text_of_a_user_is_changed_and_what_he_said_last_is_still_there(prompt: Prompt, how: RouteSettings) -> None:
     shorter, _ = optimised(prompt, how, words)
     before, left = (
         [part for message in each.messages if message.role is Role.USER for part in message.parts if isinstance(part, str)]
@@ -243,7 +243,12 @@ def test_no_text_of_a_user_is_changed_and_the_last_is_still_there(prompt: Prompt
     )
 
     assert left == before[len(before) - len(left) :]
-    assert bool(left) is bool(before)
+    assert said_last(shorter) == said_last(prompt)
+
+
+def said_last(prompt: Prompt) -> list[object]:
+    last = next((message for message in reversed(prompt.messages) if message.role is Role.USER), None)
+    return [part if isinstance(part, str) else type(part) for part in (last.parts if last is not None else ())]
 
 
 @settings(deadline=None)
@@ -251,7 +256,7 @@ def test_no_text_of_a_user_is_changed_and_the_last_is_still_there(prompt: Prompt
 def test_calls_of_tools_and_their_results_stay_together(prompt: Prompt, how: RouteSettings) -> None:
     shorter, _ = optimised(prompt, how, words)
 
-    assert parted(shorter) == parted(prompt)
+    assert parted(shorter) <= parted(prompt)
 
 
 def parted(prompt: Prompt) -> int:
