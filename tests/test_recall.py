@@ -570,3 +570,32 @@ async def test_a_route_sends_less_where_it_says_so_and_tells_what_was_left_out(c
     assert first.optimisation is not None
     assert (first.optimisation.removed, first.optimisation.tokens_before > 200) == ("turns 4", True)
     assert (again.cache_status, again.optimisation) == (S.HIT, None)
+
+
+# What is told of it
+
+
+async def test_the_account_says_what_was_saved_by_tenant_and_rule(clock: FakeClock) -> None:
+    router = router_over(Model("391"), clock)
+    for tenant, times in (("search", 3), ("ads", 2)):
+        for _ in range(times):
+            await ask(router, made=call(tenant=tenant))
+    await ask(router, WARM)
+    ads, search = router.cache_account().rows
+
+    assert (ads.tenant, ads.rule, ads.hits, ads.misses) == ("ads", "default", 1, 1)
+    assert (search.hits, search.misses, search.bypassed) == (2, 1, 1)
+    assert (search.saved_input_tokens, search.saved_output_tokens) == (20, 10)
+    assert search.saved == 2 * (10 + 5) * 1_000  # nano-dollars, at a dollar for a million tokens
+    assert [row.tenant for row in router.cache_account("ads").rows] == ["ads"]
+    assert router.cache_account().entries == 2
+
+
+async def test_purged_answers_are_gone_for_their_tenant_alone(clock: FakeClock) -> None:
+    router = router_over(model := Model("391"), clock)
+    for tenant in ("search", "ads"):
+        await ask(router, made=call(tenant=tenant))
+
+    assert await router.purge_cache("search") == 1
+    assert [(await ask(router, made=call(tenant=tenant))).cache_status for tenant in ("search", "ads")] == [S.MISS, S.HIT]
+    assert model.calls == 3

@@ -14,6 +14,7 @@ from contextlib import aclosing
 
 from msgspec import Struct, structs
 
+from pointsman.core.cachebook import CacheAccount, Cachebook
 from pointsman.core.cachekey import CacheKey, answer_key, fingerprint, idempotency_key
 from pointsman.core.caching import KEPT_LONGER, Entry, Use, age_s, entry_from, entry_of, fits, is_worth_keeping, recalled, use_of
 from pointsman.core.completion import Completion
@@ -27,7 +28,7 @@ from pointsman.core.vocabulary import CacheStatus, FinishReason
 from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.flights import Events, Flight, Flights
-from pointsman.ports import Cache, Clock, Turns
+from pointsman.ports import Answers, Clock, Turns
 
 ONCE_S = 86_400.0
 """How long a result is kept for the key that its caller gave it."""
@@ -76,7 +77,7 @@ class Recall:
         self,
         executor: Executor,
         economy: Economy,
-        cache: Cache,
+        cache: Answers,
         turns: Turns,
         clock: Clock,
         *,
@@ -89,6 +90,7 @@ class Recall:
         self._clock = clock
         self._sleep = sleep
         self._flights = Flights(clock)
+        self._book = Cachebook()
 
     async def complete(self, asked: Asked) -> Completion:
         """Return the answer. Raises what `Executor.run` raises, NotCached, and InvalidRequest for a key that names another request."""
@@ -96,18 +98,43 @@ class Recall:
         if use.looks and not asked.own_key:  # without what follows for those who must wait, since this is most of what a cache is for
             kept = self._answers(asked, use)
             if (entry := kept.known(self._cache.peek(kept.key))) is not None:
-                return self._recalled(entry, asked, CacheStatus.HIT)
-        return await _gathered(self._events(asked, use))
+                return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
+        return self._told(await _gathered(self._events(asked, use)), asked)
 
     async def stream(self, asked: Asked) -> Events:
         """Yield the answer as it comes, and last the completion without its message. Raises as `complete` and `Executor.stream` do."""
         async with aclosing(self._events(asked, self._use(asked))) as events:
             async for event in events:
                 if isinstance(event, Completion):
-                    for piece in streamed(event):
+                    for piece in streamed(self._told(event, asked)):
                         yield piece
                 else:
                     yield event
+
+    def account(self, tenant: str = "") -> CacheAccount:
+        """Return what the cache did for a tenant, or for all."""
+        entries, size = self._cache.near
+        return self._book.account(tenant, entries=entries, size=size)
+
+    async def purge(self, tenant: str) -> int:
+        """Drop every kept answer of a tenant, and return how many of this process those were. Raises StoreDown where others keep theirs."""
+        return await self._cache.purge(tenant)
+
+    def _told(self, completion: Completion, asked: Asked) -> Completion:
+        """Take down what the cache did for a call, and return its completion."""
+        status = completion.cache_status
+        if not status:
+            return completion
+        tenant, rule = asked.tenant, asked.decision.rule.id
+        if completion.attempts:
+            self._book.count(tenant, rule, status)
+            if status is CacheStatus.MISS:
+                self._book.missed(tenant, asked.request, asked.decision, self._clock.now())
+        else:
+            tokens = completion.usage.input_tokens, completion.usage.output_tokens
+            saved = asked.ruleset.catalog.models[completion.model].price.cost(*tokens)
+            self._book.count(tenant, rule, status, input_tokens=tokens[0], output_tokens=tokens[1], saved=saved)
+        return completion
 
     @staticmethod
     def _use(asked: Asked) -> Use:

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from pointsman.affinity import Affinity, Known
 from pointsman.attempts import LONGEST_WAIT_S
+from pointsman.core.cachebook import CacheAccount
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decide import outcome_of
@@ -116,6 +117,14 @@ class Router:
                     if known is not None:
                         self._affinity.note(known, ruleset, decision, event)
                 yield event
+
+    def cache_account(self, tenant: str = "") -> CacheAccount:
+        """Return what the response cache did for a tenant, or for all."""
+        return self._recall.account(tenant)
+
+    async def purge_cache(self, tenant: str) -> int:
+        """Drop every kept answer of a tenant, and return how many entries of this process that were. Raises StoreDown."""
+        return await self._recall.purge(tenant)
 
     def models(self) -> list[ModelStatus]:
         """Return the catalog with its state, ordered by id."""
