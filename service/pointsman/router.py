@@ -26,9 +26,10 @@ from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 from pointsman.core.vocabulary import DropReason
+from pointsman.kept import Asked
 from pointsman.ports import Clock
 from pointsman.reader import Reader
-from pointsman.recall import Asked, Recall
+from pointsman.recall import Recall
 from pointsman.recent import Recent
 from pointsman.telemetry import Decided
 from pointsman.upstreams import Upstreams
