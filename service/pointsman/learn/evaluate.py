@@ -32,6 +32,7 @@ from pointsman.learn.rewording import CHANGES, agreeing
 from pointsman.learn.rows import PAIRS, Row, source_of
 from pointsman.learn.table import FOLDS, Table, folds_of, table_of
 from pointsman.learn.train import OTHER_ABILITY, train
+from pointsman.learn.trees import grown
 
 Doubles = NDArray[np.float64]
 Fit = Callable[[Table], Callable[[Table], Doubles]]
@@ -64,6 +65,7 @@ def routers() -> dict[str, Fit]:
         "keywords": lambda _: lambda table: np.array([keywords.complexity(row.prompt) for row in table.rows]),
         "task only": _task_only,
         "tf-idf": _tf_idf,
+        "shape only": _shape_only,
     }
 
 
@@ -120,6 +122,12 @@ def _tf_idf(table: Table) -> Callable[[Table], Doubles]:
     seen: csr_matrix = words.fit_transform([row.prompt for row in table.rows])
     model = Ridge(alpha=3.0, solver="sparse_cg", random_state=0).fit(seen, table.gain)
     return lambda other: np.asarray(model.predict(words.transform([row.prompt for row in other.rows])))
+
+
+def _shape_only(table: Table) -> Callable[[Table], Doubles]:
+    """The forest without topics, and no length beside it: what words add is what pointsman has beyond this."""
+    forest = grown(table.shapes.astype(np.float32), (table.gain,))
+    return lambda other: np.array([forest.vote(shape)[0] for shape in other.shapes.astype(np.float32)])
 
 
 def _need(fit: Fit, table: Table, protocol: Protocol) -> Doubles:
