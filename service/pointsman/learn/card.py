@@ -45,6 +45,6 @@ def card(rows: Sequence[Row], *, digest: str, size: int, report: Report | None) 
     counts = Counter(map(source_of, rows))
     lines = ["# Estimator of complexity and gain", "", f"Artifact: {size:,} bytes, SHA-256 `{digest}`.", "", "## Data", ""]
     lines += ["| source | prompts | licence |", "|---|--:|---|"]
-    lines += [f"| {source} | {counts[source]:,} | {LICENCES[source]} |" for source in sorted(counts)]
+    lines += [f"| {source} | {counts[source]:,} | {LICENCES.get(source, 'not public')} |" for source in sorted(counts)]
     lines += ["", "## What it reaches", "", f"{_HOW_MEASURED}\n{table_text(report)}" if report else "Not measured.\n", _LIMITS]
     return "\n".join(lines)

@@ -78,8 +78,7 @@ def evaluate(rows: Sequence[Row], *, progress: Callable[[str], None] = lambda _:
     protocols = {
         "known": Protocol(folds_of(table), table.keys),
         "rows": Protocol(np.random.default_rng(0).permutation(len(rows)) % FOLDS, lines),
-        "unseen": Protocol(by_source, table.keys),
-    }
+    } | ({"unseen": Protocol(by_source, table.keys)} if by_source.any() else {})
     needs: dict[str, dict[str, Doubles]] = {}
     ours: dict[str, list[Estimate]] = {}
     for title, protocol in protocols.items():
@@ -95,13 +94,13 @@ def evaluate(rows: Sequence[Row], *, progress: Callable[[str], None] = lambda _:
     return Report(
         known=scores["known"],
         rows=scores["rows"],
-        unseen=scores["unseen"],
+        unseen=scores.get("unseen", {}),
         calibration=_calibration(ours["known"], table, sources),
-        calibration_unseen=_calibration(ours["unseen"], table, sources),
+        calibration_unseen=_calibration(ours["unseen"], table, sources) if "unseen" in ours else {},
         models={
             source: ranking(table.take(sources == source), [ours["known"][at] for at in np.flatnonzero(sources == source)])
             for source in _present(sources)
-            if len(rows[int(np.flatnonzero(sources == source)[0])].models) > len(PAIRS[source])
+            if len(rows[int(np.flatnonzero(sources == source)[0])].models) > 2
         },
         rewording=rewording,
         curves={
@@ -160,7 +159,9 @@ def _rewording(table: Table, estimators: Sequence[Asked]) -> dict[str, float]:
 
 
 def _present(sources: NDArray[np.str_]) -> Iterator[str]:
-    return (source for source in PAIRS if (sources == source).any())
+    """Return the sources, public ones first."""
+    own = sorted(set(sources.tolist()) - set(PAIRS))
+    return (source for source in (*PAIRS, *own) if (sources == source).any())
 
 
 def _scores(need: Doubles, table: Table, sources: NDArray[np.str_]) -> dict[str, Score]:

@@ -112,8 +112,8 @@ def _brought_to_length_1(present: csr_matrix, squares: Floats) -> csr_matrix:
 
 
 def _topics(single: csr_matrix) -> Floats:
-    """Return the directions along which texts differ most: words x TOPICS."""
-    found: Floats = TruncatedSVD(TOPICS, random_state=SEED).fit(single).components_.T
+    """Return the directions along which texts differ most: words x TOPICS, or fewer where there are not as many words."""
+    found: Floats = TruncatedSVD(min(TOPICS, single.shape[1]), random_state=SEED).fit(single).components_.T
     return found
 
 
