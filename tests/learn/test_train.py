@@ -13,7 +13,7 @@ pytest.importorskip("sklearn", reason="learning needs the extra `learn`: scikit-
 
 from pointsman.adapters.artifact import digest_of, packed, unpacked
 from pointsman.cli import main
-from pointsman.core.estimator import Estimator
+from pointsman.core.estimator import Estimator, Weights
 from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.learn import trees
 from pointsman.learn.rows import asked, read_rows
@@ -29,17 +29,23 @@ def table() -> Table:
 
 
 @pytest.fixture(scope="module")
-def artifact(table: Table) -> bytes:
+def weights(table: Table) -> Weights:
     """Return what was learned from them."""
-    return packed(train(table))
+    return train(table)
+
+
+@pytest.fixture(scope="module")
+def artifact(weights: Weights) -> bytes:
+    """Return that, packed."""
+    return packed(weights)
 
 
 def test_the_same_rows_give_the_same_bytes(artifact: bytes) -> None:
     assert packed(train(table_of(rows_made()))) == artifact
 
 
-def test_the_artifact_gives_back_the_scores_of_training(table: Table, artifact: bytes) -> None:
-    trained, loaded = Estimator(train(table)), Estimator(unpacked(artifact, digest=digest_of(artifact)))
+def test_the_artifact_gives_back_the_scores_of_training(table: Table, weights: Weights, artifact: bytes) -> None:
+    trained, loaded = Estimator(weights), Estimator(unpacked(artifact, digest=digest_of(artifact)))
 
     assert [trained.estimate(row.prompt) for row in table.rows[:40]] == [loaded.estimate(row.prompt) for row in table.rows[:40]]
 
