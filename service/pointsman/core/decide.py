@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, Decision, Dropped, Shadowed
-from pointsman.core.drops import Bar, Terms, barred, unfit
+from pointsman.core.drops import Bar, Terms, barred, short_of, unfit
 from pointsman.core.errors import NoEligibleModel, refusal
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
@@ -198,11 +198,23 @@ def _plan(first: Iterable[Candidate], then: Iterable[Candidate] = ()) -> tuple[C
 
 
 def _reason(trial: _Trial) -> DecisionReason:
+    if trial.terms.market.windows and _is_degraded(trial):
+        return DecisionReason.DEGRADED
     if trial.terms.asked is not None:
         return DecisionReason.CALLER_MODEL
     if trial.route.rollout is not None:
         return DecisionReason.ROLLOUT
     return DecisionReason.DEFAULT if trial.route.is_default else DecisionReason.RULE_MATCH
+
+
+def _is_degraded(trial: _Trial) -> bool:
+    """Return whether a candidate was dropped because of a window after whose exhaustion the cheapest tier goes on."""
+    for offer in trial.offers:
+        if offer.candidate is not None and offer.dropped is not None and offer.dropped.reason is DropReason.BUDGET:
+            short = short_of(offer.model, offer.candidate, trial.terms)
+            if short is not None and short.degrades:
+                return True
+    return False
 
 
 def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped], shadows: tuple[Shadowed, ...]) -> Decision:

@@ -1,0 +1,133 @@
+"""What was used: sums per tenant, hour, model and route, and their grouping for those who ask. Money in nano-USD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from msgspec import Struct, structs
+
+from pointsman.core.completion import Usage
+
+HOUR_MS = 3_600_000
+KEPT_DAYS = 35
+"""How long what was used is known: a month, and a few days to look at it."""
+
+GROUPS = ("tenant", "model", "route", "day", "hour")
+
+
+class Sums(Struct, frozen=True, kw_only=True):
+    """How much was used."""
+
+    requests: int = 0
+    """That were answered."""
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    """Part of the input."""
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    """Part of the output."""
+    cost: int = 0
+    baseline_cost: int = 0
+    """What the dearest candidates would have cost."""
+    cache_hits: int = 0
+    fallbacks: int = 0
+    """Requests answered by another model than was chosen."""
+    estimated: int = 0
+    """Calls of models whose usage nobody said."""
+
+    def plus(self, other: Sums) -> Sums:
+        """Return both together."""
+        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in COUNTS})
+
+
+COUNTS: tuple[str, ...] = Sums.__struct_fields__
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What one call of a model adds to the ledger."""
+
+    model: str
+    route: str
+    sums: Sums
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """What was used in one hour, by one tenant, of one model, by one route."""
+
+    tenant: str
+    hour: int
+    """Since the epoch."""
+    model: str
+    route: str
+    sums: Sums
+
+    def group(self, name: str) -> str:
+        """Return the value of one of GROUPS, days and hours in ISO form."""
+        if name in ("day", "hour"):
+            at = datetime.fromtimestamp(self.hour * 3600, UTC)
+            return at.date().isoformat() if name == "day" else at.strftime("%Y-%m-%dT%H:00Z")
+        return str(getattr(self, name))
+
+
+def entry(model: str, route: str, usage: Usage, *, answered: bool, fallback: bool) -> Entry:
+    """Return what an attempt that used something adds; only the one that answered counts as a request, and is held against the baseline."""
+    sums = Sums(
+        requests=int(answered),
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost=usage.cost,
+        baseline_cost=usage.baseline_cost if answered else 0,
+        fallbacks=int(answered and fallback),
+        estimated=int(usage.estimated),
+    )
+    return Entry(model=model, route=route, sums=sums)
+
+
+def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> list[tuple[Mapping[str, str], Sums]]:
+    """Return the sums of each group, ordered by its values; one group of everything where `by` is empty and there is anything."""
+    found: dict[tuple[str, ...], Sums] = {}
+    for row in rows:
+        key = tuple(row.group(name) for name in by)
+        before = found.get(key)
+        found[key] = row.sums if before is None else before.plus(row.sums)
+    return [(dict(zip(by, key, strict=True)), found[key]) for key in sorted(found)]
+
+
+MOST_ROWS = 50_000
+
+
+class Ledger:
+    """Keeps rows in memory, the oldest hours of which go when they are too old or too many."""
+
+    def __init__(self, tenant: str, most_rows: int = MOST_ROWS) -> None:
+        self._tenant = tenant
+        self._most_rows = most_rows
+        self._hours: dict[int, dict[tuple[str, str], Sums]] = {}
+        self._rows = 0
+
+    def add(self, entry: Entry, now_ms: int) -> None:
+        """Add to the row of the hour."""
+        hour, key = now_ms // HOUR_MS, (entry.model, entry.route)
+        rows = self._hours.setdefault(hour, {})
+        before = rows.get(key)
+        rows[key] = entry.sums if before is None else before.plus(entry.sums)
+        self._rows += before is None
+        while len(self._hours) > 1 and (self._rows > self._most_rows or min(self._hours) < hour - KEPT_DAYS * 24):
+            self._rows -= len(self._hours.pop(min(self._hours)))
+
+    def rows(self, first_hour: int, last_hour: int) -> list[Row]:
+        """Return the rows from one hour to another, both included."""
+        return [
+            Row(tenant=self._tenant, hour=hour, model=model, route=route, sums=sums)
+            for hour, rows in self._hours.items()
+            if first_hour <= hour <= last_hour
+            for (model, route), sums in rows.items()
+        ]
+
+
+def in_full(lapsed: Entry) -> Entry:
+    """Return the entry of a hold that ended unsettled: all of it counts, and was estimated."""
+    return structs.replace(lapsed, sums=structs.replace(lapsed.sums, estimated=1))
