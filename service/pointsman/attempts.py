@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from msgspec import structs
@@ -13,10 +14,12 @@ from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import DeadlinePassed, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.errors import BudgetExhausted, DeadlinePassed, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.relief import unpaid
 from pointsman.core.request import Message, Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
+from pointsman.spending import FREE, Held, Purse, Refused
 from pointsman.upstreams import Ticket
 
 T = TypeVar("T")
@@ -41,8 +44,10 @@ MOST_TOKENS = (1 << 31) - 1
 class Work:
     """What one plan is run for, and the attempts so far."""
 
-    def __init__(self, decision: Decision, request: Request, catalog: Catalog, clock: Clock, deadline: float) -> None:
-        """`deadline` is in seconds of the monotonic clock."""
+    def __init__(
+        self, decision: Decision, request: Request, catalog: Catalog, clock: Clock, deadline: float, *, purse: Purse = FREE
+    ) -> None:
+        """`deadline` is in seconds of the monotonic clock; `purse` pays."""
         self.decision = decision
         self.request = request
         self.catalog = catalog
@@ -53,6 +58,13 @@ class Work:
         self._left = deque(decision.plan)
         self._failed: dict[str, tuple[Candidate, str]] = {}
         self._passed_over: list[str] = []
+        self._unpaid: list[Refused] = []
+        self.purse = purse
+
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether the tenant's budget, and nothing else, has kept every model of the plan from being called."""
+        return len(self._unpaid) == len(self.decision.plan)
 
     @property
     def has_more(self) -> bool:
@@ -95,6 +107,11 @@ class Work:
         """Note a model that is not to be called now, by what became known since the decision."""
         self._passed_over.append(candidate.model)
 
+    def unpaid(self, candidate: Candidate, refused: Refused) -> None:
+        """Note a model for which the tenant's budget has no room."""
+        self._passed_over.append(candidate.model)
+        self._unpaid.append(refused)
+
     def call(self, candidate: Candidate) -> ModelCall:
         """Return what a candidate is asked."""
         return ModelCall(
@@ -112,8 +129,11 @@ class Work:
         if attempt.error_type:
             self._failed.setdefault(candidate.model, (candidate, attempt.error_type))
 
-    def exhausted(self) -> UpstreamUnavailable:
+    def exhausted(self) -> UpstreamUnavailable | BudgetExhausted:
         """Return the error of a plan of which no model answered."""
+        if self.is_unpaid:
+            soonest = min((each.heals_in_s for each in self._unpaid if each.heals_in_s is not None), default=None)
+            return unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest)
         return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
 
     def too_late(self) -> DeadlinePassed:
@@ -124,7 +144,9 @@ class Work:
     def told(self) -> str:
         """Return the attempts in words."""
         tried = [f"{attempt.model}: {attempt.error_type or 'answered'}" for attempt in self.attempts]
-        return ", ".join([*tried, *(f"{model}: left alone, as it fails or is full" for model in self._passed_over)])
+        return ", ".join(
+            [*tried, *(f"{model}: left alone, as it fails, is full, or the budget has no room for it" for model in self._passed_over)]
+        )
 
     def priced(self, usage: Usage, candidate: Candidate) -> Usage:
         """Return the usage with what it cost, and what it would have cost at the baseline's prices."""
@@ -144,8 +166,9 @@ class Attempting(Generic[T]):
 
     first: T
 
-    def __init__(self, work: Work, candidate: Candidate, reason: AttemptReason, ticket: Ticket, source: Source[T]) -> None:
+    def __init__(self, work: Work, candidate: Candidate, reason: AttemptReason, ticket: Ticket, source: Source[T], *, held: Held) -> None:
         self.candidate = candidate
+        self._held = held
         self.source = source
         self._work = work
         self._reason = reason
@@ -170,6 +193,7 @@ class Attempting(Generic[T]):
         except AttemptFailed as found:
             failed = found
         except BaseException:
+            self._held.settle(self._asked_for_nothing())
             await self.close()
             raise
         else:
@@ -185,6 +209,14 @@ class Attempting(Generic[T]):
         """End the call upstream if it has not ended."""
         self._ticket.gave_up()
         await self.source.close()
+
+    def left(self, count: Callable[[], Awaitable[Usage]]) -> None:
+        """Settle what was produced when nobody listens any more; `count` counts it."""
+
+        async def priced() -> Usage:
+            return self._work.priced(await count(), self.candidate)
+
+        self._held.settle_later(priced)
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
@@ -246,6 +278,7 @@ class Attempting(Generic[T]):
 
     def _record(self, error_type: str, usage: Usage | None) -> None:
         self._is_recorded = True
+        self._held.settle(usage, answered=not error_type)
         self._work.record(
             self.candidate,
             Attempt(

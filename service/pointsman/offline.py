@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
 from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, fetch, installed, supervise
 from pointsman.adapters.http import HttpClient
+from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.openai import OpenAiProvider
@@ -30,10 +32,12 @@ from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.execute import Executor
-from pointsman.ports import AttemptFailed, Clock, Provider
+from pointsman.mirror import Mirror
+from pointsman.ports import AttemptFailed, Budgets, Clock, Provider
 from pointsman.reader import Reader
 from pointsman.router import Router, check_model
 from pointsman.settings import Settings
+from pointsman.spending import Spending
 from pointsman.upstreams import Upstreams
 
 if TYPE_CHECKING:
@@ -66,8 +70,8 @@ async def open_live_router(
     counter = O200kCounter(load_encoding())
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
-        if settings.valkey_url:
-            await stack.enter_async_context(_shared(settings.valkey_url, clock, say))
+        store = await stack.enter_async_context(_shared(settings.valkey_url, clock, say)) if settings.valkey_url else None
+        spending = await stack.enter_async_context(_spending(store, clock, say))
         fleet = await stack.enter_async_context(Fleet(_launching(settings, say), linger_s=settings.longest_call_s))
         if embedded:
             fleet.follow(rules().catalog)
@@ -85,8 +89,30 @@ async def open_live_router(
             upstreams=upstreams,
             clock=clock,
             longest_s=settings.longest_call_s,
+            spending=spending,
         )
         yield router, fleet
+
+
+@asynccontextmanager
+async def _spending(store: Valkey | None, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
+    """Open the counting of what tenants spend: shared where there is a store, else in this process. At the end it is settled."""
+    budgets = MemoryBudgets(clock) if store is None else _shared_budgets(store)
+    mirror = Mirror(budgets, clock, say, is_shared=store is not None)
+    spending = Spending(budgets, mirror, clock, say)
+    mirroring = asyncio.create_task(mirror.run(), name="budgets")
+    try:
+        yield spending
+        await spending.settled()
+    finally:
+        mirroring.cancel()
+        await asyncio.wait((mirroring,))
+
+
+def _shared_budgets(store: Valkey) -> Budgets:
+    from pointsman.adapters.valkey_budgets import ValkeyBudgets  # noqa: PLC0415  # as below
+
+    return ValkeyBudgets(store)
 
 
 def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsyncContextManager[Valkey]:

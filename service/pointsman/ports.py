@@ -100,7 +100,10 @@ class Tokens(Protocol):
 
 
 class Budgets(Protocol):
-    """Keeps what tenants have spent and hold. Each call is one step that nothing comes between. All raise StoreDown alone: what it was then is not known."""
+    """Keeps what tenants have spent and hold. Each call is one step that nothing comes between.
+
+    All raise StoreDown, and nothing else: whether the step was done is not known then.
+    """
 
     async def hold(self, tenant: str, hold: Hold) -> Taken:
         """Take a hold from all meters of a tenant, or nothing where one has no room for it; return what they show afterwards."""

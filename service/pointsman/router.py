@@ -18,8 +18,9 @@ from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
 from pointsman.core.explain import explain
-from pointsman.core.gather import gather
+from pointsman.core.gather import UNBOUNDED, gather
 from pointsman.core.market import Market, ModelState
+from pointsman.core.relief import reliefs
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
@@ -28,6 +29,7 @@ from pointsman.execute import Executor
 from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recent import Recent
+from pointsman.spending import FREE, Purse, Spending
 from pointsman.upstreams import Upstreams
 
 SHORTEST_S = 0.002
@@ -58,15 +60,24 @@ class Router:
     """Decides, and calls what it decided on."""
 
     def __init__(
-        self, *, rules: Callable[[], Ruleset], reader: Reader, executor: Executor, upstreams: Upstreams, clock: Clock, longest_s: float
+        self,
+        *,
+        rules: Callable[[], Ruleset],
+        reader: Reader,
+        executor: Executor,
+        upstreams: Upstreams,
+        clock: Clock,
+        longest_s: float,
+        spending: Spending | None = None,
     ) -> None:
-        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets no deadline."""
+        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets none. Without `spending` nothing is counted."""
         self._rules = rules
         self._reader = reader
         self._executor = executor
         self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
+        self._spending = spending
         self.recent = Recent()
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
@@ -78,16 +89,18 @@ class Router:
         """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
-        settings, again = ruleset.settings(decision.rule.id), not call.tried_before
-        return decision, await self._executor.run(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again)
+        settings, again, purse = ruleset.settings(decision.rule.id), not call.tried_before, self._purse(call, decision, ruleset)
+        return decision, await self._executor.run(
+            decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again, purse=purse
+        )
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Executor.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained, stream=True)
         yield decision
-        settings, again = ruleset.settings(decision.rule.id), not call.tried_before
-        answer = self._executor.stream(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again)
+        settings, again, purse = ruleset.settings(decision.rule.id), not call.tried_before, self._purse(call, decision, ruleset)
+        answer = self._executor.stream(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again, purse=purse)
         async with aclosing(answer) as events:
             async for event in events:
                 yield event
@@ -102,6 +115,9 @@ class Router:
             )
             for name, model in sorted(catalog.models.items())
         ]
+
+    def _purse(self, call: Call, decision: Decision, ruleset: Ruleset) -> Purse:
+        return FREE if self._spending is None else self._spending.purse(call.tenant, decision, ruleset.catalog)
 
     def _deadline(self, call: Call) -> float:
         """Return when a call must end, in seconds of the monotonic clock. Raises DeadlineTooShort."""
@@ -132,13 +148,17 @@ class Router:
     ) -> Decision:
         check_model(ruleset, request.requirements.model)
         reading = await self._reader.read(request.prompt)
-        now, defaults = self._clock.now(), ruleset.defaults
-        facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream)
+        now, defaults, budget, standing = self._clock.now(), ruleset.defaults, UNBOUNDED, None
+        if call.tenant.windows and self._spending is not None:
+            standing, market, budget = await self._spending.bound(call.tenant, market)
+        facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream, budget=budget)
         try:
             decision = decide(ruleset, facts, market)
         except NoEligibleModel as refused:
             self.recent.note(ruleset, facts, market, refused)
             refused.explanation = explain(ruleset, facts, refused) if explained else None
+            if DropReason.CAPACITY.name not in refused.counts:  # else waiting helps, and many may be waiting and look again and again
+                refused.reliefs = reliefs(ruleset, facts, market, refused, standing)
             raise
         self.recent.note(ruleset, facts, market, decision)
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision

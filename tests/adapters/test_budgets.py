@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -209,7 +209,7 @@ def test_whatever_happens_in_memory_counts_are_right() -> None:
 
 
 @pytest.fixture
-def valkey_life(valkey: ValkeyServer) -> Iterator[type[BudgetLife]]:
+def valkey_life(valkey: ValkeyServer) -> type[BudgetLife]:
     class ValkeyLife(BudgetLife):
         def open(self) -> tuple[ValkeyBudgets, ValkeyBudgets]:
             self.store = _store(valkey)
@@ -219,7 +219,7 @@ def valkey_life(valkey: ValkeyServer) -> Iterator[type[BudgetLife]]:
             self.do(self.store.close())
             super().teardown()
 
-    yield ValkeyLife
+    return ValkeyLife
 
 
 def test_whatever_happens_in_valkey_counts_are_right(valkey_life: type[BudgetLife]) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, structs
 
 from pointsman.core.catalog import Model
+from pointsman.core.claim import within
 from pointsman.core.decision import Candidate, Decision, Dropped, Shadowed
 from pointsman.core.drops import Bar, Terms, barred, short_of, unfit
 from pointsman.core.errors import NoEligibleModel, refusal
@@ -148,6 +149,8 @@ def _offer(terms: Terms, model_id: str, bar: Bar) -> _Offer:
     if (reason := next(barred(model, terms), None)) is not None:
         return _Offer(model, None, reason)
     candidate = estimate(model, terms.facts, terms.market.state(model_id), terms.ruleset.defaults)
+    if bar.cost is not None:
+        candidate = within(candidate, model.price, bar.cost)
     return _Offer(model, candidate, next(unfit(model, candidate, terms, bar), None))
 
 

@@ -109,6 +109,8 @@ def _too_dear(model: Model, candidate: Candidate, terms: Terms, limit: int | Non
         yield _dropped(model, DropReason.BUDGET, _told(short, candidate))
     if limit is not None and candidate.expected_cost > limit:
         yield _dropped(model, DropReason.COST, _dollars_apart(candidate.expected_cost, limit))
+    elif limit is not None and candidate.tokens.output_cap < 1:
+        yield _dropped(model, DropReason.COST, f"the input alone may cost {dollars(limit)}, all that the request may")
 
 
 def short_of(model: Model, candidate: Candidate, terms: Terms) -> WindowLeft | None:

@@ -40,6 +40,7 @@ from pointsman.core.vocabulary import DropReason
 
 if TYPE_CHECKING:
     from pointsman.core.decision import Dropped, Explanation, Shadowed
+    from pointsman.core.relief import Relief
 
 
 class PointsmanError(Exception):
@@ -105,6 +106,8 @@ class NoEligibleModel(PointsmanError):
         self.dropped: tuple[Dropped, ...] = ()
         self.shadows: tuple[Shadowed, ...] = ()
         """What rules in shadow would have decided."""
+        self.reliefs: tuple[Relief, ...] = ()
+        """Which single limit to relax, and by how much, so that a model fits; empty where no one limit would help."""
 
 
 class ConstrainedOut(NoEligibleModel):
@@ -119,6 +122,11 @@ class ContextTooLong(NoEligibleModel):
 
 class BudgetExhausted(NoEligibleModel):
     """The tenant's budget leaves no model."""
+
+    @property
+    def heals_in_s(self) -> float | None:
+        """Seconds until it may leave one; None where waiting alone does not help."""
+        return next((relief.needed for relief in self.reliefs if relief.limit == "wait"), None)
 
 
 class AllUnavailable(NoEligibleModel):

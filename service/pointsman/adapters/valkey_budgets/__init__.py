@@ -1,7 +1,7 @@
 """Budgets and usage that all replicas share, in Valkey: one script for each operation, so that nothing comes between its steps.
 
-The server's clock counts, unless one is given: replicas whose clocks differ would otherwise roll windows at different times, and the one that
-is ahead would decide for all. Each tenant has four kinds of keys, which carry its name in braces, so that a cluster keeps them together:
+The server's clock counts, unless one is given: replicas whose clocks differ would otherwise roll windows at different times, and the one
+that is ahead would decide for all. Each tenant has four kinds of keys, with its name in braces, so that a cluster keeps them together:
 
     pointsman:{TENANT}:spent       hash: METER#BUCKET -> what counts there, and the time of the account
     pointsman:{TENANT}:holds       hash: id of a hold -> its places and its entry
