@@ -20,7 +20,7 @@ from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownMode
 from pointsman.core.explain import explain
 from pointsman.core.gather import UNBOUNDED, gather
 from pointsman.core.market import Market, ModelState
-from pointsman.core.relief import reliefs
+from pointsman.core.relief import reliefs, relieved
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
@@ -158,7 +158,7 @@ class Router:
             self.recent.note(ruleset, facts, market, refused)
             refused.explanation = explain(ruleset, facts, refused) if explained else None
             if DropReason.CAPACITY.name not in refused.counts:  # else waiting helps, and many may be waiting and look again and again
-                refused.reliefs = reliefs(ruleset, facts, market, refused, standing)
+                relieved(refused, reliefs(ruleset, facts, market, refused, standing))
             raise
         self.recent.note(ruleset, facts, market, decision)
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision

@@ -16,6 +16,7 @@
     │  ├─ ContextTooLong         the input fits in no model's window
     │  ├─ BudgetExhausted        the tenant has nothing left
     │  └─ AllUnavailable         every model fails or is full at present
+    ├─ RateLimited               the tenant asks too often, or too much at once; `retry_after_s` says when to come back
     ├─ DeadlineTooShort          the caller left too little time to begin
     ├─ DeadlinePassed            time was up before an answer came
     ├─ UpstreamUnavailable       every attempt failed; the message says how each
@@ -131,6 +132,14 @@ class BudgetExhausted(NoEligibleModel):
 
 class AllUnavailable(NoEligibleModel):
     """Every model on offer fails or is full at present."""
+
+
+class RateLimited(PointsmanError):
+    """The tenant asks more often, or for more at once, than its limits in `tenants.yaml` allow."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineTooShort(PointsmanError):

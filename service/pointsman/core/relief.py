@@ -6,7 +6,7 @@ decisions for each limit, and is asked for only when a request was refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import ceil, floor, isclose
 
 from msgspec import Struct, structs
@@ -18,7 +18,7 @@ from pointsman.core.errors import BudgetExhausted, NoEligibleModel
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
-from pointsman.core.money import charge, usd
+from pointsman.core.money import charge, dollars, usd
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.standing import Standing
 from pointsman.core.vocabulary import DropReason
@@ -40,12 +40,39 @@ class Relief(Struct, frozen=True, kw_only=True):
     """That model."""
 
 
-def unpaid(rule: str, models: tuple[str, ...], told: str, heals_in_s: float | None) -> BudgetExhausted:
+def relieved(refused: NoEligibleModel, found: tuple[Relief, ...]) -> None:
+    """Add to a refusal what would help."""
+    refused.reliefs = found
+    if found:
+        refused.args = (f"{refused}; it would be served with {', or '.join(map(in_words, found))}", *refused.args[1:])
+
+
+_TOLD: Mapping[str, Callable[[Value], str]] = {
+    "accuracy": lambda value: f"accuracy {value:g}",
+    "max_total_tokens": lambda value: f"max_total_tokens {value}",
+    "max_output_tokens": lambda value: f"max_output_tokens {value}",
+    "max_cost": lambda value: f"max_cost {dollars(int(value))}",
+    "max_latency": lambda value: f"max_latency {value:.0f} ms",
+    "max_time_to_first_token": lambda value: f"max_time_to_first_token {value:.0f} ms",
+    "deadline": lambda value: f"a deadline of {value:.0f} ms",
+    "wait": lambda value: f"a wait of {value:.0f} s",
+}
+
+
+LIMITS = tuple(_TOLD)
+
+
+def in_words(relief: Relief) -> str:
+    """Return a relief in words, as in "accuracy 0.84 (gpt-6.1-terra)"."""
+    return f"{_TOLD[relief.limit](relief.needed)} ({relief.model})"
+
+
+def unpaid(rule: str, models: tuple[str, ...], why: str, heals_in_s: float | None) -> BudgetExhausted:
     """Return the error of a plan for none of whose models the budget had room at the moment of the call."""
     counts = {DropReason.BUDGET.name: len(models)}
-    error = BudgetExhausted(f"the tenant's budget leaves no model; rule {rule}: {told}", rule=rule, counts=counts)
+    error = BudgetExhausted(f"the tenant's budget leaves no model; rule {rule}: {why}", rule=rule, counts=counts)
     if heals_in_s is not None:
-        error.reliefs = (Relief(limit="wait", given=0, needed=heals_in_s, model=models[0]),)
+        relieved(error, (Relief(limit="wait", given=0, needed=heals_in_s, model=models[0]),))
     return error
 
 

@@ -24,7 +24,8 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from pointsman.core.errors import Ending, MalformedMessage, Overloaded, PointsmanError, Violation
-from pointsman.core.tenants import TenantRole
+from pointsman.core.tenants import Tenant, TenantRole
+from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
 from pointsman.router import Call
@@ -72,7 +73,7 @@ class Boundary:
         self._revision = revision
         self._identity = identity
         self._certificates = certificates
-        self._most_calls = most_calls
+        self._gate = Gate(most_calls, clock)
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -82,9 +83,11 @@ class Boundary:
 
         async def serve(data: bytes, context: Context) -> R | None:
             began, record, shown = self._begin(method, context)
+            inside = None
             try:
                 call = await self._call(record, shown, role, context)
-                response = await handle(self._admitted(kind, data), call, record)
+                inside = self._admitted(call.tenant)
+                response = await handle(_parsed(kind, data), call, record)
             except BaseException as error:  # each is either told to the caller or was the caller's leaving
                 await self._failed(error, record, context, began)
                 raise  # not reached where the call was aborted
@@ -92,7 +95,7 @@ class Boundary:
                 self._succeeded(record, context, began)
                 return response
             finally:
-                self._left()
+                self._left(inside)
 
         return grpc.unary_unary_rpc_method_handler(serve, None, _serialized)
 
@@ -101,9 +104,11 @@ class Boundary:
 
         async def serve(data: bytes, context: Context) -> AsyncGenerator[R, None]:
             began, record, shown = self._begin(method, context)
+            inside = None
             try:
                 call = await self._call(record, shown, TenantRole.CALLER, context)
-                async with aclosing(handle(self._admitted(kind, data), call, record)) as responses:
+                inside = self._admitted(call.tenant)
+                async with aclosing(handle(_parsed(kind, data), call, record)) as responses:
                     async for response in responses:
                         yield response
                 self._succeeded(record, context, began)
@@ -111,7 +116,7 @@ class Boundary:
                 await self._failed(error, record, context, began)
                 raise
             finally:
-                self._left()
+                self._left(inside)
 
         return grpc.unary_stream_rpc_method_handler(serve, None, _serialized)
 
@@ -133,13 +138,12 @@ class Boundary:
 
         return admit
 
-    def _admitted(self, kind: type[M], data: bytes) -> M:
-        """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
+    def _admitted(self, tenant: Tenant) -> Tenant:
+        """Return the tenant of a call that may go on, who then is inside. Raises Ending, Overloaded and RateLimited."""
         if self._ending:
             raise Ending("this server is about to end; call another one, or again in a moment")
-        if self._under_way > self._most_calls:
-            raise Overloaded(f"{self._most_calls} calls are under way, and more would slow all of them; call another server, or later")
-        return _parsed(kind, data)
+        self._gate.enter(tenant)
+        return tenant
 
     def refuse_new_calls(self) -> None:
         """Answer calls that begin from now on with UNAVAILABLE, which callers try elsewhere; those under way go on."""
@@ -175,9 +179,11 @@ class Boundary:
         require(caller, role)
         return Call(id=record.id, tenant=caller.tenant, time_left_s=context.time_remaining(), tried_before=shown.tried_before)
 
-    def _left(self) -> None:
-        """Count a call that has ended."""
+    def _left(self, inside: Tenant | None = None) -> None:
+        """Count a call that has ended, and was inside if it was let in."""
         self._under_way -= 1
+        if inside is not None:
+            self._gate.leave(inside)
         if self._ending:
             self._left_one.set()
 
@@ -214,6 +220,7 @@ class Boundary:
 
 
 def _parsed(kind: type[M], data: bytes) -> M:
+    """Return a message. Raises MalformedMessage for bytes that are none."""
     try:
         return kind.FromString(data)
     except (DecodeError, UnicodeDecodeError):
