@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import grpc
 import pytest
 
-from fakes import ESTIMATE, AllWell, ScriptedProvider, WordCounter
+from fakes import ESTIMATE, AllWell, ScriptedProvider, WordCounter, recall_of
 from pointsman import server
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.rulefile import UNBOUND
@@ -91,7 +91,12 @@ def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
     upstreams = Upstreams(AllWell(), clock)
     executor = Executor({"builtin": provider}, counter, clock, upstreams)
     return Router(
-        rules=lambda: ruleset, reader=Reader(counter, ESTIMATE), executor=executor, upstreams=upstreams, clock=clock, longest_s=60
+        rules=lambda: ruleset,
+        reader=Reader(counter, ESTIMATE),
+        recall=recall_of(executor, clock),
+        upstreams=upstreams,
+        clock=clock,
+        longest_s=60,
     )
 
 

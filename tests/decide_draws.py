@@ -15,10 +15,12 @@ from msgspec import structs
 from decide_oracle import Oracle
 from fakes import facts_of
 from pointsman.core.facts import Facts
+from pointsman.core.lengths import Length
 from pointsman.core.market import Market, ModelState
 from pointsman.core.rollout import Rollout
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.tokenisers import Factor
 from pointsman.core.vocabulary import CAPABILITIES, OnEmpty, Strategy
 
 Document = dict[str, Any]
@@ -35,6 +37,7 @@ CONDITIONS = (
 )  # fmt: skip
 BARS = (0.5, 0.6, 0.8, 0.95, "request.accuracy", "features.complexity > 0.5 ? 0.9 : 0.3", "0.5 + 0.25", "request.accuracy * 1.1")
 QUALITIES = (0.3, 0.5, 0.6, 0.7, 0.7, 0.8, 0.95)
+ANSWERS = ({"": Length(2.5, 2.0)}, {"chat": Length(0.3, 0.9), "math": Length(3.0, 3.0), "": Length(4.0, 0.1)})
 GUARDED = {
     "any": ["!has(request.user)", 'request.user == "u1"'],
     "all": ["has(request.session)", 'request.session != "s1"'],
@@ -262,6 +265,8 @@ def some_state(random: Random, *, outage: bool) -> ModelState:
         has_room=has_room,
         ttft_ms=random.choice((0.0, 80.0, 2000.0)) if random.random() < 0.2 else None,
         tokens_per_s=random.choice((1.0, 100.0)) if random.random() < 0.2 else None,
+        answers=random.choice(ANSWERS) if random.random() < 0.2 else {},
+        counts={"plain": Factor(1.25, 1.75)} if random.random() < 0.2 else {},
         warm_prefix_tokens=random.choice((1, 90, 100_000)) if random.random() < 0.2 else 0,
         quality=random.choice(QUALITIES) if random.random() < 0.3 else None,
     )

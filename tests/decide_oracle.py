@@ -22,7 +22,7 @@ from pointsman.core.market import Market
 from pointsman.core.quality import quality
 from pointsman.core.rollout import Rollout, rank
 from pointsman.core.ruleset import Condition, Route, Ruleset
-from pointsman.core.tokenisers import factor
+from pointsman.core.tokenisers import Factor, factor
 from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
 
 
@@ -216,14 +216,23 @@ class Oracle:
         return self.ruleset.catalog.models[name]
 
     def input(self, name: str) -> int:
-        return ceil(self.facts.tokens.input * factor(self.model(name).tokenizer, self.facts.features.text_class).middle)
+        return ceil(self.facts.tokens.input * self.counts(name).middle) + self.counts(name).frame
 
     def bound(self, name: str) -> int:
-        return ceil(self.facts.tokens.input * factor(self.model(name).tokenizer, self.facts.features.text_class).bound)
+        return ceil(self.facts.tokens.input * self.counts(name).bound) + self.counts(name).frame
+
+    def counts(self, name: str) -> Factor:
+        """Return what was measured of a model's counting, else what its family does."""
+        kind = self.facts.features.text_class
+        measured = self.market.state(name).counts
+        return measured[kind] if kind in measured else factor(self.model(name).tokenizer, kind)
 
     def output(self, name: str) -> int:
         asked = self.facts.tokens.output_max or self.ruleset.defaults.max_output
-        return min(limit for limit in (self.facts.tokens.output, self.model(name).max_output, asked) if limit is not None)
+        measured, task = self.market.state(name).answers, self.facts.features.task
+        usual = Fraction(self.facts.tokens.output)
+        expected = ceil(usual * Fraction(measured[task if task in measured else ""].median)) if measured else self.facts.tokens.output
+        return min(limit for limit in (expected, self.model(name).max_output, asked) if limit is not None)
 
     def needed(self, name: str) -> int:
         return self.bound(name) + max(1, self.output(name))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import structs
 
 from pointsman.adapters.artifact import load_estimator
+from pointsman.adapters.cache import Alone, MemoryCache
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import TextDelta, Usage
 from pointsman.core.facts import Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
@@ -17,7 +18,9 @@ from pointsman.core.request import Message
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import FinishReason, Role, TokenCountMethod
-from pointsman.ports import Answer, AttemptFailed, Finished, ModelCall, Piece
+from pointsman.execute import Executor
+from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece
+from pointsman.recall import Recall
 
 
 class FakeClock:
@@ -114,6 +117,11 @@ class StreamingProvider:
                     await step()
         finally:
             self.closed += 1
+
+
+def recall_of(executor: Executor, clock: Clock) -> Recall:
+    """Return what gives answers in a process without others."""
+    return Recall(executor, MemoryCache(clock), Alone(), clock)
 
 
 def failed(error_type: str = "connection") -> AttemptFailed:

@@ -53,10 +53,10 @@ def refuses(status: str, body: bytes = b"{}", **headers: Any) -> Behaviour:
 
 def rules(sick: str, well: str = "", limits: str = "") -> Ruleset:
     """Return rules by which the model `sick` is asked first, and then `well`, if there is one; `limits` are those of the providers."""
-    fast = model_yaml(ttft_ms=1, tokens_per_s=100_000)
     names = ["sick", "well"] if well else ["sick"]
+    prices = {"sick": 1, "well": 1000}  # so far apart that no length of answers puts the second before the first
     models = {
-        name: fast.replace("provider: p", f"provider: {name}").replace("input: 1", f"input: {1 + names.index(name)}") for name in names
+        name: model_yaml(ttft_ms=1, tokens_per_s=100_000, price=prices[name]).replace("provider: p", f"provider: {name}") for name in names
     }
     urls = {"sick": sick, "well": well}
     providers = ", ".join(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from msgspec import structs
 
-from fakes import ESTIMATE, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from fakes import ESTIMATE, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, recall_of, ruleset_of
 from pointsman.core.catalog import Catalog
 from pointsman.core.errors import (
     DeadlinePassed,
@@ -88,7 +88,7 @@ def build(rules: Ruleset) -> Build:
         return Router(
             rules=live or (lambda: rules),
             reader=Reader(counter, ESTIMATE),
-            executor=Executor({"builtin": provider or ScriptedProvider()}, counter, clock, upstreams),
+            recall=recall_of(Executor({"builtin": provider or ScriptedProvider()}, counter, clock, upstreams), clock),
             upstreams=upstreams,
             clock=clock,
             longest_s=longest_s,

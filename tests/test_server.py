@@ -317,11 +317,12 @@ async def test_what_nothing_satisfies_is_refused_with_counts_by_reason(running: 
     error = await failure(running.router.Route(route(max_total_tokens=3, tags=["local"])))
 
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "NO_ELIGIBLE_MODEL")
-    assert dict(detail(error, details.ErrorInfo).metadata) == {
-        "rule": "default",
-        "tokenBudget": "2",
-        "relaxMaxTotalTokens": "3 137 builtin",
-    }
+    metadata = dict(detail(error, details.ErrorInfo).metadata)
+    given, needed, model = metadata.pop("relaxMaxTotalTokens").split()
+    assert metadata == {"rule": "default", "tokenBudget": "2"}
+    assert (given, model) == ("3", "builtin")
+    assert (await running.router.Route(route(max_total_tokens=int(needed), tags=["local"]))).decision.chosen.model == "builtin"
+    assert (await failure(running.router.Route(route(max_total_tokens=int(needed) - 1, tags=["local"])))).code() == error.code()
 
 
 async def test_metadata_of_seventeen_kilobytes_is_refused_each_time_and_the_server_goes_on(running: Running) -> None:

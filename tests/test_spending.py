@@ -21,6 +21,7 @@ from fakes import (
     catalog_yaml,
     failed,
     model_yaml,
+    recall_of,
     ruleset_of,
 )
 from pointsman.adapters.memory_budgets import MemoryBudgets
@@ -80,7 +81,7 @@ class House:
         rules, upstreams = ruleset_of(MODELS, self.routing), Upstreams(AllWell(), self.clock)
         executor = Executor({"builtin": self.provider}, WordCounter(), self.clock, upstreams, random=lambda: 0.0)
         self.router = Router(
-            rules=lambda: rules, reader=Reader(WordCounter(), ESTIMATE), executor=executor, upstreams=upstreams, clock=self.clock,
+            rules=lambda: rules, reader=Reader(WordCounter(), ESTIMATE), recall=recall_of(executor, self.clock), upstreams=upstreams, clock=self.clock,
             longest_s=60, spending=self.spending,
         )  # fmt: skip
 

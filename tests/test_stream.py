@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fakes import ESTIMATE, AllWell, FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, ruleset_of
+from fakes import ESTIMATE, AllWell, FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, recall_of, ruleset_of
 from pointsman.adapters.clock import SystemClock
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decision import Decision
@@ -37,7 +37,7 @@ def router_over(provider: StreamingProvider, *, longest_s: float = 10, clock: Cl
     return Router(
         rules=lambda: RULES,
         reader=Reader(WordCounter(), ESTIMATE),
-        executor=executor,
+        recall=recall_of(executor, clock),
         upstreams=upstreams,
         clock=clock,
         longest_s=longest_s,

@@ -10,6 +10,8 @@ import pytest
 from fakes import AllWell, FakeClock, catalog_yaml, model_yaml, ruleset_of
 from pointsman.core.breaker import FAILURES, FIRST_S
 from pointsman.core.catalog import Catalog
+from pointsman.core.experience import SUMMED_EVERY_S, Observation
+from pointsman.core.lengths import Length
 from pointsman.core.market import ModelState
 from pointsman.upstreams import KEY_S, MOST_WAITING, Ticket, Upstreams
 
@@ -198,3 +200,51 @@ def test_room_at_a_provider_is_seen_by_all_its_models() -> None:
         ticket.failed("503")
 
     assert house.state("two").has_room
+
+
+def seen(output_tokens: int = 300, ttft_ms: float = 40.0) -> Observation:
+    return Observation(
+        task="chat", text_class="plain", latency_ms=500.0, ttft_ms=ttft_ms, output_tokens=output_tokens, usual=Length(100, 300)
+    )
+
+
+def answer(house: House, observation: Observation | None, name: str = "one", times: int = 20) -> None:
+    for _ in range(times):
+        ticket = house.admit(name)
+        assert ticket is not None
+        ticket.answered(observation)
+
+
+def test_decisions_are_told_what_answers_have_shown() -> None:
+    house = House()
+    answer(house, seen())
+
+    shown = house.state()
+    assert (shown.ttft_ms, shown.answers["chat"].median) == (40, 3)
+    assert house.state("two") == ModelState()
+
+
+def test_what_answers_have_shown_is_told_anew_once_a_second_and_stays_one_value_meanwhile() -> None:
+    house = House()
+    answer(house, seen())
+    before = house.upstreams.states(CATALOG)
+    answer(house, seen(ttft_ms=5.0), times=100)
+
+    assert house.upstreams.states(CATALOG) is before
+    house.clock.advance(SUMMED_EVERY_S)
+    assert house.state().ttft_ms == 5
+
+
+def test_a_model_that_is_left_alone_keeps_what_it_has_shown() -> None:
+    house = House()
+    answer(house, seen())
+    house.fail("503", times=FAILURES)
+
+    assert (house.state().healthy, house.state().ttft_ms) == (False, 40)
+
+
+def test_an_answer_that_shows_nothing_changes_nothing() -> None:
+    house = House()
+    answer(house, None)
+
+    assert house.state() == ModelState()

@@ -1,26 +1,26 @@
-"""One call of one model while it lasts, and what all calls for one request have in common: the plan, the deadline, the record."""
+"""One call of one model while it lasts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from msgspec import structs
 
 from pointsman.answers import Source, Whole
-from pointsman.core.blame import may_heal
-from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
-from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import BudgetExhausted, DeadlinePassed, StreamInterrupted, UpstreamUnavailable
-from pointsman.core.relief import unpaid
-from pointsman.core.request import Message, Request
+from pointsman.core.decision import Candidate
+from pointsman.core.errors import StreamInterrupted
+from pointsman.core.experience import COUNTED, Observation
+from pointsman.core.lengths import Length
+from pointsman.core.request import Message
+from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
-from pointsman.spending import FREE, Held, Purse, Refused
+from pointsman.ports import Answer, AttemptFailed
+from pointsman.spending import Held
 from pointsman.upstreams import Ticket
+from pointsman.work import Work
 
 T = TypeVar("T")
 
@@ -30,135 +30,15 @@ FIRST_S = 10.0
 PATIENCE = 3.0
 """How many times longer than expected a model may take that is expected to take long."""
 
-LONGEST_WAIT_S = 2.0
-"""For room. Whoever waits holds memory, and his caller something of his own."""
-
-MOST_TRIES = 6
-"""Of one request, over all its models; callers and proxies try again, too, and their numbers multiply."""
-
-
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
 
 
-class Work:
-    """What one plan is run for, and the attempts so far."""
+MOST_LENT = 0.2
+"""Share of the time of an answer that its reader may take without hiding how fast the model is."""
 
-    def __init__(
-        self, decision: Decision, request: Request, catalog: Catalog, clock: Clock, deadline: float, *, purse: Purse = FREE
-    ) -> None:
-        """`deadline` is in seconds of the monotonic clock; `purse` pays."""
-        self.decision = decision
-        self.request = request
-        self.catalog = catalog
-        self.clock = clock
-        self.attempts: list[Attempt] = []
-        self.calls = 0
-        self._began, self._deadline = clock.monotonic(), deadline
-        self._left = deque(decision.plan)
-        self._failed: dict[str, tuple[Candidate, str]] = {}
-        self._passed_over: list[str] = []
-        self._unpaid: list[Refused] = []
-        self.purse = purse
-
-    @property
-    def is_unpaid(self) -> bool:
-        """Whether the tenant's budget, and nothing else, has kept every model of the plan from being called."""
-        return len(self._unpaid) == len(self.decision.plan)
-
-    @property
-    def has_more(self) -> bool:
-        """Whether a model is left that was not tried."""
-        return bool(self._left) and self.calls < MOST_TRIES
-
-    def next_model(self) -> Candidate | None:
-        """Return the next model of the plan, None behind the last: first of all those that may still answer in the time left."""
-        if not self.has_more:
-            return None
-        if not (self.calls or self._passed_over):
-            return self._left.popleft()  # it was decided a moment ago, by the same time
-        left_ms = self.time_left_s() * 1000
-        fitting = next((candidate for candidate in self._left if candidate.expected_ttft_ms <= left_ms), self._left[0])
-        self._left.remove(fitting)
-        return fitting
-
-    def second_chances(self) -> list[Candidate]:
-        """Return the models that failed in a way that may be over in a moment, in the order of the plan."""
-        return [candidate for candidate, error_type in self._failed.values() if may_heal(error_type)] if self.calls < MOST_TRIES else []
-
-    def time_left_s(self) -> float:
-        """Return the seconds until the deadline."""
-        return self._deadline - self.clock.monotonic()
-
-    def waits_until(self) -> float:
-        """Return until when room may be waited for: half of the time, and not for long."""
-        return self._began + min(LONGEST_WAIT_S, (self._deadline - self._began) / 2)
-
-    def start_over(self) -> None:
-        """Take up the plan from its beginning: none of it was called, and now there may be room."""
-        self._left, self._passed_over = deque(self.decision.plan), []
-
-    def check_time(self) -> None:
-        """Raise DeadlinePassed if time is up."""
-        if self.time_left_s() <= 0:
-            raise self.too_late()
-
-    def passed_over(self, candidate: Candidate) -> None:
-        """Note a model that is not to be called now, by what became known since the decision."""
-        self._passed_over.append(candidate.model)
-
-    def unpaid(self, candidate: Candidate, refused: Refused) -> None:
-        """Note a model for which the tenant's budget has no room."""
-        self._passed_over.append(candidate.model)
-        self._unpaid.append(refused)
-
-    def call(self, candidate: Candidate) -> ModelCall:
-        """Return what a candidate is asked."""
-        return ModelCall(
-            model=self.catalog.models[candidate.model],
-            provider=self.catalog.providers[candidate.provider],
-            prompt=self.request.prompt,
-            generation=self.request.generation,
-            output_cap=max(1, candidate.tokens.output_cap),
-            request_id=self.decision.id,
-        )
-
-    def record(self, candidate: Candidate, attempt: Attempt) -> None:
-        """Keep an attempt that has ended."""
-        self.attempts.append(attempt)
-        if attempt.error_type:
-            self._failed.setdefault(candidate.model, (candidate, attempt.error_type))
-
-    def exhausted(self) -> UpstreamUnavailable | BudgetExhausted:
-        """Return the error of a plan of which no model answered."""
-        if self.is_unpaid:
-            soonest = min((each.heals_in_s for each in self._unpaid if each.heals_in_s is not None), default=None)
-            return unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest)
-        return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
-
-    def too_late(self) -> DeadlinePassed:
-        """Return the error of a deadline that has passed."""
-        tried = f" after {self.told()}" if self.attempts or self._passed_over else ""
-        return DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
-
-    def told(self) -> str:
-        """Return the attempts in words."""
-        tried = [f"{attempt.model}: {attempt.error_type or 'answered'}" for attempt in self.attempts]
-        return ", ".join(
-            [*tried, *(f"{model}: left alone, as it fails, is full, or the budget has no room for it" for model in self._passed_over)]
-        )
-
-    def priced(self, usage: Usage, candidate: Candidate) -> Usage:
-        """Return the usage with what it cost, and what it would have cost at the baseline's prices."""
-        models = self.catalog.models
-        cost = models[candidate.model].price.cost(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-        )
-        baseline = models[self.decision.baseline_model].price.cost(usage.input_tokens, usage.output_tokens)
-        return structs.replace(usage, cost=cost, baseline_cost=baseline)
+_TELLING = frozenset({FinishReason.STOP, FinishReason.LENGTH, FinishReason.TOOL_CALLS, FinishReason.UNSPECIFIED})
+"""Ends of answers that are as long as the model made them."""
 
 
 class Attempting(Generic[T]):
@@ -176,8 +56,8 @@ class Attempting(Generic[T]):
         self._began = work.clock.monotonic()
         self._first_ms: float | None = None
         self._is_recorded = False
-        self.is_read = False
-        """Whether its reader has the last piece, and has not asked for more."""
+        self._lent_at: float | None = None
+        self._lent_ms = 0.0
         work.calls += 1
 
     async def begin(self) -> bool:
@@ -220,9 +100,19 @@ class Attempting(Generic[T]):
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
-        if self.is_read:
+        if self._lent_at is not None:
             self._ticket.gave_up()
             self._expired = asyncio.create_task(self.source.close())
+
+    def lend(self) -> None:
+        """Note that its reader has the last piece, until he asks for more."""
+        self._lent_at = self._work.clock.monotonic()
+
+    def asked(self) -> None:
+        """Note that its reader asks for more."""
+        if self._lent_at is not None:
+            self._lent_ms += (self._work.clock.monotonic() - self._lent_at) * 1000
+            self._lent_at = None
 
     def dropped(self) -> None:
         """Record that another model was sooner."""
@@ -242,9 +132,34 @@ class Attempting(Generic[T]):
 
     def answered(self, finish: FinishReason, usage: Usage, *, message: Message | None = None, first_ms: float | None = None) -> Completion:
         """Return the completion of a call that has ended well."""
-        self._ticket.answered()
+        self._ticket.answered(self._observed(finish, usage))
         self._first_ms = self._first_ms if first_ms is None else first_ms
         return self._completion(finish, usage, message, "")
+
+    def _observed(self, finish: FinishReason, usage: Usage) -> Observation | None:
+        """Return what the answer shows of its model; nothing where it was held back."""
+        if finish not in _TELLING:
+            return None
+        decision, elapsed_ms = self._work.decision, self._elapsed_ms()
+        return Observation(
+            task=decision.features.task,
+            text_class=decision.features.text_class,
+            latency_ms=elapsed_ms,
+            ttft_ms=None if self._is_whole() else self._first_ms,
+            output_tokens=usage.output_tokens,
+            usual=Length(decision.tokens.output, decision.tokens.output_p90),
+            is_cut=finish is FinishReason.LENGTH,
+            is_paced=self._lent_ms <= elapsed_ms * MOST_LENT,
+            counts_as=self._counts_as(usage),
+        )
+
+    def _counts_as(self, usage: Usage) -> float | None:
+        """Return how many tokens the model counts for one of ours; None where it does not say, or pictures are among them."""
+        counted, features = self._work.decision.tokens.input, self._work.decision.features
+        if counted < COUNTED or not usage.input_tokens or usage.estimated or self._work.request.prompt.shows_pictures:
+            return None
+        frame = factor(self._work.catalog.models[self.candidate.model].tokenizer, features.text_class).frame
+        return max(0, usage.input_tokens - frame) / counted
 
     def blamed(self, failed: AttemptFailed) -> AttemptFailed:
         """Note against the upstream how the call failed, and return that."""
@@ -263,13 +178,16 @@ class Attempting(Generic[T]):
         attempts = tuple(self._work.attempts)
         return Completion(message=message, finish_reason=finish, usage=total, attempts=attempts, model=self.candidate.model)
 
+    def _is_whole(self) -> bool:
+        return isinstance(self.source, Whole)
+
     def _times(self) -> tuple[float, float]:
         """Return the seconds in which the first of the answer is expected, and those that are allowed for it.
 
         While another model is left, half of the time is kept for it. The last one may use it all; but what comes in pieces has to begin.
         """
         candidate, left_s = self.candidate, self._work.time_left_s()
-        is_whole = isinstance(self.source, Whole)
+        is_whole = self._is_whole()
         expected_s = (candidate.expected_latency_ms if is_whole else candidate.expected_ttft_ms) / 1000
         patience_s = max(FIRST_S, PATIENCE * expected_s)
         if self._work.has_more:

@@ -21,13 +21,13 @@ from pointsman.core.account import Account
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, Violation
-from pointsman.core.request import Request
+from pointsman.core.request import CachePolicy, Request
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire import codec
-from pointsman.wire.boundary import AUTHORIZATION, REQUEST_ID, is_request_id
+from pointsman.wire.boundary import AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, is_request_id, own_key_of
 from pointsman.wire.status import error_of
 
 M = TypeVar("M", bound=Message)
@@ -76,22 +76,41 @@ class Client:
         return codec.decision_from_pb(response.decision)
 
     async def complete(
-        self, request: Request | str, *, explain: bool = False, timeout_s: float | None = None, request_id: str = ""
+        self,
+        request: Request | str,
+        *,
+        explain: bool = False,
+        timeout_s: float | None = None,
+        request_id: str = "",
+        cache: CachePolicy | None = None,
+        idempotency_key: str = "",
     ) -> tuple[Decision, Completion]:
-        """Return the decision and the answer of the model. Raises PointsmanError."""
-        message = router_pb.CompleteRequest(request=_encoded(request), explain=explain)
-        response: router_pb.CompleteResponse = await self._called(self._router.Complete, message, timeout_s, request_id)
+        """Return the decision and the answer of the model. Raises PointsmanError.
+
+        With an idempotency key the call may be repeated for a day: it is answered once, and then with that answer.
+        """
+        message = router_pb.CompleteRequest(request=_encoded(request), explain=explain, cache=_policy(cache))
+        response: router_pb.CompleteResponse = await self._called(self._router.Complete, message, timeout_s, request_id, idempotency_key)
         return codec.decision_from_pb(response.decision), codec.completion_from_pb(response.completion)
 
     async def stream(
-        self, request: Request | str, *, explain: bool = False, timeout_s: float | None = None, request_id: str = ""
+        self,
+        request: Request | str,
+        *,
+        explain: bool = False,
+        timeout_s: float | None = None,
+        request_id: str = "",
+        cache: CachePolicy | None = None,
+        idempotency_key: str = "",
     ) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion without its message. Raises PointsmanError.
 
         Leaving the loop early, or closing the generator, ends the call upstream, too.
         """
-        message = router_pb.StreamCompleteRequest(request=_encoded(request), explain=explain)
-        call = self._router.StreamComplete(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id)))
+        message = router_pb.StreamCompleteRequest(request=_encoded(request), explain=explain, cache=_policy(cache))
+        call = self._router.StreamComplete(
+            message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id, idempotency_key))
+        )
         try:
             async for response in call:
                 yield _event(response)
@@ -123,9 +142,9 @@ class Client:
         response: admin_pb.ExplainDecisionResponse = await self._called(self._admin.ExplainDecision, message, timeout_s)
         return codec.account_from_pb(response)
 
-    async def _called(self, method: Any, message: Message, timeout_s: float | None, request_id: str = "") -> Any:
+    async def _called(self, method: Any, message: Message, timeout_s: float | None, request_id: str = "", own_key: str = "") -> Any:
         try:
-            return await method(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id)))
+            return await method(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id, own_key)))
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from None
 
@@ -134,10 +153,15 @@ def _encoded(request: Request | str) -> Any:
     return codec.request_to_pb(Request.of(request) if isinstance(request, str) else request)
 
 
-def _metadata(request_id: str) -> tuple[tuple[str, str], ...]:
+def _policy(cache: CachePolicy | None) -> Any:
+    return None if cache is None else codec.cache_policy_to_pb(cache)
+
+
+def _metadata(request_id: str, idempotency_key: str) -> tuple[tuple[str, str], ...]:
     if request_id and not is_request_id(request_id):
         raise InvalidRequest(Violation(field=REQUEST_ID, message="must match [A-Za-z0-9_-]{1,64}"))
-    return ((REQUEST_ID, request_id),) if request_id else ()
+    own_key = own_key_of((idempotency_key,)) if idempotency_key else ""
+    return tuple((name, value) for name, value in ((REQUEST_ID, request_id), (IDEMPOTENCY_KEY, own_key)) if value)
 
 
 def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Completion:

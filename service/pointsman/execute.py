@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 from msgspec import structs
 
 from pointsman.answers import Source, Streamed, Whole
-from pointsman.attempts import Attempting, Work
+from pointsman.attempts import Attempting
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Completion, Delta, TextDelta, Usage
 from pointsman.core.decision import Candidate, Decision
@@ -29,6 +29,7 @@ from pointsman.core.vocabulary import AttemptReason
 from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider, TokenCounter
 from pointsman.spending import FREE, Purse, Refused
 from pointsman.upstreams import Upstreams
+from pointsman.work import Work
 
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Before a model is asked again: a random time up to the first, twice as long for each further time, up to the second."""
@@ -110,9 +111,9 @@ class Executor:
         try:
             while not isinstance(piece, Finished):
                 texts += (piece.text,) if isinstance(piece, TextDelta) else (piece.name, piece.arguments_json)
-                attempt.is_read = True
+                attempt.lend()
                 yield piece
-                attempt.is_read = False
+                attempt.asked()
                 async with asyncio.timeout(work.time_left_s()):
                     piece = await source.next()
             yield attempt.answered(piece.finish_reason, piece.usage or await self._counted(attempt.candidate, texts))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pointsman.adapters.anthropic import AnthropicProvider
 from pointsman.adapters.artifact import UnreadableArtifact, load_estimator
 from pointsman.adapters.builtin import BuiltinProvider
+from pointsman.adapters.cache import Alone, MemoryCache, Names, SharedCache, SharedTurns
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
 from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, fetch, installed, supervise
@@ -35,6 +36,7 @@ from pointsman.execute import Executor
 from pointsman.mirror import Mirror
 from pointsman.ports import AttemptFailed, Budgets, Clock, Provider
 from pointsman.reader import Reader
+from pointsman.recall import Recall
 from pointsman.router import Router, check_model
 from pointsman.settings import Settings
 from pointsman.spending import Spending
@@ -70,8 +72,8 @@ async def open_live_router(
     counter = O200kCounter(load_encoding())
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
-        store = await stack.enter_async_context(_shared(settings.valkey_url, clock, say)) if settings.valkey_url else None
-        spending = await stack.enter_async_context(_spending(store, clock, say))
+        valkey = await stack.enter_async_context(_shared(settings.valkey_url, clock, say)) if settings.valkey_url else None
+        spending = await stack.enter_async_context(_spending(valkey, clock, say))
         fleet = await stack.enter_async_context(Fleet(_launching(settings, say), linger_s=settings.longest_call_s))
         if embedded:
             fleet.follow(rules().catalog)
@@ -85,7 +87,7 @@ async def open_live_router(
         router = Router(
             rules=rules,
             reader=Reader(counter, load_estimator(settings.estimator).estimate),
-            executor=Executor(ports, counter, clock, upstreams),
+            recall=_recall(Executor(ports, counter, clock, upstreams), valkey, clock, stack),
             upstreams=upstreams,
             clock=clock,
             longest_s=settings.longest_call_s,
@@ -120,6 +122,17 @@ def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsync
     from pointsman.adapters.valkey import open_valkey  # noqa: PLC0415  # its library takes 90 ms and 7 MB, which most do not need
 
     return open_valkey(url, clock=clock, say=say)
+
+
+def _recall(executor: Executor, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack) -> Recall:
+    """Return what gives answers again: of this process, or of all replicas where they share a store."""
+    near = MemoryCache(clock)
+    if valkey is None:
+        return Recall(executor, near, Alone(), clock)
+    names = Names(valkey)
+    turns = SharedTurns(valkey, names)
+    stack.push_async_callback(turns.close)
+    return Recall(executor, SharedCache(valkey, names, near, clock), turns, clock)
 
 
 async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken
+from pointsman.core.cachekey import CacheKey
 from pointsman.core.catalog import Catalog, Model
 from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.completion import TextDelta, ToolCallDelta, Usage
@@ -80,6 +81,34 @@ class Provider(Protocol):
 
         It asks upstream for more only when it is asked itself, so that a slow reader slows the model and fills no buffer here.
         """
+        ...
+
+
+class Cache(Protocol):
+    """Keeps answers as bytes for a while. What it cannot do it leaves undone: nothing here raises."""
+
+    def peek(self, key: CacheKey) -> bytes | None:
+        """Return what this process knows, at once."""
+        ...
+
+    async def get(self, key: CacheKey) -> bytes | None:
+        """Return what is kept, by this process or by another that shares the cache."""
+        ...
+
+    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float) -> None:
+        """Keep this for at most so long; this process knows it before anything is awaited."""
+        ...
+
+
+class Turns(Protocol):
+    """Agrees with other replicas on who asks a model. Nothing here raises; a turn whose holder dies is free again within seconds."""
+
+    async def take(self, key: CacheKey) -> bool:
+        """Return whether it is this process's turn: until it is given back, or where nobody can say."""
+        ...
+
+    async def give_back(self, key: CacheKey) -> None:
+        """End this process's turn, if it has it."""
         ...
 
 

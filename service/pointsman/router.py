@@ -10,7 +10,6 @@ from contextlib import aclosing
 
 from msgspec import Struct, structs
 
-from pointsman.attempts import LONGEST_WAIT_S
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decide import decide
@@ -21,16 +20,19 @@ from pointsman.core.explain import explain
 from pointsman.core.gather import UNBOUNDED, gather
 from pointsman.core.market import Market, ModelState
 from pointsman.core.relief import reliefs, relieved
-from pointsman.core.request import Request
+from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
-from pointsman.core.vocabulary import DropReason
-from pointsman.execute import Executor
+from pointsman.core.vocabulary import CacheStatus, DropReason
 from pointsman.ports import Clock
 from pointsman.reader import Reader
+from pointsman.recall import Asked, Recall
 from pointsman.recent import Recent
 from pointsman.spending import FREE, Purse, Spending
 from pointsman.upstreams import Upstreams
+from pointsman.work import LONGEST_WAIT_S
+
+_RECALLED = frozenset({CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE})
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -46,6 +48,9 @@ class Call(Struct, frozen=True, kw_only=True):
     """Until the caller gives up; None if he does not say."""
     tried_before: int = 0
     """How often the caller's side has tried this call already."""
+    own_key: str = ""
+    """The caller's name for this call, by which it may be repeated; empty without one."""
+    cache: CachePolicy = CachePolicy()
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -64,7 +69,7 @@ class Router:
         *,
         rules: Callable[[], Ruleset],
         reader: Reader,
-        executor: Executor,
+        recall: Recall,
         upstreams: Upstreams,
         clock: Clock,
         longest_s: float,
@@ -73,7 +78,7 @@ class Router:
         """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets none. Without `spending` nothing is counted."""
         self._rules = rules
         self._reader = reader
-        self._executor = executor
+        self._recall = recall
         self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
@@ -86,23 +91,25 @@ class Router:
         return await self._decide(ruleset, request, call, Market(models=self._upstreams.states(ruleset.catalog)), explained=explained)
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
-        """Return the decision and the answer. Raises what `route` and `Executor.run` raise, and DeadlineTooShort."""
+        """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
-        settings, again, purse = ruleset.settings(decision.rule.id), not call.tried_before, self._purse(call, decision, ruleset)
-        return decision, await self._executor.run(
-            decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again, purse=purse
-        )
+        purse = self._purse(call, decision, ruleset)
+        completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
+        _note_recalled(completion, purse)
+        return decision, completion
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
-        """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Executor.stream` do."""
+        """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Recall.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
         decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained, stream=True)
         yield decision
-        settings, again, purse = ruleset.settings(decision.rule.id), not call.tried_before, self._purse(call, decision, ruleset)
-        answer = self._executor.stream(decision, request, ruleset.catalog, deadline=deadline, settings=settings, again=again, purse=purse)
+        purse = self._purse(call, decision, ruleset)
+        answer = self._recall.stream(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse, is_stream=True))
         async with aclosing(answer) as events:
             async for event in events:
+                if isinstance(event, Completion):
+                    _note_recalled(event, purse)
                 yield event
 
     def models(self) -> list[ModelStatus]:
@@ -162,6 +169,29 @@ class Router:
             raise
         self.recent.note(ruleset, facts, market, decision)
         return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
+
+
+def _asked(
+    ruleset: Ruleset, request: Request, call: Call, decision: Decision, *, deadline: float, purse: Purse, is_stream: bool = False
+) -> Asked:
+    return Asked(
+        request=request,
+        decision=decision,
+        ruleset=ruleset,
+        tenant=call.tenant.id,
+        policy=call.cache,
+        own_key=call.own_key,
+        deadline=deadline,
+        again=not call.tried_before,
+        is_stream=is_stream,
+        purse=purse,
+    )
+
+
+def _note_recalled(completion: Completion, purse: Purse) -> None:
+    """Count an answer for which no model was called."""
+    if completion.cache_status in _RECALLED:
+        purse.recalled(completion)
 
 
 def check_model(ruleset: Ruleset, name: str) -> None:

@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from pointsman.core.budget import Hold, Levels
 from pointsman.core.catalog import Catalog
 from pointsman.core.claim import NOTHING, Claim, actual, bounds
-from pointsman.core.completion import Usage
+from pointsman.core.completion import Completion, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.facts import BudgetFacts
 from pointsman.core.ledger import Entry, Sums, entry
@@ -63,6 +63,10 @@ class Purse(Protocol):
 
     async def hold(self, candidate: Candidate, output_cap: int, lasts_s: float) -> Held | Refused:
         """Hold what an attempt with that much output may use at most, or with less output where there is no room for all of it."""
+        ...
+
+    def recalled(self, completion: Completion) -> None:
+        """Enter an answer for which no model was called on account of this request."""
         ...
 
 
@@ -145,6 +149,11 @@ class _Purse:
             claim = structs.replace(claim, output_cap=cap)
         return self._refused(claim, taken.levels)
 
+    def recalled(self, completion: Completion) -> None:
+        """As in `Purse`."""
+        sums = Sums(requests=1, cache_hits=1, baseline_cost=completion.usage.baseline_cost)
+        self.settle(_NO_HOLD, NOTHING, Entry(model=completion.model, route=self.route, sums=sums))
+
     def _claim(self, candidate: Candidate, output_cap: int) -> Claim:
         model = self._catalog.models[candidate.model]
         found = bounds(self.tenant.windows, model.tier, is_cheapest=model.tier == self._catalog.tiers[0])
@@ -224,6 +233,9 @@ class _Free:
     async def hold(self, _candidate: Candidate, output_cap: int, _lasts_s: float) -> Held | Refused:
         """Hold nothing."""
         return _NothingHeld(output_cap)
+
+    def recalled(self, completion: Completion) -> None:
+        """Do nothing."""
 
 
 FREE: Purse = _Free()

@@ -16,6 +16,7 @@ from msgspec import structs
 from pointsman.core.blame import Blame, blame
 from pointsman.core.breaker import Breaker
 from pointsman.core.catalog import Catalog, Model, Provider
+from pointsman.core.experience import Experience, Observation
 from pointsman.core.limits import Limit, Rate
 from pointsman.core.market import AS_CATALOGED, ModelState
 from pointsman.ports import Clock, ModelStates
@@ -77,6 +78,7 @@ class _Upstream:
         self.limit = Limit()
         self.refused_until = -inf
         self.told = _ABLE
+        self.experience = Experience()
 
     @property
     def is_at_ease(self) -> bool:
@@ -95,20 +97,23 @@ class _Upstream:
     def next_change(self, now: float) -> float:
         """Return when `found` may change without anything happening before."""
         refused = max(self.refused_until, self.account.refused_until)
-        return min(refused if refused > now else inf, self.breaker.heals_at(now), self.account.room_at(now))
+        return min(refused if refused > now else inf, self.breaker.heals_at(now), self.account.room_at(now), self.experience.changes_at())
 
 
 class Ticket:
     """The right to make one call, and the duty to say how it ended. Only what is said first counts."""
 
-    def __init__(self, upstreams: Upstreams, upstream: _Upstream, *, probe: bool) -> None:
+    def __init__(self, upstreams: Upstreams, upstream: _Upstream, model: Model, *, probe: bool) -> None:
         self._upstreams = upstreams
+        self._model = model
         self._upstream: _Upstream | None = upstream
         self._probe = probe
 
-    def answered(self) -> None:
-        """Note that the upstream answered."""
+    def answered(self, seen: Observation | None = None) -> None:
+        """Note that the upstream answered, and what its answer has shown."""
         if (upstream := self._ended()) is not None:
+            if seen is not None:
+                upstream.experience.note(seen, self._model)
             upstream.breaker.succeeded(self._upstreams.now(), probe=self._probe)
             upstream.limit.went_well()
             self._upstreams.changed(upstream)
@@ -188,7 +193,7 @@ class Upstreams:
         upstream.limit.began()
         upstream.account.take(now, tokens)
         self.changed(upstream)
-        return Ticket(self, upstream, probe=probe)
+        return Ticket(self, upstream, model, probe=probe)
 
     def ended(self, upstream: _Upstream) -> None:
         """Count a call that has ended; those who wait for room look again, all of them: only they know what for."""
@@ -203,6 +208,7 @@ class Upstreams:
 
     def changed(self, upstream: _Upstream) -> None:
         """Take note that something has happened at an upstream."""
+        self._next_change = min(self._next_change, upstream.experience.changes_at())
         if not (upstream.is_at_ease and upstream.told is _ABLE):
             now = self.now()
             self._next_change = min(self._next_change, upstream.next_change(now))
@@ -238,7 +244,7 @@ class Upstreams:
             self._upstreams = {key: upstream for key, upstream in self._upstreams.items() if key[0] != provider}
 
     def _differing(self, catalog: Catalog, known: Mapping[str, ModelState]) -> dict[str, ModelState]:
-        """Return the states of models that have been called and cannot be called now."""
+        """Return the states of models that have been called: what their answers have shown, and whether they can be called now."""
         now, differing = self.now(), {}
         for model in catalog.models.values():
             provider = catalog.providers[model.provider]
@@ -249,8 +255,11 @@ class Upstreams:
             if well is not upstream.told[0]:
                 self._say(f"model {model.id} is called again" if well else f"model {model.id} is not called: {why}")
             upstream.told = _ABLE if well and room else found
+            shown = upstream.experience.shown(model, now)
             self._next_change = min(self._next_change, upstream.next_change(now))
-            if not (well and room):
+            if shown is not None or not (well and room):
                 state = known.get(model.id, AS_CATALOGED)
-                differing[model.id] = structs.replace(state, healthy=state.healthy and well, has_room=room, note=why)
+                differing[model.id] = structs.replace(
+                    shown or state, has_credential=state.has_credential, healthy=state.healthy and well, has_room=room, note=why
+                )
         return differing

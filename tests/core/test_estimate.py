@@ -10,9 +10,11 @@ from msgspec import structs
 from fakes import facts_of
 from pointsman.core.catalog import Model, Price
 from pointsman.core.estimate import estimate, tokens_on
+from pointsman.core.lengths import Length
 from pointsman.core.market import AS_CATALOGED, ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
+from pointsman.core.tokenisers import Factor
 from pointsman.core.vocabulary import TokenCountMethod
 
 MODEL = Model(
@@ -39,7 +41,7 @@ SILENT = Defaults()
     ],
 )
 def test_output_cap(given: dict[str, int], default: int | None, cap: int) -> None:
-    assert tokens_on(MODEL, facts_of(**given), Defaults(max_output=default)).output_cap == cap
+    assert tokens_on(MODEL, facts_of(**given), AS_CATALOGED, Defaults(max_output=default)).output_cap == cap
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_output_cap(given: dict[str, int], default: int | None, cap: int) -> Non
     ],
 )
 def test_answers_are_expected_to_be_no_longer_than_they_may(given: dict[str, int], default: int | None, output: int, p90: int) -> None:
-    tokens = tokens_on(MODEL, facts_of(**given), Defaults(max_output=default))
+    tokens = tokens_on(MODEL, facts_of(**given), AS_CATALOGED, Defaults(max_output=default))
 
     assert (tokens.output, tokens.output_p90) == (output, p90)
 
@@ -66,6 +68,7 @@ def test_answers_are_expected_to_be_no_longer_than_they_may(given: dict[str, int
         pytest.param("o200k", "other", 101, 101, id="whatever the text"),
         pytest.param("claude", "plain", 142, 158, id="1.40 and 1.56 of it, rounded up"),
         pytest.param("claude", "other", 162, 243, id="1.60 and 2.40 of it"),
+        pytest.param("smollm2", "plain", 138, 186, id="1.12 and 1.60 of it, and what frames every prompt"),
         pytest.param("qwen", "plain", 107, 118, id="1.05 and 1.16 of it"),
         pytest.param("qwen", "other", 117, 274, id="1.15 and 2.71 of it"),
     ],
@@ -73,7 +76,7 @@ def test_answers_are_expected_to_be_no_longer_than_they_may(given: dict[str, int
 def test_input_is_counted_as_the_model_counts(tokenizer: str, text_class: str, middle: int, bound: int) -> None:
     model = structs.replace(MODEL, tokenizer=tokenizer)
 
-    tokens = tokens_on(model, facts_of(tokens_input=101, features_text_class=text_class), SILENT)
+    tokens = tokens_on(model, facts_of(tokens_input=101, features_text_class=text_class), AS_CATALOGED, SILENT)
 
     assert (tokens.input, tokens.input_upper_bound) == (middle, bound)
 
@@ -81,7 +84,7 @@ def test_input_is_counted_as_the_model_counts(tokenizer: str, text_class: str, m
 def test_the_bound_of_the_input_not_its_middle_takes_room_from_the_answer() -> None:
     model = structs.replace(MODEL, tokenizer="claude")
 
-    assert tokens_on(model, facts_of(tokens_input=5000), SILENT).output_cap == 8000 - 7800
+    assert tokens_on(model, facts_of(tokens_input=5000), AS_CATALOGED, SILENT).output_cap == 8000 - 7800
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,39 @@ def test_the_bound_of_the_input_not_its_middle_takes_room_from_the_answer() -> N
 def test_an_estimate_says_how_sure_its_count_is(tokenizer: str, counted: TokenCountMethod, expected: TokenCountMethod) -> None:
     model = structs.replace(MODEL, tokenizer=tokenizer)
 
-    assert tokens_on(model, facts_of(tokens_method=counted), SILENT).method == expected
+    assert tokens_on(model, facts_of(tokens_method=counted), AS_CATALOGED, SILENT).method == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "median", "p90"),
+    [
+        pytest.param("math", 250, 800, id="measured for the task"),
+        pytest.param("chat", 50, 100, id="measured over all tasks"),
+    ],
+)
+def test_answers_are_as_long_as_the_model_has_shown(task: str, median: int, p90: int) -> None:
+    state = ModelState(answers={"math": Length(2.5, 4.0), "": Length(0.5, 0.5)})
+
+    tokens = tokens_on(MODEL, facts_of(features_task=task), state, SILENT)
+
+    assert (tokens.output, tokens.output_p90) == (median, p90)
+
+
+def test_an_answer_that_is_longer_than_asked_for_is_cut_and_its_ninth_decile_never_falls_below_its_median() -> None:
+    state = ModelState(answers={"": Length(5.0, 0.1)})
+
+    assert tokens_on(MODEL, facts_of(tokens_output_max=400), state, SILENT).output == 400
+    assert tokens_on(MODEL, facts_of(), state, SILENT).output_p90 == 500
+
+
+def test_what_a_model_reports_of_its_counting_goes_before_its_family() -> None:
+    model, state = structs.replace(MODEL, tokenizer="o200k"), ModelState(counts={"plain": Factor(1.1, 1.3)})
+
+    tokens = tokens_on(model, facts_of(), state, SILENT)
+    other = tokens_on(model, facts_of(features_text_class="other"), state, SILENT)
+
+    assert (tokens.input, tokens.input_upper_bound, tokens.method) == (111, 130, TokenCountMethod.CALIBRATED)
+    assert (other.input, other.input_upper_bound, other.method) == (100, 100, TokenCountMethod.EXACT)
 
 
 def test_an_estimate_names_the_model_its_provider_and_the_name_there() -> None:

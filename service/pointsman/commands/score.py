@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pointsman.commands.rules import ruleset_or_complaint
 from pointsman.core.catalog import Catalog
-from pointsman.core.features import answer_length
+from pointsman.core.lengths import usual
 from pointsman.core.quality import quality
 from pointsman.core.reading import Reading
 from pointsman.core.request import Request
@@ -78,6 +78,6 @@ def of(id: str | int, reading: Reading, catalog: Catalog) -> Scored:
         task=found.task,
         subject=found.subject,
         input_tokens=reading.input_tokens,
-        output_tokens=answer_length(found.task)[0],
+        output_tokens=usual(found.task, found.complexity)[0],
         quality=expected,
     )

@@ -97,7 +97,8 @@ def account(found: Decision, completion: Completion) -> None:
     """Show how an answer came about."""
     console, usage = terminal(), completion.usage
     tried = " -> ".join(f"{attempt.model} ({attempt.error_type or f'{attempt.latency_ms:.0f} ms'})" for attempt in completion.attempts)
-    console.print(f"\n[dim]{escape(tried)}  by rule {escape(found.rule.id)}, ends with {completion.finish_reason.name}[/]")
+    how = tried or f"{completion.model} (kept: {completion.cache_status.name.lower()})"
+    console.print(f"\n[dim]{escape(how)}  by rule {escape(found.rule.id)}, ends with {completion.finish_reason.name}[/]")
     saved = f", baseline {dollars(usage.baseline_cost)}" if usage.baseline_cost else ""
     console.print(f"[dim]{usage.input_tokens} + {usage.output_tokens} tokens, {dollars(usage.cost)}{saved}  id {found.id}[/]")
 

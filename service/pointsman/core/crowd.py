@@ -1,8 +1,8 @@
 """Who may come in when there is not room for all: a share for each, without knowing beforehand how many there are.
 
-A tenant may have as many calls under way as EAGER times the places that are free beyond one. Whoever has few always finds one; whoever takes
-all that he can is stopped before the house is full, and the sooner the more the others take (the dynamic thresholds of Choudhury and Hahne,
-1998). The times are in seconds and only go forward.
+A tenant may have as many calls under way as EAGER times the places that are free beyond one. Whoever has few always finds one; whoever
+takes all that he can is stopped before the house is full, and the sooner the more the others take. These are the dynamic thresholds of
+Choudhury and Hahne (1998). The times are in seconds and only go forward.
 """
 
 from __future__ import annotations

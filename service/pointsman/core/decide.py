@@ -236,6 +236,7 @@ def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped], shado
         dropped=tuple([drop for model, drop in dropped.items() if model not in planned]) if dropped else (),
         baseline_cost=baseline_cost,
         baseline_model=baseline_model,
+        constraints=tuple([constraint.ref.id for constraint in trial.terms.constraints]),
         shadows=shadows,
     )
 

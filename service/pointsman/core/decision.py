@@ -130,6 +130,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     baseline_model: str = ""
     """That candidate; empty in a decision that came over the wire."""
     explanation: Explanation | None = None
+    constraints: tuple[str, ...] = ()
+    """Ids of the constraints that hold; not sent over the wire."""
     shadows: tuple[Shadowed, ...] = ()
     """What rules in shadow would have decided; not sent over the wire but in explanations."""
 

@@ -21,6 +21,7 @@
     ├─ DeadlinePassed            time was up before an answer came
     ├─ UpstreamUnavailable       every attempt failed; the message says how each
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
+    ├─ NotCached                 no answer is kept, and no model was to be called
     ├─ UnknownDecision           no decision of that id is kept
     ├─ Overloaded                the server has as much to do as it can bear
     ├─ Ending                    the server is about to end; another one will serve
@@ -160,6 +161,10 @@ class StreamInterrupted(PointsmanError):
     def __init__(self, message: str, *, emitted_tokens: int = 0) -> None:
         super().__init__(message)
         self.emitted_tokens = emitted_tokens
+
+
+class NotCached(PointsmanError):
+    """The caller wanted a kept answer or none, and none is kept."""
 
 
 class UnknownDecision(PointsmanError):

@@ -6,18 +6,20 @@ from math import ceil
 
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, TokenEstimate
-from pointsman.core.facts import Facts, FeatureFacts
+from pointsman.core.facts import Facts, FeatureFacts, TokenFacts
+from pointsman.core.lengths import AS_USUAL, Length
 from pointsman.core.market import ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
 from pointsman.core.tokenisers import factor, method
+from pointsman.core.vocabulary import TokenCountMethod
 
 _NO_LIMIT = 1 << 31
 
 
 def estimate(model: Model, facts: Facts, state: ModelState, defaults: Defaults) -> Candidate:
     """Return the model as a candidate for the request."""
-    tokens, price = tokens_on(model, facts, defaults), model.price
+    tokens, price = tokens_on(model, facts, state, defaults), model.price
     ttft = model.ttft_ms if state.ttft_ms is None else state.ttft_ms
     warm = min(state.warm_prefix_tokens, tokens.input) if state.warm_prefix_tokens else 0
     return Candidate(
@@ -38,24 +40,39 @@ def _quality(model: Model, features: FeatureFacts) -> float:
     return quality(model.ability_for(features.task), features.complexity, features.discrimination)
 
 
-def tokens_on(model: Model, facts: Facts, defaults: Defaults) -> TokenEstimate:
+def tokens_on(model: Model, facts: Facts, state: ModelState, defaults: Defaults) -> TokenEstimate:
     """Return how many tokens the request takes on the model.
 
     The cap on output is min(asked, the model's, window - input bound, token budget - input bound), and 0 where that is negative.
     """
     counted, budget = facts.tokens, facts.request.max_total_tokens
-    family = factor(model.tokenizer, facts.features.text_class)
-    bound = ceil(counted.input * family.bound)
+    corrected = state.counts.get(facts.features.text_class)
+    family = corrected or factor(model.tokenizer, facts.features.text_class)
+    median, p90 = _answer(counted, _ratio(state, facts.features.task))
+    bound = ceil(counted.input * family.bound) + family.frame
     longest = _lesser(asked_output(facts, defaults), model.max_output)
     room = model.context_window if budget is None else _lesser(model.context_window, budget)
     return TokenEstimate(
-        input=ceil(counted.input * family.middle),
+        input=ceil(counted.input * family.middle) + family.frame,
         input_upper_bound=bound,
-        method=method(model.tokenizer, counted.method),
-        output=_lesser(counted.output, longest),
-        output_p90=_lesser(counted.output_p90, longest),
+        method=method(model.tokenizer, counted.method) if corrected is None else max(counted.method, TokenCountMethod.CALIBRATED),
+        output=_lesser(median, longest),
+        output_p90=_lesser(p90, longest),
         output_cap=_lesser(longest, room - bound) if room > bound else 0,
     )
+
+
+def _ratio(state: ModelState, task: str) -> Length:
+    """Return how long the model's answers are for a task, as a ratio to what is usual."""
+    return state.answers.get(task) or state.answers.get("") or AS_USUAL
+
+
+def _answer(counted: TokenFacts, ratio: Length) -> tuple[int, int]:
+    """Return the median and the 90th percentile of the answer's tokens."""
+    if ratio is AS_USUAL:
+        return counted.output, counted.output_p90
+    median = ceil(counted.output * ratio.median)
+    return median, max(median, ceil(counted.output_p90 * ratio.p90))
 
 
 def _lesser(one: int, other: int) -> int:

@@ -20,13 +20,14 @@ from pointsman.core.vocabulary import DecisionReason, RuleOutcome
 def explain(ruleset: Ruleset, facts: Facts, outcome: Decision | NoEligibleModel) -> Explanation:
     """Return the trace of every rule for what `decide` came to with the same ruleset and facts, a decision or a refusal."""
     return Explanation(
-        summary=_sentence(outcome),
+        summary=sentence(outcome),
         facts=everything(facts),
         rules=(*(_constraint(constraint, facts) for constraint in ruleset.constraints), *_routes(ruleset, facts, outcome)),
     )
 
 
-def _sentence(outcome: Decision | NoEligibleModel) -> str:
+def sentence(outcome: Decision | NoEligibleModel) -> str:
+    """Return what was decided and why in one sentence, or why no model may serve."""
     if isinstance(outcome, NoEligibleModel):
         return str(outcome)
     chosen = outcome.chosen

@@ -10,25 +10,10 @@ from collections.abc import Callable
 from pointsman.core.estimator import Estimate
 from pointsman.core.facts import FeatureFacts
 from pointsman.core.request import Prompt
-from pointsman.core.vocabulary import Role, Task
+from pointsman.core.vocabulary import Role
 
 LOOKED_AT = 400
 """Characters by which the class of the text is told."""
-
-_LENGTHS: dict[Task, tuple[int, int]] = {
-    "chat": (130, 420),
-    "write": (400, 1000),
-    "summarize": (150, 400),
-    "extract": (60, 200),
-    "classify": (5, 20),
-    "translate": (130, 500),
-    "code": (250, 800),
-    "math": (250, 700),
-    "reason": (350, 900),
-    "knowledge": (120, 420),
-    "unknown": (130, 420),
-}
-"""Tokens of answers, median and 90th percentile: those of published production traces."""
 
 _WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 
@@ -48,11 +33,6 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         has_code="```" in text or predicted.task == "code",
         text_class=_text_class(text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + text[-LOOKED_AT // 2 :]),
     )
-
-
-def answer_length(task: Task) -> tuple[int, int]:
-    """Return the predicted median and 90th percentile of the answer's tokens."""
-    return _LENGTHS[task]
 
 
 def _asked(prompt: Prompt) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from pointsman.core.facts import BudgetFacts, Facts, RequestFacts, TimeFacts, TokenFacts
-from pointsman.core.features import answer_length
+from pointsman.core.lengths import usual
 from pointsman.core.money import usd
 from pointsman.core.reading import Reading
-from pointsman.core.request import Image, Request
+from pointsman.core.request import Request
 from pointsman.core.ruleset import Defaults
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 
@@ -57,7 +57,7 @@ def _request(request: Request, defaults: Defaults, request_id: str, tenant: str,
         stream=stream,
         needs_tools=bool(prompt.tools) or "tools" in needs.capabilities,
         needs_json=prompt.response_format is not None or "json" in needs.capabilities,
-        needs_vision="vision" in needs.capabilities or _shows_pictures(request),
+        needs_vision="vision" in needs.capabilities or prompt.shows_pictures,
         labels=request.context.labels,
         id=request_id,
         max_cost=needs.max_cost,
@@ -65,12 +65,8 @@ def _request(request: Request, defaults: Defaults, request_id: str, tenant: str,
     )
 
 
-def _shows_pictures(request: Request) -> bool:
-    return any(isinstance(part, Image) for message in request.prompt.messages for part in message.parts)
-
-
 def _tokens(request: Request, reading: Reading) -> TokenFacts:
-    median, p90 = answer_length(reading.features.task)
+    median, p90 = usual(reading.features.task, reading.features.complexity)
     asked = request.generation.max_output_tokens
     return TokenFacts(
         input=reading.input_tokens,

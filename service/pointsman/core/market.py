@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from pointsman.core.lengths import Length
+from pointsman.core.tokenisers import Factor
+
 
 class ModelState(Struct, frozen=True, kw_only=True):
     """The state of one model now. None where the catalog's prior stands."""
@@ -18,6 +21,10 @@ class ModelState(Struct, frozen=True, kw_only=True):
     """Why it is not healthy or has no room, for people."""
     ttft_ms: float | None = None
     tokens_per_s: float | None = None
+    answers: Mapping[str, Length] = {}
+    """How long its answers are, as ratios to what is usual, by task; under "" for the other tasks. Empty: as usual."""
+    counts: Mapping[str, Factor] = {}
+    """How it counts, by class of text, where that is not as the catalog's tokeniser says."""
     warm_prefix_tokens: int = 0
     """Input tokens that the provider's prompt cache is expected to hold for this conversation."""
     quality: float | None = None

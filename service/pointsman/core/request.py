@@ -92,6 +92,10 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
     __repr__ = redacted
 
+    @property
+    def shows_pictures(self) -> bool:
+        return any(isinstance(part, Image) for message in self.messages for part in message.parts)
+
 
 class Generation(Struct, frozen=True, kw_only=True):
     """How to write the answer. None and empty are left to the model."""

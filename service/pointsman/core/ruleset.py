@@ -44,6 +44,7 @@ class RouteSettings:
 
     cache_mode: str = "off"
     cache_ttl_s: float = 0.0
+    """0 where no answer is to be kept, whoever asks."""
     optimize: str = ""
     target_tokens: int | None = None
     timeout_s: float | None = None
@@ -136,7 +137,11 @@ class Ruleset:
 
     def settings(self, route: str) -> RouteSettings:
         """Return what a route says of the calls that it decides on."""
-        return next(found.settings for found in self.routes if found.ref.id == route)
+        return self.route(route).settings
+
+    def route(self, name: str) -> Route:
+        """Return the route of that id, which must be one of those in force."""
+        return next(found for found in self.routes if found.ref.id == name)
 
     def next_match(self, facts: Facts, after: int) -> Matched:
         """Return the first route behind `after` that matches, with the shadows before it. Slower than `match`, and rarely needed."""

@@ -6,19 +6,20 @@ digits, JSON). The middle serves cost and ranking; the bound serves whatever mus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pointsman.core.vocabulary import TokenCountMethod
 
 REFERENCE = "o200k"
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(Struct, frozen=True):
     """Tokens of a family per token of the reference: the usual value, and one that real text does not exceed."""
 
     middle: float
     bound: float
+    frame: int = 0
+    """Tokens that the family's chat format adds to every prompt."""
 
 
 _EXACT = Factor(1.0, 1.0)
@@ -26,7 +27,7 @@ _OPEN = {"plain": Factor(1.05, 1.16), "other": Factor(1.15, 2.71)}
 _FACTORS = {
     "o200k": {"plain": _EXACT, "other": _EXACT},
     "claude": {"plain": Factor(1.40, 1.56), "other": Factor(1.60, 2.40)},
-    "smollm2": {"plain": Factor(1.12, 1.60), "other": Factor(1.60, 4.00)},
+    "smollm2": {"plain": Factor(1.12, 1.60, 24), "other": Factor(1.60, 4.00, 24)},
     "llama3": _OPEN,
     "mistral": _OPEN,
     "qwen": _OPEN,

@@ -23,7 +23,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from pointsman.core.errors import Ending, MalformedMessage, Overloaded, PointsmanError, Violation
+from pointsman.core.errors import Ending, InvalidRequest, MalformedMessage, Overloaded, PointsmanError, Violation
 from pointsman.core.tenants import Tenant, TenantRole
 from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
@@ -41,6 +41,9 @@ AUTHORIZATION = "authorization"
 REVISION = "pointsman-ruleset-revision"
 
 _RANDOM = Random(secrets.randbits(256))  # noqa: S311  # ids need to be different, not secret, and asking the system costs a call of it
+
+IDEMPOTENCY_KEY = "idempotency-key"
+_OWN_KEY = re.compile(r"[!-~]{1,255}")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -177,7 +180,13 @@ class Boundary:
         if role is not TenantRole.CALLER:
             record.role = role.value
         require(caller, role)
-        return Call(id=record.id, tenant=caller.tenant, time_left_s=context.time_remaining(), tried_before=shown.tried_before)
+        return Call(
+            id=record.id,
+            tenant=caller.tenant,
+            time_left_s=context.time_remaining(),
+            tried_before=shown.tried_before,
+            own_key=own_key_of(shown.idempotency_keys),
+        )
 
     def _left(self, inside: Tenant | None = None) -> None:
         """Count a call that has ended, and was inside if it was let in."""
@@ -240,12 +249,13 @@ def is_request_id(text: str) -> bool:
 class _Metadata:
     """What came with a call that counts; nothing else does."""
 
-    __slots__ = ("authorization", "request_id", "tried_before")
+    __slots__ = ("authorization", "idempotency_keys", "request_id", "tried_before")
 
     def __init__(self) -> None:
         self.request_id = ""
         """Of the caller; empty where there is none that can be used."""
         self.authorization: tuple[str, ...] = ()
+        self.idempotency_keys: tuple[str, ...] = ()
         self.tried_before = 0
 
 
@@ -256,9 +266,18 @@ def _metadata(context: Context) -> _Metadata:
             found.authorization = (*found.authorization, str(value))
         elif key == REQUEST_ID and not found.request_id and is_request_id(str(value)):
             found.request_id = str(value)
+        elif key == IDEMPOTENCY_KEY:
+            found.idempotency_keys = (*found.idempotency_keys, str(value))
         elif key == PREVIOUS:
             found.tried_before = int(value) if str(value).isdecimal() and len(value) < 4 else 1
     return found
+
+
+def own_key_of(keys: tuple[str, ...]) -> str:
+    """Return the key by which a caller may repeat a call, empty where he gives none. Raises InvalidRequest for what is no key."""
+    if keys and (len(keys) > 1 or not _OWN_KEY.fullmatch(keys[0])):
+        raise InvalidRequest(Violation(field=IDEMPOTENCY_KEY, message="must be given once, as 1 to 255 characters of ASCII without spaces"))
+    return keys[0] if keys else ""
 
 
 def _new_id() -> str:

@@ -9,7 +9,7 @@ from typing import Self
 
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
-from pointsman.core.request import Request
+from pointsman.core.request import CachePolicy, Request
 from pointsman.router import Call, Router
 from pointsman.wire import codec
 
@@ -30,15 +30,17 @@ class LocalClient:
         """Return which model is to serve the request, and why. Raises PointsmanError."""
         return await self._router.route(checked(request), _call(timeout_s), explained=explain)
 
-    async def complete(self, request: Request, *, explain: bool = False, timeout_s: float | None = None) -> tuple[Decision, Completion]:
+    async def complete(
+        self, request: Request, *, explain: bool = False, timeout_s: float | None = None, cache: CachePolicy | None = None
+    ) -> tuple[Decision, Completion]:
         """Return the decision and the answer of the model. Raises PointsmanError."""
-        return await self._router.complete(checked(request), _call(timeout_s), explained=explain)
+        return await self._router.complete(checked(request), _call(timeout_s, cache), explained=explain)
 
     async def stream(
-        self, request: Request, *, explain: bool = False, timeout_s: float | None = None
+        self, request: Request, *, explain: bool = False, timeout_s: float | None = None, cache: CachePolicy | None = None
     ) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer, and the completion. Raises PointsmanError."""
-        async with aclosing(self._router.stream(checked(request), _call(timeout_s), explained=explain)) as events:
+        async with aclosing(self._router.stream(checked(request), _call(timeout_s, cache), explained=explain)) as events:
             async for event in events:
                 yield event
 
@@ -53,5 +55,5 @@ def checked(request: Request) -> Request:
     return codec.request_from_pb(codec.request_to_pb(request))
 
 
-def _call(timeout_s: float | None) -> Call:
-    return Call(id=secrets.token_hex(16), time_left_s=timeout_s)
+def _call(timeout_s: float | None, cache: CachePolicy | None = None) -> Call:
+    return Call(id=secrets.token_hex(16), time_left_s=timeout_s, cache=cache or CachePolicy())

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection, reflection_pb2
+from msgspec import structs
 
 from pointsman.core.account import account
 from pointsman.core.completion import Completion
@@ -88,7 +89,7 @@ class _Rpcs:
 
     async def complete(self, message: router_pb.CompleteRequest, call: Call, record: CallRecord) -> router_pb.CompleteResponse:
         request = codec.request_from_pb(message.request)
-        decision, completion = await self._router.complete(request, call, explained=message.explain)
+        decision, completion = await self._router.complete(request, _with_cache(call, message), explained=message.explain)
         record.decided(decision)
         record.completed(completion)
         return codec.complete_response(decision, completion)
@@ -96,7 +97,7 @@ class _Rpcs:
     async def stream_complete(
         self, message: router_pb.StreamCompleteRequest, call: Call, record: CallRecord
     ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
-        events = self._router.stream(codec.request_from_pb(message.request), call, explained=message.explain)
+        events = self._router.stream(codec.request_from_pb(message.request), _with_cache(call, message), explained=message.explain)
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Decision):
@@ -122,6 +123,10 @@ class _Rpcs:
     ) -> admin_pb.ExplainDecisionResponse:
         made = self._router.recent.find(message.decision_id)
         return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
+
+
+def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.StreamCompleteRequest) -> Call:
+    return structs.replace(call, cache=codec.cache_policy_from_pb(message.cache)) if message.HasField("cache") else call
 
 
 def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[Made]) -> codec.Judgement:

@@ -47,6 +47,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.UpstreamUnavailable: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     errors.StreamInterrupted: (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED"),
     errors.Overloaded: (grpc.StatusCode.UNAVAILABLE, "OVERLOADED"),
+    errors.NotCached: (grpc.StatusCode.NOT_FOUND, "NOT_CACHED"),
     errors.UnknownDecision: (grpc.StatusCode.NOT_FOUND, "DECISION_UNKNOWN"),
     errors.Ending: (grpc.StatusCode.UNAVAILABLE, "ENDING"),
     errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),

@@ -11,15 +11,17 @@ from decimal import Decimal
 from pointsman.core.diagnostics import Severity
 from pointsman.core.money import nearest_nano_usd
 from pointsman.core.rollout import BUCKETS, Rollout
-from pointsman.core.rulefile.documents import RouteDoc
+from pointsman.core.rulefile.documents import CacheDoc, RouteDoc
 from pointsman.core.ruleset import RouteSettings
 from pointsman.core.yamlnodes import Mapping, Node, find, key_of
 
 LATER = {
-    "cache": "the response cache",
     "optimize": "prompt optimisation",
 }
 """Settings that are read and checked, and have no effect in this version."""
+
+_ASKED_FOR_TTL = CacheDoc.model_fields["ttl"].default
+"""Of answers that are kept because their callers ask for it, where the route says nothing."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN = re.compile(r"(\d+)(ms|s|m|h|d)")
@@ -53,7 +55,7 @@ def settings(doc: RouteDoc) -> RouteSettings:
     """Return what a route says of the calls that it decides on."""
     return RouteSettings(
         cache_mode=doc.cache.mode if doc.cache else "off",
-        cache_ttl_s=seconds(doc.cache.ttl) if doc.cache else 0.0,
+        cache_ttl_s=0.0 if doc.cache and doc.cache.mode == "off" else seconds(doc.cache.ttl if doc.cache else _ASKED_FOR_TTL),
         optimize=doc.optimize.prompt if doc.optimize else "",
         target_tokens=doc.optimize.target_tokens if doc.optimize else None,
         timeout_s=seconds(doc.timeout) if doc.timeout else None,

@@ -5,12 +5,12 @@
 Requests are checked here, field by field, and nowhere else: a value that exists is valid.
 """
 
-from pointsman.wire.codec.asking import request_to_pb
+from pointsman.wire.codec.asking import cache_policy_to_pb, request_to_pb
 from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_pb, listed_model_to_pb
 from pointsman.wire.codec.completion import completion_from_pb, delta_from_pb, delta_to_pb
 from pointsman.wire.codec.decision import decision_from_pb
 from pointsman.wire.codec.explanation import account_from_pb, account_to_pb
-from pointsman.wire.codec.request import request_from_pb
+from pointsman.wire.codec.request import cache_policy_from_pb, request_from_pb
 from pointsman.wire.codec.responses import complete_response, route_response, stream_response
 from pointsman.wire.codec.rules import (
     Judgement,
@@ -30,6 +30,8 @@ __all__ = [
     "RulesInUse",
     "account_from_pb",
     "account_to_pb",
+    "cache_policy_from_pb",
+    "cache_policy_to_pb",
     "complete_response",
     "completion_from_pb",
     "decision_from_pb",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pointsman.core.errors import InvalidRequest, Violation
-from pointsman.core.request import Generation, Image, Message, Part, Prompt, Request, Requirements, ToolCall, ToolResult
+from pointsman.core.request import CachePolicy, Generation, Image, Message, Part, Prompt, Request, Requirements, ToolCall, ToolResult
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.scalars import money_to_pb, ms_to_pb
 
@@ -85,6 +85,14 @@ def _requirements_to_pb(needs: Requirements) -> pb.Requirements:
         capabilities=_sorted(needs.capabilities),
         tags=_sorted(needs.tags),
         model=needs.model,
+    )
+
+
+def cache_policy_to_pb(policy: CachePolicy) -> pb.CachePolicy:
+    """Return how a request uses the response cache as a message."""
+    return pb.CachePolicy(
+        mode=policy.mode.value,  # type: ignore[arg-type]  # the numbers are those of the wire
+        max_age=None if policy.max_age_ms is None else ms_to_pb(policy.max_age_ms),
     )
 
 

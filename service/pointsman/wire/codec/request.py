@@ -13,6 +13,7 @@ from google.protobuf.message import Message as Pb
 
 from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.request import (
+    CachePolicy,
     Context,
     Generation,
     Image,
@@ -26,7 +27,7 @@ from pointsman.core.request import (
     ToolCall,
     ToolResult,
 )
-from pointsman.core.vocabulary import CAPABILITIES, Role
+from pointsman.core.vocabulary import CAPABILITIES, CacheMode, Role
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.scalars import ms_from_pb
 
@@ -235,6 +236,23 @@ def _context(message: pb.Context, wrong: _Wrong) -> Context:
     if not all(map(_LABEL_KEY.fullmatch, labels)):
         wrong.add("context.labels", f"keys must match {_LABEL_KEY.pattern}")
     return Context(session_id=message.session_id, user_id=message.user_id, labels=labels)
+
+
+def cache_policy_from_pb(message: pb.CachePolicy) -> CachePolicy:
+    """Return how a request uses the response cache. Raises InvalidRequest with every field that is wrong."""
+    wrong = []
+    if int(message.mode) not in _CACHE_MODES:
+        names = ", ".join(f"CACHE_MODE_{mode.name}" for mode in CacheMode if mode)
+        wrong.append(Violation(field="cache.mode", message=f"must be one of {names}"))
+    age_ms = ms_from_pb(message.max_age) if message.HasField("max_age") else None
+    if age_ms is not None and age_ms < 0:
+        wrong.append(Violation(field="cache.max_age", message=f"must not be negative, found {age_ms:g} ms"))
+    if wrong:
+        raise InvalidRequest(*wrong)
+    return CachePolicy(mode=CacheMode(message.mode), max_age_ms=age_ms)
+
+
+_CACHE_MODES = frozenset(map(int, CacheMode))
 
 
 def message_from_pb(message: pb.Message) -> Message:

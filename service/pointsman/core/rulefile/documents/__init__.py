@@ -11,7 +11,7 @@ from typing import Any
 from pointsman.core.rulefile.documents.base import EXAMPLES, SECRET, Document
 from pointsman.core.rulefile.documents.cases import CaseDoc, CasesDoc, ExpectDoc, GivenDoc, ShareDoc
 from pointsman.core.rulefile.documents.models import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
-from pointsman.core.rulefile.documents.routing import ConstraintDoc, DefaultsDoc, RouteDoc, RoutingDoc, SelectDoc
+from pointsman.core.rulefile.documents.routing import CacheDoc, ConstraintDoc, DefaultsDoc, RouteDoc, RoutingDoc, SelectDoc
 from pointsman.core.rulefile.documents.tenants import CredentialDoc, TenantDoc, TenantsDoc, WindowDoc
 
 SCHEMAS: dict[str, type[Document]] = {"models": ModelsDoc, "routing": RoutingDoc, "routing_test": CasesDoc, "tenants": TenantsDoc}
@@ -29,6 +29,7 @@ __all__ = [
     "EXAMPLES",
     "SCHEMAS",
     "SECRET",
+    "CacheDoc",
     "CaseDoc",
     "CasesDoc",
     "ConstraintDoc",

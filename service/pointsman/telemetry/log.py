@@ -52,6 +52,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
     output_tokens: int = 0
     cost_nano_usd: int = 0
     attempts: int = 0
+    cache: str = ""
+    """What the response cache did: hit, miss, bypass, coalesced or stale; empty where it is off."""
 
     def decided(self, decision: Decision) -> None:
         """Take down the decision."""
@@ -66,6 +68,8 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
         usage = completion.usage
         self.input_tokens, self.output_tokens, self.cost_nano_usd = usage.input_tokens, usage.output_tokens, usage.cost
         self.attempts = len(completion.attempts)
+        if completion.cache_status:
+            self.cache = completion.cache_status.name.lower()
         if completion.model != self.model:
             self.answered_by = completion.model
 

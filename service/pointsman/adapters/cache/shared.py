@@ -1,0 +1,88 @@
+"""Answers kept for all replicas in a Valkey, and for a moment in this process, too.
+
+The store holds answers in the clear, under names that say nothing of what was asked. Whatever it does not answer in time, or answers with
+something else, counts as not kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from pointsman.adapters.cache.memory import MemoryCache
+from pointsman.adapters.cache.names import Names
+from pointsman.adapters.valkey import Valkey
+from pointsman.core.cachekey import CacheKey
+from pointsman.ports import Clock, StoreDown
+
+NEAR_S = 10.0
+"""For so long this process trusts what it has: by then it also knows that a tenant's answers were dropped."""
+
+LARGEST = 1 << 20
+"""Bytes of an answer that is still shared: a larger one would hold up everybody's commands."""
+
+_PURGED_S = 172_800
+"""For so long it is remembered that a tenant's answers were dropped: longer than any is kept."""
+
+_WHEN = struct.Struct(">d")
+
+
+class SharedCache:
+    """Keeps answers in a Valkey, with what was used last near by."""
+
+    def __init__(self, valkey: Valkey, names: Names, near: MemoryCache, clock: Clock) -> None:
+        self._valkey = valkey
+        self._names = names
+        self._near = near
+        self._clock = clock
+        self.peek: Callable[[CacheKey], bytes | None] = near.peek
+
+    async def get(self, key: CacheKey) -> bytes | None:
+        """Return what is kept, by this process or by another."""
+        if (near := self._near.peek(key)) is not None:
+            return near
+        try:
+            tenant = await self._names.of_tenant(key.tenant)
+            found = await self._valkey.call("MGET", f"pointsman:answer:{await self._names.of(key)}", f"pointsman:purged:{tenant}")
+        except StoreDown:
+            return None
+        data = _kept(found)
+        if data is not None:
+            self._near.keep(key, data, ttl_s=NEAR_S)
+        return data
+
+    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float) -> None:
+        """Keep this for at most so long; near by for all of it while the store is down, since nobody else has it then."""
+        self._near.keep(key, data, ttl_s=min(ttl_s, NEAR_S) if self._valkey.is_well else ttl_s)
+        if len(data) > LARGEST:
+            return
+        try:
+            await self._names.settle()
+            name, value = f"pointsman:answer:{await self._names.of(key)}", _WHEN.pack(self._now_s()) + data
+            await self._valkey.call("SET", name, value, "PX", max(1, round(ttl_s * 1000)))
+        except StoreDown:
+            return
+
+    async def purge(self, tenant: str) -> int:
+        """Drop all that is a tenant's, and return how many entries near by that were. Raises StoreDown.
+
+        The store is told the time before which no answer of the tenant counts; other replicas follow within NEAR_S.
+        """
+        dropped = await self._near.purge(tenant)
+        await self._names.settle()
+        name = f"pointsman:purged:{await self._names.of_tenant(tenant)}"
+        await self._valkey.call("SET", name, _WHEN.pack(self._now_s()), "EX", _PURGED_S)
+        return dropped
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _kept(found: object) -> bytes | None:
+    """Return the data of an entry that was kept since the tenant's answers were last dropped; None for whatever else."""
+    if not isinstance(found, list) or len(found) != 2 or not isinstance(found[0], bytes) or len(found[0]) < _WHEN.size:
+        return None
+    kept_at = _WHEN.unpack_from(found[0])
+    if isinstance(found[1], bytes) and len(found[1]) == _WHEN.size and kept_at <= _WHEN.unpack(found[1]):
+        return None
+    return found[0][_WHEN.size :]

@@ -1,0 +1,285 @@
+"""Answers what was answered before without asking a model, and what is asked twice at once by asking one.
+
+    kept here? -> under way here? -> kept by another replica? -> under way there? -> a model, and what it says is kept
+
+A call that looks for no answer and names none goes straight to its models. One that comes with a key of the caller's own is given the first
+result of that key for a day, whatever its route says of caching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from msgspec import Struct, structs
+
+from pointsman.core.cachekey import CacheKey, answer_key, fingerprint, idempotency_key
+from pointsman.core.caching import KEPT_LONGER, Entry, Use, age_s, entry_from, entry_of, fits, is_worth_keeping, recalled, use_of
+from pointsman.core.completion import Completion
+from pointsman.core.decision import Decision
+from pointsman.core.errors import DeadlinePassed, InvalidRequest, NotCached, PointsmanError, UpstreamUnavailable, Violation
+from pointsman.core.pieces import Gathering, streamed
+from pointsman.core.request import CachePolicy, Request
+from pointsman.core.ruleset import Ruleset
+from pointsman.core.vocabulary import CacheStatus, FinishReason
+from pointsman.execute import Executor
+from pointsman.flights import Events, Flight, Flights
+from pointsman.ports import Cache, Clock, Turns
+from pointsman.spending import FREE, Purse
+
+ONCE_S = 86_400.0
+"""How long a result is kept for the key that its caller gave it."""
+
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.01, 0.1
+"""Between looks for what another replica is about to answer."""
+
+_SLACK_S = 0.25
+"""For whoever asks a model to say itself that time is up: it knows what was tried."""
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """One call that has been decided on."""
+
+    request: Request
+    decision: Decision
+    ruleset: Ruleset
+    tenant: str
+    policy: CachePolicy = CachePolicy()
+    own_key: str = ""
+    """The caller's key, by which the call may be repeated; empty without one."""
+    deadline: float
+    """In seconds of the monotonic clock."""
+    again: bool = True
+    """Whether a model may be asked twice."""
+    is_stream: bool = False
+    purse: Purse = FREE
+    """Pays for the models that are asked."""
+
+
+class _Kept(Struct, frozen=True, kw_only=True):
+    """How one kind of answer is kept."""
+
+    key: CacheKey
+    mark: bytes = b""
+    """Of the request, where the key is the caller's own."""
+    known: Callable[[bytes | None], Entry | None]
+    """Reads what was kept; None where there is nothing, or nothing that may be given. Raises InvalidRequest."""
+    keep: Callable[[Completion], Entry | None]
+    """Makes what is to be kept; None where nothing is."""
+    ttl_s: float
+
+
+class Recall:
+    """Gives answers: kept ones where they fit, else those of models."""
+
+    def __init__(
+        self, executor: Executor, cache: Cache, turns: Turns, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._executor = executor
+        self._cache = cache
+        self._turns = turns
+        self._clock = clock
+        self._sleep = sleep
+        self._flights = Flights(clock)
+
+    async def complete(self, asked: Asked) -> Completion:
+        """Return the answer. Raises what `Executor.run` raises, NotCached, and InvalidRequest for a key that names another request."""
+        return await _gathered(self._events(asked))
+
+    async def stream(self, asked: Asked) -> Events:
+        """Yield the answer as it comes, and last the completion without its message. Raises as `complete` and `Executor.stream` do."""
+        async with aclosing(self._events(asked)) as events:
+            async for event in events:
+                if isinstance(event, Completion):
+                    for piece in streamed(event):
+                        yield piece
+                else:
+                    yield event
+
+    def _events(self, asked: Asked) -> Events:
+        """Return what begins an answer: pieces, and a completion, which has the message unless the pieces carried it."""
+        use = use_of(asked.policy, asked.ruleset.settings(asked.decision.rule.id), asked.request.generation)
+        return self._once(asked, use) if asked.own_key else self._answer(asked, use)
+
+    def _answer(self, asked: Asked, use: Use) -> Events:
+        if use.required and not use.looks:
+            raise _not_cached()
+        if use.is_off:
+            return self._asked(asked, use.status)
+        key = answer_key(asked.tenant, asked.request, asked.decision, asked.ruleset.route(asked.decision.rule.id))
+        kept = _Kept(key=key, known=self._fitting(asked, use), keep=self._keeping(asked), ttl_s=use.ttl_s * KEPT_LONGER)
+        if use.required:
+            return self._recalled_only(asked, kept)
+        return self._shared(asked, kept, lambda: self._or_stale(asked, key)) if use.looks else self._refreshed(asked, kept)
+
+    def _once(self, asked: Asked, use: Use) -> Events:
+        """Return the first result of the caller's own key, and that of this call if it is the first."""
+        key, mark = idempotency_key(asked.tenant, asked.own_key), fingerprint(asked.request)
+
+        def known(data: bytes | None) -> Entry | None:
+            entry = entry_from(data)
+            if entry is not None and entry.fingerprint != mark:
+                raise _names_another()
+            return entry
+
+        def keep(completion: Completion) -> Entry | None:
+            return entry_of(completion, asked.decision, self._now_s(), fingerprint=mark)
+
+        kept = _Kept(key=key, mark=mark, known=known, keep=keep, ttl_s=ONCE_S)
+        return self._shared(asked, kept, lambda: self._answer(asked, use))
+
+    async def _shared(self, asked: Asked, kept: _Kept, ask: Callable[[], Events]) -> Events:
+        """Yield a kept answer, or one under way for all who ask the same. Where that fails, they share one more."""
+        if (entry := kept.known(self._cache.peek(kept.key))) is not None:
+            yield self._recalled(entry, asked, CacheStatus.HIT)
+            return
+        may_try = 2
+        while may_try:
+            flight, is_first = self._flights.join(kept.key.digest, kept.mark, lambda: self._flight(asked, kept, ask))
+            if flight.mark != kept.mark:
+                raise _names_another()
+            has_begun = False
+            try:
+                async with aclosing(self._read(flight, asked, is_first=is_first)) as events:
+                    async for event in events:
+                        has_begun = True
+                        yield event
+            except PointsmanError as failed:
+                may_try -= not isinstance(failed, DeadlinePassed)  # that of another call says nothing about this one
+                if is_first or has_begun or not may_try or self._clock.monotonic() >= asked.deadline:
+                    raise
+            else:
+                return
+
+    async def _read(self, flight: Flight, asked: Asked, *, is_first: bool) -> Events:
+        """Yield what a flight brings; to whoever wants no stream in one, so that it may still fail."""
+        events = flight.read(asked.deadline + (_SLACK_S if is_first else 0.0))
+        if not asked.is_stream:
+            yield await _gathered(events)
+            return
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def _flight(self, asked: Asked, kept: _Kept, ask: Callable[[], Events]) -> Events:
+        """Yield the answer that those who ask the same share: kept by another replica, under way there, or asked for here."""
+        if (entry := kept.known(await self._cache.get(kept.key))) is not None:
+            yield self._recalled(entry, asked, CacheStatus.HIT)
+            return
+        try:
+            if (entry := await self._awaited(asked, kept)) is not None:
+                yield self._recalled(entry, asked, CacheStatus.COALESCED)
+                return
+            async with aclosing(self._kept(kept, ask)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            await self._turns.give_back(kept.key)
+
+    async def _awaited(self, asked: Asked, kept: _Kept) -> Entry | None:
+        """Return what another replica comes to answer; None when it is this one's turn, or half of the time is gone."""
+        now = self._clock.monotonic()
+        until, pause_s = now + (asked.deadline - now) / 2, _FIRST_LOOK_S
+        while not (is_ours := await self._turns.take(kept.key)) and self._clock.monotonic() < until:
+            await self._sleep(pause_s)
+            pause_s = min(_LONGEST_LOOK_S, pause_s * 1.5)
+            if (entry := kept.known(await self._cache.get(kept.key))) is not None:
+                return entry
+        return kept.known(await self._cache.get(kept.key)) if is_ours else None
+
+    async def _kept(self, kept: _Kept, ask: Callable[[], Events]) -> Events:
+        """Yield the answer that is asked for, and keep it when it is whole."""
+        gathering = Gathering()
+        async with aclosing(ask()) as events:
+            async for event in events:
+                yield event
+                if not isinstance(event, Completion):
+                    gathering.add(event)
+                elif event.finish_reason is not FinishReason.ERROR and (entry := kept.keep(gathering.whole(event))) is not None:
+                    await self._cache.put(kept.key, entry.encoded(), ttl_s=kept.ttl_s)
+
+    async def _refreshed(self, asked: Asked, kept: _Kept) -> Events:
+        async with aclosing(self._kept(kept, lambda: self._asked(asked, CacheStatus.BYPASS))) as events:
+            async for event in events:
+                yield event
+
+    async def _recalled_only(self, asked: Asked, kept: _Kept) -> Events:
+        entry = kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
+        if entry is None:
+            raise _not_cached()
+        yield self._recalled(entry, asked, CacheStatus.HIT)
+
+    async def _or_stale(self, asked: Asked, key: CacheKey) -> Events:
+        """Yield what a model says, and where none says anything a kept answer that is past its time."""
+        has_begun = False
+        try:
+            async with aclosing(self._asked(asked, CacheStatus.MISS)) as events:
+                async for event in events:
+                    has_begun = True
+                    yield event
+        except UpstreamUnavailable:
+            entry = entry_from(await self._cache.get(key))
+            if has_begun or asked.policy.max_age_ms is not None or entry is None or not fits(entry, asked.decision):
+                raise
+            yield self._recalled(entry, asked, CacheStatus.STALE)
+
+    async def _asked(self, asked: Asked, status: CacheStatus) -> Events:
+        """Yield what the models of the plan say."""
+        decision, catalog, executor = asked.decision, asked.ruleset.catalog, self._executor
+        settings = asked.ruleset.settings(decision.rule.id)
+        if not asked.is_stream:
+            whole = await executor.run(
+                decision, asked.request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+            )
+            yield _marked(whole, status)
+            return
+        answer = executor.stream(
+            decision, asked.request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+        )
+        async with aclosing(answer) as events:
+            async for event in events:
+                yield _marked(event, status) if isinstance(event, Completion) else event
+
+    def _fitting(self, asked: Asked, use: Use) -> Callable[[bytes | None], Entry | None]:
+        def known(data: bytes | None) -> Entry | None:
+            entry = entry_from(data)
+            return entry if entry and fits(entry, asked.decision) and age_s(entry, self._now_s()) <= use.oldest_s else None
+
+        return known
+
+    def _keeping(self, asked: Asked) -> Callable[[Completion], Entry | None]:
+        return lambda completion: entry_of(completion, asked.decision, self._now_s()) if is_worth_keeping(completion) else None
+
+    def _recalled(self, entry: Entry, asked: Asked, status: CacheStatus) -> Completion:
+        dearest = asked.ruleset.catalog.models[asked.decision.baseline_model].price
+        return recalled(entry, status, baseline_cost=dearest.cost(entry.usage.input_tokens, entry.usage.output_tokens))
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _marked(completion: Completion, status: CacheStatus) -> Completion:
+    return structs.replace(completion, cache_status=status) if status else completion
+
+
+async def _gathered(events: Events) -> Completion:
+    """Return an answer as a whole. Raises what its events raise, also behind a completion that says that it broke off."""
+    gathering, completion = Gathering(), None
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Completion):
+                completion = gathering.whole(event)
+            else:
+                gathering.add(event)
+    assert completion is not None  # an answer without one has raised
+    return completion
+
+
+def _not_cached() -> NotCached:
+    return NotCached("no answer is kept for this request, and a model was not to be called; ask with another cache mode, or without one")
+
+
+def _names_another() -> InvalidRequest:
+    message = "was given with another request within the last day; a key names one request: repeat that, or use a new key"
+    return InvalidRequest(Violation(field="idempotency-key", message=message))

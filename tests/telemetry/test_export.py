@@ -1,0 +1,90 @@
+"""Where spans go, and that a collector which is down is in nobody's way."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from collector import Collector, collecting
+from pointsman.telemetry.export import FLUSH_S, CannotTrace, exporters, open_exporting
+from pointsman.telemetry.story import Span, Story
+
+STORY = Story(method="pointsman.v1.RouterService/Route", id="id-1", when=Span(1, 2), code="OK")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ()),
+        ({"OTEL_TRACES_EXPORTER": "none"}, ()),
+        ({"OTEL_TRACES_EXPORTER": "console"}, ("console",)),
+        ({"OTEL_TRACES_EXPORTER": "otlp, console"}, ("otlp", "console")),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}, ("otlp",)),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4317"}, ("otlp",)),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317", "OTEL_TRACES_EXPORTER": "none"}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317", "OTEL_SDK_DISABLED": "true"}, ()),
+    ],
+)
+def test_nothing_is_exported_unless_something_is_asked_for(environment: dict[str, str], expected: tuple[str, ...]) -> None:
+    assert exporters(environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: expected otlp, console or none, found zipkin"),
+        (
+            {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc, found http/protobuf; point the endpoint at the collector's gRPC port",
+        ),
+    ],
+)
+def test_what_there_is_not_is_refused_with_what_there_is(environment: dict[str, str], says: str) -> None:
+    with pytest.raises(CannotTrace, match=says):
+        exporters(environment)
+
+
+def exported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Collector:
+    """Return what a collector has after one story was told."""
+    with collecting() as collector:
+        for name, value in ({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment).items():
+            monkeypatch.setenv(name, value)  # the library reads the environment itself
+        exporting = open_exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment)
+        assert exporting is not None
+        exporting.traces.tell(STORY)
+        exporting.close(print)
+        collector.named(STORY.method)
+    return collector
+
+
+def test_spans_reach_a_collector_and_say_which_service_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    (resource,) = exported(monkeypatch).resources
+
+    assert resource["service.name"] == "pointsman"
+    assert {"service.version", "service.instance.id"} <= set(resource)
+
+
+def test_the_name_of_the_service_is_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    (resource,) = exported(monkeypatch, OTEL_SERVICE_NAME="router-eu").resources
+
+    assert resource["service.name"] == "router-eu"
+
+
+def test_a_collector_that_takes_nothing_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        exporting = open_exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+        said: list[str] = []
+        assert exporting is not None
+        for _ in range(100):
+            exporting.traces.tell(STORY)
+        began = time.monotonic()
+        exporting.close(said.append)
+
+    assert time.monotonic() - began < FLUSH_S + 1
+    assert len(said) <= 1

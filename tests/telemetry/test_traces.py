@@ -1,0 +1,188 @@
+"""Stories as spans: whoever reads one trace knows which rule of which file chose this model, who lost and why, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind, StatusCode
+
+from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
+from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.decide import outcome_of
+from pointsman.core.market import Market
+from pointsman.core.vocabulary import AttemptReason, FinishReason
+from pointsman.telemetry.story import Decided, Parent, Span, Story, Tried
+from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Keeping, Traces
+
+RULES = ruleset_of(
+    catalog_yaml({"small": model_yaml(price=1), "large": model_yaml(price=5, ability=0.9), "weak": model_yaml(ability=0.1)}),
+    """version: 1
+routes:
+  - {id: everyday, why: Cheap and good enough., use: {candidates: [weak, large, small], min_quality: 0.5}}
+""",
+)
+BEGAN = 1_790_000_000_000_000_000
+MS = 1_000_000
+METHOD = "pointsman.v1.RouterService/Complete"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SAMPLED = Parent(f"00-{TRACE}-b7ad6b7169203331-01")
+
+
+def story(**changes: object) -> Story:
+    """Return the story of a call that fell back once and was answered."""
+    usage = Usage(input_tokens=120, cached_input_tokens=100, output_tokens=80, cost=600_000, baseline_cost=900_000)
+    failed = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="429", latency_ms=40.0)
+    answered = Attempt(model="large", provider="p", reason=AttemptReason.FALLBACK, latency_ms=900.0, ttft_ms=200.0, usage=usage)
+    tried = [Tried(_span(3, 43), failed), Tried(_span(45, 945), answered)]
+    told: dict[str, object] = {
+        "method": METHOD,
+        "id": "id-1",
+        "when": _span(0, 950),
+        "code": "OK",
+        "tenant": "search",
+        "is_stream": True,
+        "decided": Decided(when=_span(1, 2), outcome=outcome_of(RULES, facts_of(), Market()), asked="auto"),
+        "tried": tried,
+        "completion": Completion(message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(failed, answered), model="large"),
+    }
+    return Story(**(told | changes))  # type: ignore[arg-type]  # tests name real fields
+
+
+def _span(from_ms: int, to_ms: int) -> Span:
+    return Span(BEGAN + from_ms * MS, BEGAN + to_ms * MS)
+
+
+def told(*stories: Story, sampler: Sampler = ALWAYS_ON) -> Sequence[ReadableSpan]:
+    """Return the spans of stories, in the order in which they began."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(sampler=Keeping(sampler), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    traces = Traces(provider)
+    for each in stories:
+        traces.tell(each)
+    return sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
+
+
+def test_a_call_is_one_trace_with_its_decision_and_its_attempts_in_their_times() -> None:
+    spans = told(story())
+
+    server, decision, first, second = spans
+    assert [span.name for span in spans] == [METHOD, "pointsman.decide", "chat small", "chat large"]
+    assert [span.kind for span in spans] == [SpanKind.SERVER, SpanKind.INTERNAL, SpanKind.CLIENT, SpanKind.CLIENT]
+    assert server.context is not None
+    assert {span.parent.span_id for span in spans[1:] if span.parent} == {server.context.span_id}
+    assert [(span.start_time, span.end_time) for span in (decision, first, second)] == [
+        (BEGAN + begin * MS, BEGAN + end * MS) for begin, end in ((1, 2), (3, 43), (45, 945))
+    ]
+
+
+def test_the_decision_says_which_rule_of_which_file_and_revision_chose_what_and_who_lost_why() -> None:
+    found = told(story())[1].attributes or {}
+
+    assert (found["pointsman.rule.id"], found["pointsman.rule.file_line"]) == ("everyday", "routing.yaml:3")
+    assert found["pointsman.rule.why"] == "Cheap and good enough."
+    assert found["pointsman.ruleset.revision"] == RULES.revision
+    assert (found["gen_ai.request.model"], found["pointsman.request.model"]) == ("small", "auto")
+    assert found["pointsman.candidates"] == (
+        "small: chosen (quality 0.70, $0.000200, 1100 ms)",
+        "large: kept (quality 0.90, $0.001000, 1100 ms)",
+        "weak: dropped QUALITY (quality 0.10 < 0.50)",
+    )
+    assert (found["pointsman.runner_up.model"], found["pointsman.runner_up.cost_usd"]) == ("large", 0.001)
+    assert found["pointsman.decision.explain"] == "everyday -> small (no other rule matched); quality 0.70, expected $0.00020, 1100 ms"
+
+
+def test_an_attempt_says_how_it_failed_or_what_it_used_and_cost() -> None:
+    _, _, failed, answered = told(story())
+
+    assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "429")
+    found = answered.attributes or {}
+    assert answered.status.status_code is StatusCode.UNSET
+    assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.cache_read.input_tokens"]) == (120, 100)
+    assert (found["gen_ai.usage.output_tokens"], found["pointsman.cost_nano_usd"]) == (80, 600_000)
+    assert (found["pointsman.attempt.number"], found["pointsman.attempt.reason"]) == (2, "fallback")
+    assert found["gen_ai.response.finish_reasons"] == ("stop",)
+    (first_token,) = answered.events
+    assert (first_token.name, first_token.timestamp) == ("gen_ai.first_token", BEGAN + 245 * MS)
+
+
+def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
+    refused = Decided(when=_span(1, 2), outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+
+    server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, tried=[], completion=None))
+
+    assert server.status.status_code is StatusCode.UNSET  # the server did as it should
+    assert (server.attributes or {})["rpc.status_code"] == "FAILED_PRECONDITION"
+    found = decision.attributes or {}
+    assert (found["pointsman.rule.id"], found["pointsman.candidates.dropped"]) == ("everyday", 3)
+    assert "small: dropped QUALITY (quality 0.70 < 0.99)" in str(found["pointsman.candidates"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+    ],
+)  # fmt: skip
+def test_the_server_span_says_the_code_and_is_an_error_only_where_the_server_failed(code: str) -> None:
+    (server,) = told(story(code=code, decided=None, tried=[], completion=None))
+
+    found = server.attributes or {}
+    assert found["rpc.status_code"] == code
+    assert found.get("error.type") == (None if code == "OK" else code)
+    assert (server.status.status_code is StatusCode.ERROR) == (code in FAULTS)
+
+
+def test_the_trace_is_the_callers_where_he_sent_one() -> None:
+    server = told(story(parent=SAMPLED))[0]
+
+    assert server.context is not None
+    assert server.parent is not None
+    assert f"{server.context.trace_id:032x}" == TRACE
+    assert f"{server.parent.span_id:016x}" == "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    ["", "nonsense", f"00-{TRACE}-0000000000000000-01", f"ff-{TRACE}-b7ad6b7169203331-01", "00-" + "0" * 32 + "-b7ad6b7169203331-01"],
+)
+def test_a_context_that_cannot_be_read_begins_a_trace_of_its_own(traceparent: str) -> None:
+    assert told(story(parent=Parent(traceparent, "x=1")))[0].parent is None
+
+
+def test_what_the_sampler_leaves_out_costs_one_span_that_is_not_recorded() -> None:
+    assert told(story(), sampler=ALWAYS_OFF) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept_for"), [({"code": "UNAVAILABLE"}, "failed"), ({"when": Span(BEGAN, BEGAN + int(SLOW_S * 1e9))}, "slow")]
+)
+def test_failed_and_slow_calls_are_kept_whatever_the_sampler_says(changes: dict[str, object], kept_for: str) -> None:
+    spans = told(story(**changes), sampler=ALWAYS_OFF)
+
+    assert len(spans) == 4
+    assert (spans[0].attributes or {})["pointsman.trace.kept_for"] == kept_for
+
+
+def test_when_everything_fails_some_are_kept() -> None:
+    spans = told(*[story(code="UNAVAILABLE", decided=None, tried=[])] * 1000, sampler=ALWAYS_OFF)
+
+    assert len(spans) == KEPT_PER_MINUTE // 6  # what a bucket of ten seconds holds
+
+
+def test_a_catalog_of_hundreds_gives_a_span_of_bounded_size() -> None:
+    many = ruleset_of(
+        catalog_yaml({f"m{number}": model_yaml() for number in range(300)}),
+        f"version: 1\nroutes: [{{id: all, why: {'w' * 3000}, use: {{candidates: [{', '.join(f'm{number}' for number in range(300))}]}}}}]\n",
+    )
+    refused = outcome_of(many, facts_of(request_accuracy=0.99), Market())
+
+    found = told(story(decided=Decided(when=_span(1, 2), outcome=refused)))[1].attributes or {}
+
+    assert len(found["pointsman.candidates"]) == 32  # type: ignore[arg-type]  # a tuple of texts
+    assert len(str(found["pointsman.decision.explain"])) <= 300
