@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from pointsman.adapters.openai import OpenAiProvider
 from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.remote import Endpoint
 from pointsman.adapters.rulefiles import read_directory
+from pointsman.alone import SharedBudgets
 from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.gather import gather
@@ -73,7 +74,7 @@ async def open_live_router(
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
         valkey = await stack.enter_async_context(_shared(settings.valkey_url, clock, say)) if settings.valkey_url else None
-        spending = await stack.enter_async_context(_spending(valkey, clock, say))
+        spending = await stack.enter_async_context(_spending(valkey, settings, clock, say))
         fleet = await stack.enter_async_context(Fleet(_launching(settings, say), linger_s=settings.longest_call_s))
         if embedded:
             fleet.follow(rules().catalog)
@@ -97,24 +98,37 @@ async def open_live_router(
 
 
 @asynccontextmanager
-async def _spending(store: Valkey | None, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
+async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
     """Open the counting of what tenants spend: shared where there is a store, else in this process. At the end it is settled."""
-    budgets = MemoryBudgets(clock) if store is None else _shared_budgets(store)
-    mirror = Mirror(budgets, clock, say, is_shared=store is not None)
-    spending = Spending(budgets, mirror, clock, say)
-    mirroring = asyncio.create_task(mirror.run(), name="budgets")
-    try:
+    async with AsyncExitStack() as stack:
+        budgets: Budgets = MemoryBudgets(clock)
+        if valkey is not None:
+            budgets = _shared_budgets(valkey, settings, clock, say, stack)
+        mirror = Mirror(budgets, clock, say, is_shared=valkey is not None)
+        spending = Spending(budgets, mirror, clock, say)
+        _beside(mirror.run(), stack)
         yield spending
         await spending.settled()
-    finally:
-        mirroring.cancel()
-        await asyncio.wait((mirroring,))
 
 
-def _shared_budgets(store: Valkey) -> Budgets:
+def _shared_budgets(valkey: Valkey, settings: Settings, clock: Clock, say: Callable[[str], None], stack: AsyncExitStack) -> Budgets:
     from pointsman.adapters.valkey_budgets import ValkeyBudgets  # noqa: PLC0415  # as below
+    from pointsman.adapters.valkey_budgets.replicas import Replicas  # noqa: PLC0415  # as below
 
-    return ValkeyBudgets(store)
+    replicas = Replicas(valkey, settings.replicas)
+    _beside(replicas.run(), stack)
+    return SharedBudgets(ValkeyBudgets(valkey), clock, say, replicas=replicas.count)
+
+
+def _beside(running: Coroutine[None, None, None], stack: AsyncExitStack) -> None:
+    """Have something run until the stack is closed."""
+    task = asyncio.create_task(running)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait((task,))
+
+    stack.push_async_callback(end)
 
 
 def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsyncContextManager[Valkey]:

@@ -66,7 +66,14 @@ class AttemptFailed(Exception):
 
 
 class StoreDown(Exception):
-    """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without."""
+    """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without.
+
+    `was_asked` says whether the store may have done what it was to do.
+    """
+
+    def __init__(self, message: str, *, was_asked: bool = True) -> None:
+        super().__init__(message)
+        self.was_asked = was_asked
 
 
 class Provider(Protocol):

@@ -74,7 +74,7 @@ class Spending:
     """Counts what tenants spend."""
 
     def __init__(self, budgets: Budgets, mirror: Mirror, clock: Clock, say: Callable[[str], None]) -> None:
-        """`say` is told of what should not happen: usage beyond a hold, and settlements that found no hold or no store."""
+        """`say` is told of usage beyond what was held, which should not happen."""
         self.budgets = budgets
         self.mirror = mirror
         self.say = say
@@ -161,7 +161,8 @@ class _Purse:
 
     def _hold(self, claim: Claim, candidate: Candidate, lasts_ms: int) -> Hold:
         lapsed = entry(candidate.model, self.route, claim.usage, answered=False, fallback=False)
-        return claim.hold(self.spending.new_id(), lasts_ms, lapsed)
+        hold = claim.hold(self.spending.new_id(), lasts_ms, lapsed)
+        return structs.replace(hold, is_closed=True) if self.tenant.is_closed else hold
 
     def _refused(self, claim: Claim, levels: Levels) -> Refused:
         standing = self.spending.mirror.saw(self.tenant, levels)
@@ -183,10 +184,8 @@ class _Purse:
     async def _settle(self, hold: Hold, usage: Usage, entered: Entry | None) -> None:
         try:
             settled = await self.spending.budgets.settle(self.tenant.id, hold, actual(hold, usage), entered)
-        except StoreDown as down:
-            if entered is not None:
-                self.spending.say(f"usage of tenant {self.tenant.id} could not be settled, and counts as it was held: {down}")
-            return
+        except StoreDown:
+            return  # it counts as it was held, until the store has heard of it
         if hold.shares:
             self.spending.mirror.saw(self.tenant, settled.levels)
         if settled.beyond:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -265,6 +266,36 @@ async def _commands(store: Valkey) -> int:
     assert isinstance(stats, bytes)
     lines = [line for line in stats.decode().splitlines() if line.startswith(("cmdstat_evalsha", "cmdstat_eval:", "cmdstat_info"))]
     return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in lines)
+
+
+async def test_a_server_that_was_started_again_empty_learns_what_each_replica_knew(own_valkey: ValkeyServer, clock: SteppedClock) -> None:
+    day, hour = window(86_400, limit=1000), window(3600, sliding=True, limit=1000)
+    stores = [_store(own_valkey) for _ in range(2)]
+    one, other = (ValkeyBudgets(store, clock) for store in stores)
+    await one.hold("t", hold_of("a", 300, (day, hour)))
+    await other.hold("t", hold_of("b", 500, (day, hour)))  # which `one` has not heard of
+    own_valkey.kill()
+    own_valkey.start()
+    for store in stores:
+        with suppress(StoreDown):
+            await store.call("PING")  # the connections that have ended are found out
+
+    assert await used(one, day, hour) == [300, 300]
+    assert await used(other, day, hour) == [800, 800]
+    assert await used(one, day, hour) == [800, 800]
+    assert not (await one.hold("t", hold_of("c", 201, (day, hour)))).granted
+    assert (await one.hold("t", hold_of("d", 200, (day, hour)))).granted
+    clock.ms += 86_400_000 - START_MS % 86_400_000
+    assert await used(other, day, hour) == [0, 0]
+    for store in stores:
+        await store.close()
+
+
+async def test_a_hold_that_is_asked_for_again_is_taken_once(budgets: Kept) -> None:
+    hold = hold_of("h", 600, (window(),))
+
+    assert [(await budgets.hold("t", hold)).granted for _ in range(3)] == [True] * 3
+    assert await used(budgets, window()) == [600]
 
 
 async def test_a_server_that_is_gone_is_told_as_such(own_valkey: ValkeyServer) -> None:

@@ -73,6 +73,8 @@ class Hold(Struct, frozen=True, kw_only=True):
     """Until it counts as spent."""
     entry: Entry
     """What the ledger is to say if it does."""
+    is_closed: bool = False
+    """It is not to be taken where it is not known what others have spent."""
 
 
 class Level(Struct, frozen=True):
@@ -133,11 +135,12 @@ class Account:
         return found
 
     def hold(self, hold: Hold, now_ms: int) -> Taken:
-        """Take a hold where all its meters have room for it, or nothing of it."""
-        now_ms = self._advance(now_ms)
+        """Take a hold where all its meters have room for it, or nothing of it. Whoever asks again for one that he has is given it."""
+        now_ms, is_ours = self._advance(now_ms), hold.id in self._holds
         used = [self._used(share.meter, now_ms) for share in hold.shares]
-        granted = all(share.limit is None or shown + share.amount <= share.limit for share, shown in zip(hold.shares, used, strict=True))
-        if granted:
+        has_room = all(share.limit is None or shown + share.amount <= share.limit for share, shown in zip(hold.shares, used, strict=True))
+        granted = is_ours or has_room
+        if granted and not is_ours:
             self._holds[hold.id] = tuple([self._count(share, now_ms) for share in hold.shares if share.amount]), hold.entry
             heappush(self._ends, (now_ms + hold.lasts_ms, hold.id))
         return Taken(granted, self._levels((share.meter for share in hold.shares), now_ms))

@@ -57,6 +57,8 @@ class Tenant(Struct, frozen=True, kw_only=True):
     roles: frozenset[TenantRole] = frozenset({TenantRole.CALLER})
     facts: TenantFacts = TenantFacts()
     windows: tuple[Window, ...] = ()
+    is_closed: bool = False
+    """Spends nothing while it is not known what other replicas have spent for it; else each spends its share."""
 
 
 def anonymous(name: str) -> Tenant:

@@ -1,7 +1,8 @@
 -- What all scripts begin with: the time, holds that have ended, and what counts. The same as core/budget.py, which says why.
 --
--- KEYS: spent, holds, ends. ARGV: now in ms (0: the server's), prefix of keys, ms of an hour, days that usage is kept, number of meters,
--- then name, width and reach of each; the rest is the operation's own. Amounts are below 2^53, up to which Lua counts exactly.
+-- KEYS: spent, holds, ends. ARGV: now in ms (0: the server's), prefix of keys, ms of an hour, days that usage is kept, the epoch that is
+-- known, number of meters, then of each name, width, reach, what it showed when the caller last looked, and in which bucket that was; the
+-- rest is the operation's own. Amounts are below 2^53, up to which Lua counts exactly.
 
 local SPENT, HOLDS, ENDS = KEYS[1], KEYS[2], KEYS[3]
 local APART = '\31'
@@ -27,10 +28,13 @@ if now == 0 then
 end
 now = math.max(now, tonumber(redis.call('HGET', SPENT, 'now') or 0))
 
-local METERS, REST = {}, 6
-for _ = 1, tonumber(ARGV[5]) do
-  METERS[#METERS + 1] = {name = ARGV[REST], width = tonumber(ARGV[REST + 1]), reach = tonumber(ARGV[REST + 2])}
-  REST = REST + 3
+local METERS, REST = {}, 7
+for _ = 1, tonumber(ARGV[6]) do
+  METERS[#METERS + 1] = {
+    name = ARGV[REST], width = tonumber(ARGV[REST + 1]), reach = tonumber(ARGV[REST + 2]),
+    known = tonumber(ARGV[REST + 3]), seen = tonumber(ARGV[REST + 4]),
+  }
+  REST = REST + 5
 end
 
 local function enter(packed, estimated)
@@ -106,11 +110,25 @@ local function add(meter, bucket, amount)
   end
 end
 
--- What a script returns last: the time, and what each meter shows.
+-- A server that was started again empty has another epoch. It then learns from each caller what that one knew: too little would be given
+-- out twice.
+local epoch = redis.call('HGET', SPENT, 'epoch')
+if not epoch then
+  local time = redis.call('TIME')
+  epoch = whole(tonumber(time[1]) * 1000000 + tonumber(time[2]))
+end
+if ARGV[5] ~= '0' and ARGV[5] ~= epoch then
+  for _, meter in ipairs(METERS) do
+    add(meter, meter.seen, math.max(0, meter.known - used(meter)))
+  end
+end
+
+-- What a script returns last: the time, the epoch, and what each meter shows.
 local function levels(found)
-  redis.call('HSET', SPENT, 'now', whole(now))
+  redis.call('HSET', SPENT, 'now', whole(now), 'epoch', epoch)
   redis.call('PEXPIRE', SPENT, whole(longest + 60000))
   found[#found + 1] = whole(now)
+  found[#found + 1] = epoch
   for _, meter in ipairs(METERS) do
     local oldest = -1
     for bucket, _ in pairs(meter.shown) do

@@ -1,6 +1,9 @@
 -- Takes a hold from every meter, or nothing. Behind the meters: id, how long it lasts, its entry, then amount and limit (-1: none) of each.
 
 local id, lasts, entry = ARGV[REST], tonumber(ARGV[REST + 1]), ARGV[REST + 2]
+if redis.call('HEXISTS', HOLDS, id) == 1 then
+  return levels({1}) -- it was taken before, and whoever took it has not heard of it
+end
 for at, meter in ipairs(METERS) do
   meter.amount = tonumber(ARGV[REST + 1 + 2 * at])
   local limit = tonumber(ARGV[REST + 2 + 2 * at])
