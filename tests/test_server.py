@@ -191,7 +191,6 @@ async def test_get_rules_tells_what_is_in_use(running: Running, ruleset: Ruleset
 
 LATER: dict[str, tuple[Callable[[Running], Awaitable[Any]], str]] = {
     "RecordFeedback": (lambda to: to.router.RecordFeedback(router_pb.RecordFeedbackRequest()), "log decisions by their id"),
-    "GetUsage": (lambda to: to.admin.GetUsage(admin_pb.GetUsageRequest()), "every completion carries its usage and cost"),
 }
 
 
@@ -203,6 +202,16 @@ async def test_what_comes_later_says_so_and_what_to_do_until_then(running: Runni
 
     assert (error.code(), reason(error)) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET")
     assert str(error.details()).startswith(f"{method} comes with a later version; until then, {instead}")
+
+
+async def test_what_was_used_is_told_to_the_nano_dollar(running: Running) -> None:
+    """The answers' own costs are the sums."""
+    costs = [(await running.router.Complete(complete(f"What is {at} + 1?"))).completion.usage.cost.nano_usd for at in range(3)]
+
+    (row,) = (await running.admin.GetUsage(admin_pb.GetUsageRequest(group_by=["tenant", "model", "route"]))).rows
+
+    assert dict(row.group) == {"tenant": "default", "model": "builtin", "route": "default"}
+    assert (row.requests, row.cost.nano_usd) == (3, sum(costs))
 
 
 async def test_every_method_of_the_contract_is_served(running: Running) -> None:

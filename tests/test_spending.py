@@ -77,7 +77,7 @@ class House:
         self.tenant = Tenant(id="t", windows=self.windows)
         self.budgets = self.budgets or MemoryBudgets(self.clock)
         self.mirror = Mirror(self.budgets, self.clock, self.said.append, is_shared=False)
-        self.spending = Spending(self.budgets, self.mirror, self.clock, self.said.append)
+        self.spending = Spending(self.budgets, self.budgets, self.mirror, self.clock, self.said.append)
         rules, upstreams = ruleset_of(MODELS, self.routing), Upstreams(AllWell(), self.clock)
         executor = Executor({"builtin": self.provider}, WordCounter(), self.clock, upstreams, random=lambda: 0.0)
         self.router = Router(

@@ -62,7 +62,12 @@ class Mirror:
         found = standing(tenant.windows, seen.meters, levels)
         if seen.standing is None or found.at_ms >= seen.standing.at_ms:
             seen.standing, seen.seen_s = found, self._clock.monotonic()
-            self._tell(seen, found)
+        return found
+
+    def told(self, tenant: Tenant, levels: Levels) -> Standing:
+        """Do the same after a settlement or a refusal, and say which windows are exhausted: a hold alone may only pass through."""
+        found = self.saw(tenant, levels)
+        self._tell(self._of(tenant), found)
         return found
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

@@ -35,7 +35,7 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
-from pointsman.ports import AttemptFailed, Budgets, Clock, Provider
+from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Usages
 from pointsman.reader import Reader
 from pointsman.recall import Recall
 from pointsman.router import Router, check_model
@@ -101,23 +101,29 @@ async def open_live_router(
 async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
     """Open the counting of what tenants spend: shared where there is a store, else in this process. At the end it is settled."""
     async with AsyncExitStack() as stack:
-        budgets: Budgets = MemoryBudgets(clock)
-        if valkey is not None:
-            budgets = _shared_budgets(valkey, settings, clock, say, stack)
+        budgets, usages = _shared_budgets(valkey, settings, clock, say, stack) if valkey is not None else _own_budgets(clock)
         mirror = Mirror(budgets, clock, say, is_shared=valkey is not None)
-        spending = Spending(budgets, mirror, clock, say)
+        spending = Spending(budgets, usages, mirror, clock, say)
         _beside(mirror.run(), stack)
         yield spending
         await spending.settled()
 
 
-def _shared_budgets(valkey: Valkey, settings: Settings, clock: Clock, say: Callable[[str], None], stack: AsyncExitStack) -> Budgets:
+def _own_budgets(clock: Clock) -> tuple[Budgets, Usages]:
+    kept = MemoryBudgets(clock)
+    return kept, kept
+
+
+def _shared_budgets(
+    valkey: Valkey, settings: Settings, clock: Clock, say: Callable[[str], None], stack: AsyncExitStack
+) -> tuple[Budgets, Usages]:
     from pointsman.adapters.valkey_budgets import ValkeyBudgets  # noqa: PLC0415  # as below
     from pointsman.adapters.valkey_budgets.replicas import Replicas  # noqa: PLC0415  # as below
 
     replicas = Replicas(valkey, settings.replicas)
     _beside(replicas.run(), stack)
-    return SharedBudgets(ValkeyBudgets(valkey), clock, say, replicas=replicas.count)
+    kept = ValkeyBudgets(valkey)
+    return SharedBudgets(kept, clock, say, replicas=replicas.count), kept
 
 
 def _beside(running: Coroutine[None, None, None], stack: AsyncExitStack) -> None:

@@ -5,8 +5,9 @@ Each call takes the ruleset once, at its start, and keeps it to its end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from datetime import datetime
 
 from msgspec import Struct, structs
 
@@ -18,6 +19,7 @@ from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
 from pointsman.core.explain import explain
 from pointsman.core.gather import UNBOUNDED, gather
+from pointsman.core.ledger import Page, Query
 from pointsman.core.market import Market, ModelState
 from pointsman.core.relief import reliefs, relieved
 from pointsman.core.request import CachePolicy, Request
@@ -30,6 +32,7 @@ from pointsman.recall import Asked, Recall
 from pointsman.recent import Recent
 from pointsman.spending import FREE, Purse, Spending
 from pointsman.upstreams import Upstreams
+from pointsman.usage import used
 from pointsman.work import LONGEST_WAIT_S
 
 _RECALLED = frozenset({CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE})
@@ -122,6 +125,14 @@ class Router:
             )
             for name, model in sorted(catalog.models.items())
         ]
+
+    async def used(self, query: Query, tenants: Iterable[str]) -> Page:
+        """Return what was used, by these tenants where the query names none. Raises UsageUnknown."""
+        return Page(groups=(), more=False) if self._spending is None else await used(self._spending.usages, tenants, query)
+
+    def now(self) -> datetime:
+        """Return the time in UTC, as decisions have it."""
+        return self._clock.now()
 
     def _purse(self, call: Call, decision: Decision, ruleset: Ruleset) -> Purse:
         return FREE if self._spending is None else self._spending.purse(call.tenant, decision, ruleset.catalog)

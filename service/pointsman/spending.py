@@ -25,7 +25,7 @@ from pointsman.core.market import Market
 from pointsman.core.standing import Standing
 from pointsman.core.tenants import Tenant
 from pointsman.mirror import Mirror
-from pointsman.ports import Budgets, Clock, StoreDown
+from pointsman.ports import Budgets, Clock, StoreDown, Usages
 
 GRACE_S = 30.0
 """How much longer than its call a hold lasts. After that, whoever took it has gone, and it counts as spent."""
@@ -73,9 +73,10 @@ class Purse(Protocol):
 class Spending:
     """Counts what tenants spend."""
 
-    def __init__(self, budgets: Budgets, mirror: Mirror, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(self, budgets: Budgets, usages: Usages, mirror: Mirror, clock: Clock, say: Callable[[str], None]) -> None:
         """`say` is told of usage beyond what was held, which should not happen."""
         self.budgets = budgets
+        self.usages = usages
         self.mirror = mirror
         self.say = say
         self._clock = clock
@@ -165,7 +166,7 @@ class _Purse:
         return structs.replace(hold, is_closed=True) if self.tenant.is_closed else hold
 
     def _refused(self, claim: Claim, levels: Levels) -> Refused:
-        standing = self.spending.mirror.saw(self.tenant, levels)
+        standing = self.spending.mirror.told(self.tenant, levels)
         return Refused(told="; ".join(each.told(standing.at_ms) for each in standing.filled), heals_in_s=claim.heals_in_s(levels))
 
     def _release(self, hold: Hold) -> None:
@@ -187,7 +188,7 @@ class _Purse:
         except StoreDown:
             return  # it counts as it was held, until the store has heard of it
         if hold.shares:
-            self.spending.mirror.saw(self.tenant, settled.levels)
+            self.spending.mirror.told(self.tenant, settled.levels)
         if settled.beyond:
             self.spending.say(f"tenant {self.tenant.id} used more than was held: {usage.input_tokens} + {usage.output_tokens} tokens")
 

@@ -86,14 +86,57 @@ def entry(model: str, route: str, usage: Usage, *, answered: bool, fallback: boo
     return Entry(model=model, route=route, sums=sums)
 
 
-def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> list[tuple[Mapping[str, str], Sums]]:
+class Query(Struct, frozen=True, kw_only=True):
+    """What is asked of the ledger."""
+
+    first_hour: int
+    """Since the epoch."""
+    last_hour: int
+    """Included."""
+    by: tuple[str, ...] = ()
+    """Of GROUPS; what to sum by. Empty for one sum of all."""
+    tenant: str = ""
+    """Only this one; empty for all."""
+    size: int = 1000
+    """Of a page, in groups."""
+    after: tuple[str, ...] | None = None
+    """The last group of the page before; None for the first page."""
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """The sums of one group."""
+
+    names: Mapping[str, str]
+    """By what was asked for, in that order."""
+    sums: Sums
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return tuple(self.names.values())
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """A part of what was asked for."""
+
+    groups: tuple[Group, ...]
+    more: bool
+    """Whether another page follows."""
+
+
+def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> list[Group]:
     """Return the sums of each group, ordered by its values; one group of everything where `by` is empty and there is anything."""
     found: dict[tuple[str, ...], Sums] = {}
     for row in rows:
         key = tuple(row.group(name) for name in by)
         before = found.get(key)
         found[key] = row.sums if before is None else before.plus(row.sums)
-    return [(dict(zip(by, key, strict=True)), found[key]) for key in sorted(found)]
+    return [Group(names=dict(zip(by, key, strict=True)), sums=found[key]) for key in sorted(found)]
+
+
+def page(rows: Iterable[Row], query: Query) -> Page:
+    """Return the page of a query, ordered by the values of the groups."""
+    rest = [group for group in grouped(rows, query.by) if query.after is None or group.key > query.after]
+    return Page(groups=tuple(rest[: query.size]), more=len(rest) > query.size)
 
 
 MOST_ROWS = 50_000

@@ -53,9 +53,7 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
         "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules, TenantRole.ADMIN),
         "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules, TenantRole.ADMIN),
         "ExplainDecision": boundary.unary("ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision, TenantRole.ADMIN),
-        "GetUsage": boundary.unary(
-            "GetUsage", admin_pb.GetUsageRequest, _not_yet("GetUsage", "every completion carries its usage and cost"), TenantRole.ADMIN
-        ),
+        "GetUsage": boundary.unary("GetUsage", admin_pb.GetUsageRequest, rpcs.get_usage, TenantRole.ADMIN),
     }
     return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
 
@@ -123,6 +121,11 @@ class _Rpcs:
     ) -> admin_pb.ExplainDecisionResponse:
         made = self._router.recent.find(message.decision_id)
         return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
+
+    async def get_usage(self, message: admin_pb.GetUsageRequest, _call: Call, _record: CallRecord) -> admin_pb.GetUsageResponse:
+        tenants = self._live.tenants()
+        names = tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
+        return codec.usage_to_pb(await self._router.used(codec.usage_query_from_pb(message, self._router.now()), names))
 
 
 def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.StreamCompleteRequest) -> Call:
