@@ -30,7 +30,7 @@ from upstream import JSON, Exchange, Upstream
 from valkeys import ValkeyServer
 
 SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
-CALLERS, SECONDS, KILLS, LIMIT = (64, 30, 8, 1_500_000) if SOAK else (24, 4, 1, 60_000)
+CALLERS, SECONDS, KILLS, LIMIT = (64, 30, 8, 300_000) if SOAK else (24, 4, 1, 60_000)
 KEY = "pm_search"
 INPUT = 3
 """Tokens of input that the upstream counts: fewer than any bound on it."""
@@ -84,6 +84,7 @@ class Servers:
         self._valkey = valkey
         self.clients: list[Client | None] = [None, None]
         self._processes: list[Process | None] = [None, None]
+        self._opened: list[Client] = []
 
     async def start(self, which: int) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -95,21 +96,22 @@ class Servers:
         assert process.stdout is not None
         found = re.search(rb"ready on (\S+)", await asyncio.wait_for(process.stdout.readline(), 30))
         assert found is not None
-        self._processes[which], self.clients[which] = process, Client(found[1].decode(), api_key=KEY)
+        self._processes[which], self.clients[which] = process, (client := Client(found[1].decode(), api_key=KEY))
+        self._opened.append(client)
 
     async def kill(self, which: int) -> None:
-        process, client = self._processes[which], self.clients[which]
+        process = self._processes[which]
         assert process is not None
-        assert client is not None
-        self.clients[which] = None
+        self._processes[which] = self.clients[which] = None
         process.send_signal(signal.SIGKILL)
         await process.wait()
-        await client.close()
 
     async def close(self) -> None:
         for which in (0, 1):
-            if self.clients[which] is not None:
+            if self._processes[which] is not None:
                 await self.kill(which)
+        for client in self._opened:
+            await client.close()
 
 
 async def call_again_and_again(servers: Servers, until: float, draw: random.Random) -> tuple[int, int]:

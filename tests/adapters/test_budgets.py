@@ -16,7 +16,7 @@ from fakes import FakeClock
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.adapters.valkey import Valkey
 from pointsman.adapters.valkey_budgets import ValkeyBudgets
-from pointsman.core.budget import Hold, Level, meters
+from pointsman.core.budget import MOST_METERS, Account, Hold, Level, meters
 from pointsman.core.ledger import HOUR_MS, KEPT_DAYS, Entry, Row, Sums
 from pointsman.core.tenants import Window
 from pointsman.ports import StoreDown
@@ -305,3 +305,11 @@ async def test_a_server_that_is_gone_is_told_as_such(own_valkey: ValkeyServer) -
     with pytest.raises(StoreDown):
         await ValkeyBudgets(store).hold("t", hold_of("h", 1))
     await store.close()
+
+
+async def test_meters_of_windows_that_are_gone_are_let_go(clock: SteppedClock) -> None:
+    account = Account()
+    for at in range(500):
+        account.hold(hold_of(f"h{at}", 1, (window(60 + at),), lasts_ms=1), START_MS + at * 1_000_000)
+
+    assert len(account._gauges) <= MOST_METERS + 2

@@ -22,6 +22,10 @@ PARTS = 60
 """Of a sliding window. The oldest part counts until all of it has left, so such a window is up to a sixtieth longer than it says."""
 
 
+MOST_METERS = 64
+"""Beyond so many, those are let go of which nothing counts: windows come and go with tenants.yaml."""
+
+
 class Meter(Struct, frozen=True, kw_only=True):
     """What one or more windows count: they may have different limits, and what was spent is the same."""
 
@@ -114,11 +118,39 @@ Place = tuple[str, int, int]
 """Where a part of a hold is counted: name of the meter, bucket, amount."""
 
 
+class _Gauge:
+    """One meter of an account."""
+
+    __slots__ = ("_buckets", "meter", "used")
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.used = 0
+        self._buckets: dict[int, int] = {}
+        """In the order of time, which only goes forward."""
+
+    def advance(self, now_ms: int) -> None:
+        """Let go of buckets that no longer count."""
+        buckets, first = self._buckets, now_ms // self.meter.width_ms - self.meter.reach
+        while buckets and (oldest := next(iter(buckets))) < first:
+            self.used -= buckets.pop(oldest)
+
+    def add(self, bucket: int, amount: int, now_ms: int) -> None:
+        """Add to a bucket, unless that no longer counts."""
+        if bucket >= now_ms // self.meter.width_ms - self.meter.reach:
+            self._buckets[bucket] = self._buckets.get(bucket, 0) + amount
+            self.used += amount
+
+    def level(self) -> Level:
+        """Return what it shows."""
+        return Level(self.used, next((bucket for bucket, amount in self._buckets.items() if amount), -1))
+
+
 class Account:
     """What one tenant has spent and holds."""
 
     def __init__(self) -> None:
-        self._meters: dict[str, tuple[Meter, dict[int, int]]] = {}
+        self._gauges: dict[str, _Gauge] = {}
         self._holds: dict[str, tuple[tuple[Place, ...], Entry]] = {}
         self._ends: list[tuple[int, str]] = []
         self._now_ms = 0
@@ -136,81 +168,83 @@ class Account:
 
     def hold(self, hold: Hold, now_ms: int) -> Taken:
         """Take a hold where all its meters have room for it, or nothing of it. Whoever asks again for one that he has is given it."""
-        now_ms, is_ours = self._advance(now_ms), hold.id in self._holds
-        used = [self._used(share.meter, now_ms) for share in hold.shares]
-        has_room = all(share.limit is None or shown + share.amount <= share.limit for share, shown in zip(hold.shares, used, strict=True))
-        granted = is_ours or has_room
-        if granted and not is_ours:
-            self._holds[hold.id] = tuple([self._count(share, now_ms) for share in hold.shares if share.amount]), hold.entry
-            heappush(self._ends, (now_ms + hold.lasts_ms, hold.id))
-        return Taken(granted, self._levels((share.meter for share in hold.shares), now_ms))
+        now_ms = self._advance(now_ms)
+        gauges = [self._gauge(share.meter, now_ms) for share in hold.shares]
+        granted = hold.id in self._holds
+        if not granted and _has_room(hold.shares, gauges):
+            granted = True
+            self._take(hold, gauges, now_ms)
+        return Taken(granted, Levels(now_ms, tuple([gauge.level() for gauge in gauges])))
 
     def settle(self, hold: Hold, actual: tuple[int, ...], now_ms: int) -> Settled:
         """Put what was really used in the place of a hold, by its shares; nothing to release it. A hold is settled once."""
         now_ms = self._advance(now_ms)
-        found = self._holds.pop(hold.id, None)
-        beyond = found is not None and any(amount > share.amount for share, amount in zip(hold.shares, actual, strict=True))
+        gauges = [self._gauge(share.meter, now_ms) for share in hold.shares]
+        found, beyond = self._holds.pop(hold.id, None), False
         if found is not None:
-            self._replace(hold, found[0], actual)
-        self._compact()
-        return Settled(beyond, found is None, self._levels((share.meter for share in hold.shares), now_ms))
+            beyond = _replace(gauges, found[0], actual, now_ms)
+            self._compact()
+        return Settled(beyond, found is None, Levels(now_ms, tuple([gauge.level() for gauge in gauges])))
 
     def levels(self, asked: Iterable[Meter], now_ms: int) -> Levels:
         """Return what meters show."""
-        return self._levels(asked, self._advance(now_ms))
-
-    def _replace(self, hold: Hold, places: tuple[Place, ...], actual: tuple[int, ...]) -> None:
-        found = {name: (bucket, amount) for name, bucket, amount in places}
-        for share, amount in zip(hold.shares, actual, strict=True):
-            bucket, held = found.get(share.meter.name, (self._now_ms // share.meter.width_ms, 0))
-            if amount != held:
-                self._add(share.meter, bucket, amount - held)
+        now_ms = self._advance(now_ms)
+        return Levels(now_ms, tuple([self._gauge(each, now_ms).level() for each in asked]))
 
     def _advance(self, now_ms: int) -> int:
         """Return the time of the account, which may be ahead of a clock that went back; forget holds that have ended by then."""
-        self._now_ms = now_ms = max(now_ms, self._now_ms)
-        while self._ends and self._ends[0][0] <= now_ms:
+        self._now_ms = max(self._now_ms, now_ms)
+        while self._ends and self._ends[0][0] <= self._now_ms:
             found = self._holds.pop(heappop(self._ends)[1], None)
             if found is not None:
                 self._lapsed.append(found[1])
-        return now_ms
+        if len(self._gauges) > MOST_METERS:
+            self._forget(self._now_ms)
+        return self._now_ms
 
-    def _levels(self, asked: Iterable[Meter], now_ms: int) -> Levels:
-        return Levels(now_ms, tuple([Level(self._used(each, now_ms), min(self._buckets(each), default=-1)) for each in asked]))
+    def _take(self, hold: Hold, gauges: list[_Gauge], now_ms: int) -> None:
+        places: list[Place] = []
+        for share, gauge in zip(hold.shares, gauges, strict=True):
+            if share.amount:
+                bucket = now_ms // share.meter.width_ms
+                gauge.add(bucket, share.amount, now_ms)
+                places.append((share.meter.name, bucket, share.amount))
+        self._holds[hold.id] = tuple(places), hold.entry
+        heappush(self._ends, (now_ms + hold.lasts_ms, hold.id))
 
-    def _used(self, asked: Meter, now_ms: int) -> int:
-        """Return what counts in a meter; buckets that no longer do are let go."""
-        buckets, first = self._buckets(asked), now_ms // asked.width_ms - asked.reach
-        for bucket in [bucket for bucket in buckets if bucket < first]:
-            del buckets[bucket]
-        return sum(buckets.values())
-
-    def _count(self, share: Share, now_ms: int) -> Place:
-        bucket = now_ms // share.meter.width_ms
-        self._add(share.meter, bucket, share.amount)
-        return share.meter.name, bucket, share.amount
-
-    def _add(self, asked: Meter, bucket: int, amount: int) -> None:
-        buckets = self._buckets(asked)
-        if bucket >= self._now_ms // asked.width_ms - asked.reach:  # else it counts no more
-            buckets[bucket] = buckets.get(bucket, 0) + amount
-            if not buckets[bucket]:
-                del buckets[bucket]
-
-    def _buckets(self, asked: Meter) -> dict[int, int]:
-        found = self._meters.get(asked.name)
+    def _gauge(self, meter: Meter, now_ms: int) -> _Gauge:
+        found = self._gauges.get(meter.name)
         if found is None:
-            self._forget()
-            found = self._meters[asked.name] = (asked, {})
-        return found[1]
+            found = self._gauges[meter.name] = _Gauge(meter)
+        found.advance(now_ms)
+        return found
 
-    def _forget(self) -> None:
+    def _forget(self, now_ms: int) -> None:
         """Let go of meters that no window asks for any more, once nothing of theirs counts."""
-        for name in [name for name, (each, _) in self._meters.items() if not self._used(each, self._now_ms)]:
-            del self._meters[name]
+        for gauge in self._gauges.values():
+            gauge.advance(now_ms)
+        self._gauges = {name: gauge for name, gauge in self._gauges.items() if gauge.used}
 
     def _compact(self) -> None:
         """Keep the ends of settled holds from piling up until their time comes."""
         if len(self._ends) > 2 * len(self._holds) + 64:
             self._ends = [end for end in self._ends if end[1] in self._holds]
             heapify(self._ends)
+
+
+def _has_room(shares: tuple[Share, ...], gauges: list[_Gauge]) -> bool:
+    for share, gauge in zip(shares, gauges, strict=True):
+        if share.limit is not None and gauge.used + share.amount > share.limit:
+            return False
+    return True
+
+
+def _replace(gauges: list[_Gauge], places: tuple[Place, ...], actual: tuple[int, ...], now_ms: int) -> bool:
+    """Put what was used in the place of what was held, and return whether it was more."""
+    held, beyond = {name: (bucket, amount) for name, bucket, amount in places}, False
+    for gauge, amount in zip(gauges, actual, strict=True):
+        bucket, before = held.get(gauge.meter.name, (now_ms // gauge.meter.width_ms, 0))
+        if amount != before:
+            gauge.add(bucket, amount - before, now_ms)
+            beyond = beyond or amount > before
+    return beyond
