@@ -110,7 +110,7 @@ async def test_what_was_spent_alone_is_entered_when_the_store_is_back() -> None:
     assert await house.store.used(DAY) == [900]
     assert await house.ledger() == 900
     assert house.said[2:] == ["budget of tenant t is shared again, and what was spent meanwhile is entered"] * 2
-    assert [replica.alone for replica in house.replicas] == [(), ()]
+    assert [replica.alone() for replica in house.replicas] == [(), ()]
 
 
 async def test_a_hold_that_was_taken_alone_is_held_in_the_store_when_that_is_back_and_settled_there() -> None:
@@ -224,7 +224,7 @@ async def test_a_real_store_that_is_killed_and_started_again_empty_is_caught_up_
     granted = [(await budgets.hold("t", hold_of(f"alone-{at}", 100, (DAY,)))).granted for at in range(5)]
     own_valkey.start()
     back_s = asyncio.get_running_loop().time()
-    while budgets.alone:
+    while budgets.alone():
         await asyncio.sleep(0.05)
         try:
             await budgets.levels("t", meters([DAY]))

@@ -94,9 +94,8 @@ class SharedBudgets:
         self._owed: deque[Step] = deque()
         self._catching_up = asyncio.Lock()
 
-    @property
     def alone(self) -> tuple[str, ...]:
-        """The tenants that spend their share at present."""
+        """Return the tenants that spend their share at present."""
         return tuple(self._alone)
 
     async def hold(self, tenant: str, hold: Hold) -> Taken:

@@ -101,22 +101,23 @@ async def open_live_router(
 async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
     """Open the counting of what tenants spend: shared where there is a store, else in this process. At the end it is settled."""
     async with AsyncExitStack() as stack:
-        budgets, usages = _shared_budgets(valkey, settings, clock, say, stack) if valkey is not None else _own_budgets(clock)
+        budgets: Budgets
+        usages: Usages
+        budgets = usages = MemoryBudgets(clock)
+        alone: Callable[[], tuple[str, ...]] = tuple
+        if valkey is not None:
+            budgets, usages = _shared_budgets(valkey, settings, clock, say, stack)
+            alone = budgets.alone
         mirror = Mirror(budgets, clock, say, is_shared=valkey is not None)
-        spending = Spending(budgets, usages, mirror, clock, say)
+        spending = Spending(budgets, usages, mirror, clock, say, alone=alone)
         _beside(mirror.run(), stack)
         yield spending
         await spending.settled()
 
 
-def _own_budgets(clock: Clock) -> tuple[Budgets, Usages]:
-    kept = MemoryBudgets(clock)
-    return kept, kept
-
-
 def _shared_budgets(
     valkey: Valkey, settings: Settings, clock: Clock, say: Callable[[str], None], stack: AsyncExitStack
-) -> tuple[Budgets, Usages]:
+) -> tuple[SharedBudgets, Usages]:
     from pointsman.adapters.valkey_budgets import ValkeyBudgets  # noqa: PLC0415  # as below
     from pointsman.adapters.valkey_budgets.replicas import Replicas  # noqa: PLC0415  # as below
 

@@ -130,6 +130,10 @@ class Router:
         """Return what was used, by these tenants where the query names none. Raises UsageUnknown."""
         return Page(groups=(), more=False) if self._spending is None else await used(self._spending.usages, tenants, query)
 
+    def tenants_alone(self) -> tuple[str, ...]:
+        """Return the tenants that spend only this process's share, because the store is lost."""
+        return () if self._spending is None else self._spending.alone()
+
     def now(self) -> datetime:
         """Return the time in UTC, as decisions have it."""
         return self._clock.now()

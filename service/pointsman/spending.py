@@ -73,12 +73,22 @@ class Purse(Protocol):
 class Spending:
     """Counts what tenants spend."""
 
-    def __init__(self, budgets: Budgets, usages: Usages, mirror: Mirror, clock: Clock, say: Callable[[str], None]) -> None:
-        """`say` is told of usage beyond what was held, which should not happen."""
+    def __init__(
+        self,
+        budgets: Budgets,
+        usages: Usages,
+        mirror: Mirror,
+        clock: Clock,
+        say: Callable[[str], None],
+        *,
+        alone: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        """`say` is told of usage beyond what was held, which should not happen; `alone` returns tenants that spend only a share now."""
         self.budgets = budgets
         self.usages = usages
         self.mirror = mirror
         self.say = say
+        self.alone = alone
         self._clock = clock
         self._process = secrets.token_hex(8)
         self._numbers = count()

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pointsman.v1 import routing_pb2 as pointsman_dot_v1_dot_routing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pointsman/v1/admin_service.proto\x12\x0cpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apointsman/v1/routing.proto\"(\n\x0fGetRulesRequest\x12\x15\n\rinclude_files\x18\x01 \x01(\x08\"\xec\x01\n\x10GetRulesResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12-\n\tloaded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\x03 \x01(\x08\x12-\n\x0b\x64iagnostics\x18\x04 \x03(\x0b\x32\x18.pointsman.v1.Diagnostic\x12%\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x16.pointsman.v1.RuleFile\x12\x18\n\x10tenants_revision\x18\x06 \x01(\t\x12\x18\n\x10\x61nonymous_tenant\x18\x07 \x01(\t\")\n\x08RuleFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x81\x01\n\nDiagnostic\x12(\n\x08severity\x18\x01 \x01(\x0e\x32\x16.pointsman.v1.Severity\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0c\n\x04help\x18\x06 \x01(\t\":\n\x11\x43heckRulesRequest\x12%\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x16.pointsman.v1.RuleFile\"\x8c\x01\n\x12\x43heckRulesResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12-\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x18.pointsman.v1.Diagnostic\x12\x1a\n\x12\x64\x65\x63isions_compared\x18\x03 \x01(\x05\x12\x19\n\x11\x64\x65\x63isions_changed\x18\x04 \x01(\x05\"-\n\x16\x45xplainDecisionRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\"\x9b\x01\n\x17\x45xplainDecisionResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12.\n\x0b\x65xplanation\x18\x03 \x01(\x0b\x32\x19.pointsman.v1.Explanation\x12/\n\x07\x64ropped\x18\x04 \x03(\x0b\x32\x1e.pointsman.v1.DroppedCandidate\"\x13\n\x11ListModelsRequest\"S\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.pointsman.v1.Model\x12\x18\n\x10\x61nonymous_tenant\x18\x02 \x01(\t\"\xa3\x02\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x16\n\x0e\x63ontext_window\x18\x07 \x01(\x05\x12\"\n\x05price\x18\x08 \x01(\x0b\x32\x13.pointsman.v1.Price\x12-\n\x0bunavailable\x18\t \x01(\x0e\x32\x18.pointsman.v1.DropReason\x12\x36\n\x13time_to_first_token\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61liases\x18\x0b \x03(\t\"\xb6\x01\n\x05Price\x12\"\n\x05input\x18\x01 \x01(\x0b\x32\x13.pointsman.v1.Money\x12)\n\x0c\x63\x61\x63hed_input\x18\x02 \x01(\x0b\x32\x13.pointsman.v1.Money\x12(\n\x0b\x63\x61\x63he_write\x18\x03 \x01(\x0b\x32\x13.pointsman.v1.Money\x12#\n\x06output\x18\x04 \x01(\x0b\x32\x13.pointsman.v1.Money\x12\x0f\n\x07nominal\x18\x05 \x01(\x08\"\xb8\x01\n\x0fGetUsageRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08group_by\x18\x03 \x03(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"Q\n\x10GetUsageResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.pointsman.v1.UsageRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd6\x02\n\x08UsageRow\x12\x30\n\x05group\x18\x01 \x03(\x0b\x32!.pointsman.v1.UsageRow.GroupEntry\x12\x10\n\x08requests\x18\x02 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x06 \x01(\x03\x12!\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x13.pointsman.v1.Money\x12*\n\rbaseline_cost\x18\x08 \x01(\x0b\x32\x13.pointsman.v1.Money\x12\x12\n\ncache_hits\x18\t \x01(\x03\x12\x11\n\tfallbacks\x18\n \x01(\x03\x1a,\n\nGroupEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x14\n\x10SEVERITY_WARNING\x10\x01\x12\x12\n\x0eSEVERITY_ERROR\x10\x02\x32\xa6\x03\n\x0c\x41\x64minService\x12I\n\x08GetRules\x12\x1d.pointsman.v1.GetRulesRequest\x1a\x1e.pointsman.v1.GetRulesResponse\x12O\n\nCheckRules\x12\x1f.pointsman.v1.CheckRulesRequest\x1a .pointsman.v1.CheckRulesResponse\x12^\n\x0f\x45xplainDecision\x12$.pointsman.v1.ExplainDecisionRequest\x1a%.pointsman.v1.ExplainDecisionResponse\x12O\n\nListModels\x12\x1f.pointsman.v1.ListModelsRequest\x1a .pointsman.v1.ListModelsResponse\x12I\n\x08GetUsage\x12\x1d.pointsman.v1.GetUsageRequest\x1a\x1e.pointsman.v1.GetUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pointsman/v1/admin_service.proto\x12\x0cpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apointsman/v1/routing.proto\"(\n\x0fGetRulesRequest\x12\x15\n\rinclude_files\x18\x01 \x01(\x08\"\x83\x02\n\x10GetRulesResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12-\n\tloaded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\x03 \x01(\x08\x12-\n\x0b\x64iagnostics\x18\x04 \x03(\x0b\x32\x18.pointsman.v1.Diagnostic\x12%\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x16.pointsman.v1.RuleFile\x12\x18\n\x10tenants_revision\x18\x06 \x01(\t\x12\x18\n\x10\x61nonymous_tenant\x18\x07 \x01(\t\x12\x15\n\rtenants_alone\x18\x08 \x03(\t\")\n\x08RuleFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x81\x01\n\nDiagnostic\x12(\n\x08severity\x18\x01 \x01(\x0e\x32\x16.pointsman.v1.Severity\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0c\n\x04help\x18\x06 \x01(\t\":\n\x11\x43heckRulesRequest\x12%\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x16.pointsman.v1.RuleFile\"\x8c\x01\n\x12\x43heckRulesResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12-\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x18.pointsman.v1.Diagnostic\x12\x1a\n\x12\x64\x65\x63isions_compared\x18\x03 \x01(\x05\x12\x19\n\x11\x64\x65\x63isions_changed\x18\x04 \x01(\x05\"-\n\x16\x45xplainDecisionRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\"\x9b\x01\n\x17\x45xplainDecisionResponse\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12.\n\x0b\x65xplanation\x18\x03 \x01(\x0b\x32\x19.pointsman.v1.Explanation\x12/\n\x07\x64ropped\x18\x04 \x03(\x0b\x32\x1e.pointsman.v1.DroppedCandidate\"\x13\n\x11ListModelsRequest\"S\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.pointsman.v1.Model\x12\x18\n\x10\x61nonymous_tenant\x18\x02 \x01(\t\"\xa3\x02\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x16\n\x0e\x63ontext_window\x18\x07 \x01(\x05\x12\"\n\x05price\x18\x08 \x01(\x0b\x32\x13.pointsman.v1.Price\x12-\n\x0bunavailable\x18\t \x01(\x0e\x32\x18.pointsman.v1.DropReason\x12\x36\n\x13time_to_first_token\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x61liases\x18\x0b \x03(\t\"\xb6\x01\n\x05Price\x12\"\n\x05input\x18\x01 \x01(\x0b\x32\x13.pointsman.v1.Money\x12)\n\x0c\x63\x61\x63hed_input\x18\x02 \x01(\x0b\x32\x13.pointsman.v1.Money\x12(\n\x0b\x63\x61\x63he_write\x18\x03 \x01(\x0b\x32\x13.pointsman.v1.Money\x12#\n\x06output\x18\x04 \x01(\x0b\x32\x13.pointsman.v1.Money\x12\x0f\n\x07nominal\x18\x05 \x01(\x08\"\xb8\x01\n\x0fGetUsageRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08group_by\x18\x03 \x03(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"Q\n\x10GetUsageResponse\x12$\n\x04rows\x18\x01 \x03(\x0b\x32\x16.pointsman.v1.UsageRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd6\x02\n\x08UsageRow\x12\x30\n\x05group\x18\x01 \x03(\x0b\x32!.pointsman.v1.UsageRow.GroupEntry\x12\x10\n\x08requests\x18\x02 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x06 \x01(\x03\x12!\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x13.pointsman.v1.Money\x12*\n\rbaseline_cost\x18\x08 \x01(\x0b\x32\x13.pointsman.v1.Money\x12\x12\n\ncache_hits\x18\t \x01(\x03\x12\x11\n\tfallbacks\x18\n \x01(\x03\x1a,\n\nGroupEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x14\n\x10SEVERITY_WARNING\x10\x01\x12\x12\n\x0eSEVERITY_ERROR\x10\x02\x32\xa6\x03\n\x0c\x41\x64minService\x12I\n\x08GetRules\x12\x1d.pointsman.v1.GetRulesRequest\x1a\x1e.pointsman.v1.GetRulesResponse\x12O\n\nCheckRules\x12\x1f.pointsman.v1.CheckRulesRequest\x1a .pointsman.v1.CheckRulesResponse\x12^\n\x0f\x45xplainDecision\x12$.pointsman.v1.ExplainDecisionRequest\x1a%.pointsman.v1.ExplainDecisionResponse\x12O\n\nListModels\x12\x1f.pointsman.v1.ListModelsRequest\x1a .pointsman.v1.ListModelsResponse\x12I\n\x08GetUsage\x12\x1d.pointsman.v1.GetUsageRequest\x1a\x1e.pointsman.v1.GetUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,40 +36,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USAGEROW_GROUPENTRY']._loaded_options = None
   _globals['_USAGEROW_GROUPENTRY']._serialized_options = b'8\001'
-  _globals['_SEVERITY']._serialized_start=2207
-  _globals['_SEVERITY']._serialized_end=2285
+  _globals['_SEVERITY']._serialized_start=2230
+  _globals['_SEVERITY']._serialized_end=2308
   _globals['_GETRULESREQUEST']._serialized_start=143
   _globals['_GETRULESREQUEST']._serialized_end=183
   _globals['_GETRULESRESPONSE']._serialized_start=186
-  _globals['_GETRULESRESPONSE']._serialized_end=422
-  _globals['_RULEFILE']._serialized_start=424
-  _globals['_RULEFILE']._serialized_end=465
-  _globals['_DIAGNOSTIC']._serialized_start=468
-  _globals['_DIAGNOSTIC']._serialized_end=597
-  _globals['_CHECKRULESREQUEST']._serialized_start=599
-  _globals['_CHECKRULESREQUEST']._serialized_end=657
-  _globals['_CHECKRULESRESPONSE']._serialized_start=660
-  _globals['_CHECKRULESRESPONSE']._serialized_end=800
-  _globals['_EXPLAINDECISIONREQUEST']._serialized_start=802
-  _globals['_EXPLAINDECISIONREQUEST']._serialized_end=847
-  _globals['_EXPLAINDECISIONRESPONSE']._serialized_start=850
-  _globals['_EXPLAINDECISIONRESPONSE']._serialized_end=1005
-  _globals['_LISTMODELSREQUEST']._serialized_start=1007
-  _globals['_LISTMODELSREQUEST']._serialized_end=1026
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1028
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1111
-  _globals['_MODEL']._serialized_start=1114
-  _globals['_MODEL']._serialized_end=1405
-  _globals['_PRICE']._serialized_start=1408
-  _globals['_PRICE']._serialized_end=1590
-  _globals['_GETUSAGEREQUEST']._serialized_start=1593
-  _globals['_GETUSAGEREQUEST']._serialized_end=1777
-  _globals['_GETUSAGERESPONSE']._serialized_start=1779
-  _globals['_GETUSAGERESPONSE']._serialized_end=1860
-  _globals['_USAGEROW']._serialized_start=1863
-  _globals['_USAGEROW']._serialized_end=2205
-  _globals['_USAGEROW_GROUPENTRY']._serialized_start=2161
-  _globals['_USAGEROW_GROUPENTRY']._serialized_end=2205
-  _globals['_ADMINSERVICE']._serialized_start=2288
-  _globals['_ADMINSERVICE']._serialized_end=2710
+  _globals['_GETRULESRESPONSE']._serialized_end=445
+  _globals['_RULEFILE']._serialized_start=447
+  _globals['_RULEFILE']._serialized_end=488
+  _globals['_DIAGNOSTIC']._serialized_start=491
+  _globals['_DIAGNOSTIC']._serialized_end=620
+  _globals['_CHECKRULESREQUEST']._serialized_start=622
+  _globals['_CHECKRULESREQUEST']._serialized_end=680
+  _globals['_CHECKRULESRESPONSE']._serialized_start=683
+  _globals['_CHECKRULESRESPONSE']._serialized_end=823
+  _globals['_EXPLAINDECISIONREQUEST']._serialized_start=825
+  _globals['_EXPLAINDECISIONREQUEST']._serialized_end=870
+  _globals['_EXPLAINDECISIONRESPONSE']._serialized_start=873
+  _globals['_EXPLAINDECISIONRESPONSE']._serialized_end=1028
+  _globals['_LISTMODELSREQUEST']._serialized_start=1030
+  _globals['_LISTMODELSREQUEST']._serialized_end=1049
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1051
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1134
+  _globals['_MODEL']._serialized_start=1137
+  _globals['_MODEL']._serialized_end=1428
+  _globals['_PRICE']._serialized_start=1431
+  _globals['_PRICE']._serialized_end=1613
+  _globals['_GETUSAGEREQUEST']._serialized_start=1616
+  _globals['_GETUSAGEREQUEST']._serialized_end=1800
+  _globals['_GETUSAGERESPONSE']._serialized_start=1802
+  _globals['_GETUSAGERESPONSE']._serialized_end=1883
+  _globals['_USAGEROW']._serialized_start=1886
+  _globals['_USAGEROW']._serialized_end=2228
+  _globals['_USAGEROW_GROUPENTRY']._serialized_start=2184
+  _globals['_USAGEROW_GROUPENTRY']._serialized_end=2228
+  _globals['_ADMINSERVICE']._serialized_start=2311
+  _globals['_ADMINSERVICE']._serialized_end=2733
 # @@protoc_insertion_point(module_scope)

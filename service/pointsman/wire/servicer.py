@@ -109,7 +109,8 @@ class _Rpcs:
         return admin_pb.ListModelsResponse(models=models, anonymous_tenant=self._identity.everybody())
 
     async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.GetRulesResponse:
-        return codec.rules_to_pb(codec.rules_in_use(self._live.current, self._identity.everybody(), files=message.include_files))
+        everybody, alone = self._identity.everybody(), self._router.tenants_alone()
+        return codec.rules_to_pb(codec.rules_in_use(self._live.current, everybody, alone, files=message.include_files))
 
     async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.CheckRulesResponse:
         sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
