@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pointsman.core.budget import Levels, Meter, meters
-from pointsman.core.standing import Filled, Standing, name_of, standing
+from pointsman.core.standing import Bound, Filled, Standing, layout, name_of, standing
 from pointsman.core.tenants import Tenant, Window
 from pointsman.ports import Budgets, Clock, StoreDown
 
@@ -27,7 +27,9 @@ class _Seen:
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
         self.meters: tuple[Meter, ...] = meters(tenant.windows)
+        self.layout = layout(tenant.windows)
         self.standing: Standing | None = None
+        self.bound: Bound | None = None
         self.told: dict[str, int] = {}
         """When each window will heal whose exhaustion was said."""
         self.seen_s = self.asked_s = 0.0
@@ -48,18 +50,21 @@ class Mirror:
         self._is_shared = is_shared
         self._seen: dict[str, _Seen] = {}
 
-    async def standing(self, tenant: Tenant) -> Standing:
+    async def bound(self, tenant: Tenant, now_ms: int) -> Bound:
         """Return how a tenant stands. Where that cannot be known now, no window is: whoever spends is stopped by the hold."""
         seen = self._of(tenant)
         seen.asked_s = self._clock.monotonic()
         if seen.standing is None or (not self._is_shared and seen.asked_s - seen.seen_s >= FRESH_S):
             await self._refresh(seen)
-        return seen.standing or _UNKNOWN
+        standing, bound = seen.standing or _UNKNOWN, seen.bound
+        if bound is None or bound.standing is not standing or now_ms >= bound.until_ms:
+            seen.bound = bound = standing.bound(now_ms)
+        return bound
 
     def saw(self, tenant: Tenant, levels: Levels) -> Standing:
         """Take down what meters showed, asked for in the order of the tenant's windows, and return how he stands by that."""
         seen = self._of(tenant)
-        found = standing(tenant.windows, seen.meters, levels)
+        found = standing(seen.layout, levels)
         if seen.standing is None or found.at_ms >= seen.standing.at_ms:
             seen.standing, seen.seen_s = found, self._clock.monotonic()
         return found

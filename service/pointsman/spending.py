@@ -96,8 +96,8 @@ class Spending:
 
     async def bound(self, tenant: Tenant, market: Market) -> tuple[Standing, Market, BudgetFacts]:
         """Return how a tenant with windows stands, a market that is bound by what is left, and the facts of that."""
-        now_ms, standing = self.now_ms(), await self.mirror.standing(tenant)
-        return standing, standing.binds(market, now_ms), standing.facts(now_ms)
+        bound = await self.mirror.bound(tenant, self.now_ms())
+        return bound.standing, bound.market(market), bound.facts
 
     def purse(self, tenant: Tenant, decision: Decision, catalog: Catalog) -> Purse:
         """Return what pays for the attempts at a decision."""

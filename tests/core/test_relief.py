@@ -18,7 +18,7 @@ from pointsman.core.facts import Facts
 from pointsman.core.market import Market
 from pointsman.core.relief import Relief, reliefs, relieved, unpaid
 from pointsman.core.ruleset import Ruleset
-from pointsman.core.standing import Standing, standing
+from pointsman.core.standing import Standing, layout, standing
 from pointsman.core.tenants import Window
 from pointsman.core.vocabulary import DropReason
 from worlds import World, checked, worlds
@@ -98,7 +98,7 @@ def test_a_deadline_that_is_too_short_may_be_longer() -> None:
 
 def stands(*windows: Window, used: int) -> Standing:
     shown = Levels(START_MS, tuple(Level(used, START_MS // each.width_ms) for each in meters(windows)))
-    return standing(windows, meters(windows), shown)
+    return standing(layout(windows), shown)
 
 
 def test_a_budget_that_heals_says_when() -> None:

@@ -8,7 +8,7 @@ from budgeting import window
 from pointsman.core.budget import Level, Levels, meter, meters
 from pointsman.core.facts import BudgetFacts
 from pointsman.core.market import Market, WindowLeft
-from pointsman.core.standing import LEAST_ELAPSED, Standing, name_of, standing
+from pointsman.core.standing import LEAST_ELAPSED, Standing, layout, name_of, standing
 from pointsman.core.tenants import Window
 
 DAY_MS, HOUR_MS, MINUTE_MS = 86_400_000, 3_600_000, 60_000
@@ -21,7 +21,7 @@ def stands(used: dict[Window, int], now_ms: int = NOON_MS) -> Standing:
     asked = meters(used)
     by_meter = {meter(each).name: amount for each, amount in used.items()}
     levels = tuple(Level(by_meter[each.name], now_ms // each.width_ms if by_meter[each.name] else -1) for each in asked)
-    return standing(used, asked, Levels(now_ms, levels))
+    return standing(layout(tuple(used)), Levels(now_ms, levels))
 
 
 def test_without_windows_nothing_is_spent_and_all_goes_evenly() -> None:

@@ -38,7 +38,18 @@ class Sums(Struct, frozen=True, kw_only=True):
 
     def plus(self, other: Sums) -> Sums:
         """Return both together."""
-        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in COUNTS})
+        return Sums(
+            requests=self.requests + other.requests,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cost=self.cost + other.cost,
+            baseline_cost=self.baseline_cost + other.baseline_cost,
+            cache_hits=self.cache_hits + other.cache_hits,
+            fallbacks=self.fallbacks + other.fallbacks,
+            estimated=self.estimated + other.estimated,
+        )
 
 
 COUNTS: tuple[str, ...] = Sums.__struct_fields__

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from pointsman.core.budget import Level, Levels, Meter, meter
+from pointsman.core.budget import Level, Levels, Meter, meter, meters
 from pointsman.core.facts import BudgetFacts
 from pointsman.core.market import Market, WindowLeft
 from pointsman.core.money import dollars, usd
@@ -14,6 +14,9 @@ from pointsman.core.tenants import Window
 
 LEAST_ELAPSED = 0.01
 """Of a window, for its pace: in its first moments every call would look like a stampede."""
+
+SAME_MS = 250
+"""For so long a pace is told as it was: it hardly changes, and many may ask."""
 
 _NOTHING = BudgetFacts()
 
@@ -40,11 +43,11 @@ class Filled(Struct, frozen=True, kw_only=True):
         """Return when something of it is free again."""
         return self.meter.leaves_ms(self.level.oldest)
 
-    def elapsed(self, now_ms: int) -> float:
-        """Return which share of the window is over, a hundredth at least; a sliding one always is."""
-        if self.window.sliding:
-            return 1.0
-        return max(LEAST_ELAPSED, now_ms % self.meter.width_ms / self.meter.width_ms)
+    def share_and_pace(self, now_ms: int) -> tuple[float, float]:
+        """Return the spent share, and that over the share that is over: of a sliding window all is, of a fixed one a hundredth at least."""
+        share = self.used(now_ms) / max(1, self.window.limit)
+        elapsed = 1.0 if self.window.sliding else max(LEAST_ELAPSED, now_ms % self.meter.width_ms / self.meter.width_ms)
+        return share, share / elapsed
 
     @property
     def is_plain(self) -> bool:
@@ -63,6 +66,28 @@ class Filled(Struct, frozen=True, kw_only=True):
         return f"{name_of(self.window)}: {amounts[0]} of {amounts[1]} left"
 
 
+class Bound(Struct, frozen=True, kw_only=True):
+    """What selection and rules are told of a standing."""
+
+    standing: Standing
+    facts: BudgetFacts
+    tokens_left: int | None
+    cost_left: int | None
+    windows: tuple[WindowLeft, ...]
+    until_ms: int
+    """Until then it may be told again."""
+
+    def market(self, market: Market) -> Market:
+        """Return a market with what is left."""
+        return Market(
+            models=market.models,
+            time_left_ms=market.time_left_ms,
+            tokens_left=self.tokens_left,
+            cost_left=self.cost_left,
+            windows=self.windows,
+        )
+
+
 class Standing(Struct, frozen=True, kw_only=True):
     """The windows of one tenant at one moment."""
 
@@ -75,20 +100,26 @@ class Standing(Struct, frozen=True, kw_only=True):
         if not general:
             return _NOTHING
         now_ms = max(now_ms, self.at_ms)
-        ratio, pace = max((share := each.used(now_ms) / max(1, each.window.limit), share / each.elapsed(now_ms)) for each in general)
-        tokens, cost = (least(general, kind, now_ms) for kind in ("tokens", "usd"))
+        ratio, pace = max([each.share_and_pace(now_ms) for each in general])
+        tokens, cost = least(general, "tokens", now_ms), least(general, "usd", now_ms)
         return BudgetFacts(spend_ratio=ratio, pace=pace, tokens_left=tokens, usd_left=None if cost is None else usd(cost))
 
     def binds(self, market: Market, now_ms: int) -> Market:
         """Return a market in which selection is bound by what is left. Windows that only warn bind nobody."""
+        return self.bound(now_ms).market(market)
+
+    def bound(self, now_ms: int) -> Bound:
+        """Return what selection and rules are told, which stays as it is for a while."""
         now_ms = max(now_ms, self.at_ms)
         binding = [each for each in self.filled if each.window.on_exhausted != "warn"]
         plain = [each for each in binding if each.is_plain]
-        return structs.replace(
-            market,
+        return Bound(
+            standing=self,
+            facts=self.facts(now_ms),
             tokens_left=least(plain, "tokens", now_ms),
             cost_left=least(plain, "usd", now_ms),
             windows=tuple([each.told_to_selection(now_ms) for each in binding if not each.is_plain]),
+            until_ms=min([now_ms + SAME_MS, *(each.meter.leaves_ms(now_ms // each.meter.width_ms) for each in self.filled)]),
         )
 
     def healed(self, now_ms: int) -> Standing:
@@ -99,16 +130,24 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 def least(filled: Iterable[Filled], kind: str, now_ms: int) -> int | None:
     """Return what the tightest window of a kind has left; None without one."""
-    return min((each.left(now_ms) for each in filled if each.window.kind == kind), default=None)
+    return min([each.left(now_ms) for each in filled if each.window.kind == kind], default=None)
 
 
-def standing(windows: Iterable[Window], asked: Iterable[Meter], found: Levels) -> Standing:
-    """Return how a tenant stands with its windows, by what the meters that were asked for show."""
-    shown: Mapping[str, Level] = {each.name: level for each, level in zip(asked, found.levels, strict=True)}
-    filled = [(window, meter(window)) for window in windows]
-    return Standing(
-        at_ms=found.now_ms, filled=tuple([Filled(window=window, meter=each, level=shown[each.name]) for window, each in filled])
-    )
+Layout = tuple[tuple[Window, Meter, int], ...]
+"""Windows with their meters, and where each of these stands among those that are asked for."""
+
+
+def layout(windows: tuple[Window, ...]) -> Layout:
+    """Return the windows as `meters` asks for them."""
+    places = {each.name: at for at, each in enumerate(meters(windows))}
+    return tuple([(window, found := meter(window), places[found.name]) for window in windows])
+
+
+def standing(windows: Layout, found: Levels) -> Standing:
+    """Return how a tenant stands with its windows, by what their meters show."""
+    levels = found.levels
+    filled = [Filled(window=window, meter=each, level=levels[at]) for window, each, at in windows]
+    return Standing(at_ms=found.now_ms, filled=tuple(filled))
 
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
