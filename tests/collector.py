@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from threading import Condition
 from typing import Any
 
 import grpc
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -38,6 +40,13 @@ class Collector(TraceServiceServicer):
                     self.spans += scope_spans.spans
             self.arrived.notify_all()
         return ExportTraceServiceResponse()
+
+    def as_json(self) -> str:
+        """Return all that was sent as OTLP has it in JSON, where ids are hexadecimal."""
+        spans = [MessageToDict(span) for span in self.spans]
+        for told, span in zip(spans, self.spans, strict=True):
+            told |= {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex(), "parentSpanId": span.parent_span_id.hex()}
+        return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
 
     def named(self, name: str, count: int = 1) -> list[Span]:
         """Return the spans of a name, once there are so many."""

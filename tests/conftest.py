@@ -17,7 +17,9 @@ import pytest
 
 from fakes import ESTIMATE, AllWell, ScriptedProvider, WordCounter, recall_of
 from pointsman import server
+from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.clock import SystemClock
+from pointsman.affinity import Affinity
 from pointsman.core.rulefile import UNBOUND
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenants
@@ -94,6 +96,7 @@ def _router_over(ruleset: Ruleset, provider: Provider) -> Router:
         rules=lambda: ruleset,
         reader=Reader(counter, ESTIMATE),
         recall=recall_of(executor, clock),
+        affinity=Affinity(MemoryCache(clock), clock),
         upstreams=upstreams,
         clock=clock,
         longest_s=60,

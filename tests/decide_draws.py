@@ -20,6 +20,7 @@ from pointsman.core.market import Market, ModelState
 from pointsman.core.rollout import Rollout
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.textclass import TEXT_CLASSES
 from pointsman.core.tokenisers import Factor
 from pointsman.core.vocabulary import CAPABILITIES, OnEmpty, Strategy
 
@@ -85,7 +86,8 @@ def some_model(random: Random) -> Document:
         "upstream": "u",
         "tier": random.choice(("small", "medium", "large")),
         "ability": ability | ({"code": random.choice((0.3, 0.9))} if random.random() < 0.3 else {}),
-        "price": price | ({"cached_input": random.choice((0, 0.05, 0.1))} if random.random() < 0.5 else {}),
+        "price": price
+        | ({"cached_input": random.choice((0, 0.05, 0.1)), "cache_write": random.choice((0.125, 1.25))} if random.random() < 0.5 else {}),
         "context_window": random.choice((500, 8000, 8000, 128_000)),
         "max_output": random.choice((1, 60, 1000, 4000)),
         "capabilities": [name for name in CAPABILITIES if random.random() < 0.8],
@@ -93,6 +95,7 @@ def some_model(random: Random) -> Document:
         "tags": [name for name in TAGS if random.random() < 0.7],
     }
     latency = {"ttft_ms": random.choice((0, 100, 100, 450.5)), "tokens_per_s": random.choice((20, 100, 100, 1000))}
+    model |= {"prompt_cache": {"min_tokens": 100, "ttl": random.choice(("90s", "5m"))}} if random.random() < 0.5 else {}
     return model | ({"latency": latency} if random.random() < 0.8 else {})
 
 
@@ -238,7 +241,7 @@ def some_facts(random: Random, ruleset: Ruleset) -> Facts:
         features_complexity=random.choice((0.1, 0.42, 0.5, 0.9)),
         features_discrimination=random.choice((1.0, 1.0, 0.5)),
         features_task=random.choice(("code", "chat", "math")),
-        features_text_class=random.choice(("plain", "plain", "other")),
+        features_text_class=random.choice(("english", *TEXT_CLASSES)),
         tokens_input=random.choice((0, 1, 3000, 1_000_000) if random.random() < 0.15 else (7, 100, 333)),
         tokens_output=random.choice((0, 1, 49, 50, 100, 300)),
         tokens_output_max=random.choice((1, 20, 5000)) if random.random() < 0.2 else None,
@@ -254,7 +257,9 @@ def some_labels(random: Random) -> dict[str, str]:
 def some_market(random: Random, ruleset: Ruleset) -> Market:
     outage = random.random() < 0.05
     states = {name: some_state(random, outage=outage) for name in ruleset.catalog.models if outage or random.random() < 0.7}
-    return Market(models=states)
+    if random.random() < 0.5:
+        return Market(models=states)
+    return Market(models=states, turns_left=random.choice((0.0, 1.0, 8.0)), turn_gap_s=random.choice((0.0, 100.0, 400.0)))
 
 
 def some_state(random: Random, *, outage: bool) -> ModelState:
@@ -266,8 +271,10 @@ def some_state(random: Random, *, outage: bool) -> ModelState:
         ttft_ms=random.choice((0.0, 80.0, 2000.0)) if random.random() < 0.2 else None,
         tokens_per_s=random.choice((1.0, 100.0)) if random.random() < 0.2 else None,
         answers=random.choice(ANSWERS) if random.random() < 0.2 else {},
-        counts={"plain": Factor(1.25, 1.75)} if random.random() < 0.2 else {},
+        counts={"english": Factor(1.25, 1.75)} if random.random() < 0.2 else {},
         warm_prefix_tokens=random.choice((1, 90, 100_000)) if random.random() < 0.2 else 0,
+        writes_prefix=random.random() < 0.3,
+        share_of_turns=random.choice((0.25, 0.5, 0.9)) if random.random() < 0.3 else 1.0,
         quality=random.choice(QUALITIES) if random.random() < 0.3 else None,
     )
 

@@ -142,8 +142,12 @@ class Oracle:
         offered = [*self.asked(), *(model for model in route.candidates if model not in self.asked())]
         against = {model: self.against(model, max(least, self.facts.request.accuracy), route) for model in offered}
         last_word |= {model: reasons[0] if reasons else None for model, reasons in against.items()}
-        kept = self.in_order([model for model in offered if not against[model]], route)
+        keeps = [model for model in offered if not against[model]]
+        home = max(keeps, key=self.warm, default="")
+        kept = self.in_order(keeps, route, home)
         first, reason = kept, DecisionReason.RULE_MATCH if route.conditions else DecisionReason.DEFAULT
+        if kept and self.warm(home) and kept[0] == home != self.with_nothing_kept(keeps, route):
+            reason = DecisionReason.STICKY
         if route.rollout is not None:
             reason = DecisionReason.ROLLOUT
         if self.facts.request.model:
@@ -196,21 +200,49 @@ class Oracle:
         one_holds = any(self.holds(item) for item in condition.items)
         return one_holds if condition.joined_by == "any" else not one_holds
 
-    def in_order(self, models: list[str], route: Route) -> list[str]:
-        """Return models in the order of a route's strategy; equals stay as they were offered."""
+    def in_order(self, models: list[str], route: Route, home: str) -> list[str]:
+        """Return models in the order of a route's strategy; equals stay as they were offered. `home` is where the conversation is."""
+
+        def cost(model: str) -> float:
+            return self.per_turn(model, home) if self.warm(home) else self.cost(model)
+
         if route.strategy is Strategy.CHEAPEST:
-            return sorted(models, key=lambda model: (self.cost(model), -self.quality(model)))
+            return sorted(models, key=lambda model: (cost(model), -self.quality(model)))
         if route.strategy is Strategy.FASTEST:
-            return sorted(models, key=lambda model: (self.latency_ms(model), self.cost(model)))
+            return sorted(models, key=lambda model: (self.latency_ms(model), cost(model)))
         if route.strategy is Strategy.BALANCED:
-            return sorted(models, key=lambda model: (-(self.quality(model) * route.value - self.cost(model)), self.cost(model)))
+            return sorted(models, key=lambda model: (-(self.quality(model) * route.value - cost(model)), cost(model)))
         if route.strategy is Strategy.WEIGHTED:
             value = self.sticky(route.by)
             return sorted(models, key=lambda model: rank(route.ref.id, value, model, route.weights.get(model, 0.0)))
-        return self.best(models)
+        return sorted(models, key=lambda model: (-self.quality(model), cost(model)))
 
     def best(self, models: list[str]) -> list[str]:
         return sorted(models, key=lambda model: (-self.quality(model), self.cost(model)))
+
+    def warm(self, name: str) -> int:
+        return min(self.market.state(name).warm_prefix_tokens, self.input(name)) if name else 0
+
+    def with_nothing_kept(self, models: list[str], route: Route) -> str:
+        """Return the model that would come first if no provider kept a prompt, and none were paid for keeping it."""
+        forgotten = {name: structs.replace(state, warm_prefix_tokens=0, writes_prefix=False) for name, state in self.market.models.items()}
+        return replace(self, market=structs.replace(self.market, models=forgotten)).in_order(models, route, "")[0]
+
+    def per_turn(self, model: str, home: str) -> float:
+        """Return the mean cost of this turn and those expected after it, of which some may have to go back home."""
+        left, share = self.market.turns_left, 1.0 if model == home else self.market.state(model).share_of_turns
+        later = share * self.next_turn(model, home) + (1 - share) * self.going_back(home, share)
+        return (self.cost(model) + left * later) / (1 + left)
+
+    def next_turn(self, model: str, home: str) -> int:
+        """Return the cost of a turn of which the provider has all but what is as new as in this one."""
+        new = max(0, self.input(model) - round(self.warm(home) / max(1, self.input(home)) * self.input(model)))
+        return self.cost_at(model, of=model, warm=self.input(model) - new)
+
+    def going_back(self, home: str, share: float) -> int:
+        cache = self.model(home).prompt_cache
+        is_kept = share < 1 and cache is not None and self.market.turn_gap_s / (1 - share) <= cache.ttl_s
+        return self.next_turn(home, home) if is_kept else self.cost_at(home, of=home, warm=0)
 
     def model(self, name: str) -> Model:
         return self.ruleset.catalog.models[name]
@@ -238,12 +270,13 @@ class Oracle:
         return self.bound(name) + max(1, self.output(name))
 
     def cost(self, name: str) -> int:
-        return self.cost_at(name, of=name, warm=min(self.market.state(name).warm_prefix_tokens, self.input(name)))
+        return self.cost_at(name, of=name, warm=self.warm(name))
 
-    def cost_at(self, priced: str, *, of: str, warm: int = 0) -> int:
-        """Return what the tokens of one model cost at the prices of another, or of itself."""
-        price = self.model(priced).price
-        sum_ = (self.input(of) - warm) * price.input + warm * price.cached_input + self.output(of) * price.output
+    def cost_at(self, priced: str, *, of: str, warm: int | None = None) -> int:
+        """Return what the tokens of one model cost at the prices of another, or of itself; without `warm` no provider keeps anything."""
+        price, writes = self.model(priced).price, warm is not None and self.market.state(of).writes_prefix
+        cold, cached = self.input(of) - (warm or 0), warm or 0
+        sum_ = cold * (price.cache_write if writes else price.input) + cached * price.cached_input + self.output(of) * price.output
         return ceil(Fraction(sum_, 1_000_000))
 
     def least_cost(self, name: str) -> int:

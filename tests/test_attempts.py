@@ -68,7 +68,7 @@ async def test_a_stream_shows_its_first_token_its_pace_its_length_and_its_counti
     assert state.ttft_ms == pytest.approx(400)
     assert state.tokens_per_s == pytest.approx(200)
     assert state.answers["chat"].median == 4
-    assert state.counts["plain"].middle == 1.5
+    assert state.counts["english"].middle == 1.5
 
 
 async def test_a_whole_answer_shows_all_but_its_first_token() -> None:

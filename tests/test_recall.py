@@ -10,7 +10,9 @@ import pytest
 from msgspec import structs
 
 from fakes import ESTIMATE, AllWell, FakeClock, WordCounter, catalog_yaml, failed, model_yaml, recall_of, ruleset_of
+from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.clock import SystemClock
+from pointsman.affinity import Affinity
 from pointsman.core.completion import Completion, Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, InvalidRequest, NotCached, PointsmanError, StreamInterrupted, UpstreamUnavailable
@@ -95,7 +97,15 @@ def clock() -> FakeClock:
 def router_over(model: Any, clock: Clock, rules: Callable[[], Ruleset] = lambda: RULES) -> Router:
     upstreams, counter = Upstreams(AllWell(), clock), WordCounter()
     recall = recall_of(Executor({"builtin": model}, counter, clock, upstreams), clock)
-    return Router(rules=rules, reader=Reader(counter, ESTIMATE), recall=recall, upstreams=upstreams, clock=clock, longest_s=60)
+    return Router(
+        rules=rules,
+        reader=Reader(counter, ESTIMATE),
+        recall=recall,
+        affinity=Affinity(MemoryCache(clock), clock),
+        upstreams=upstreams,
+        clock=clock,
+        longest_s=60,
+    )
 
 
 def call(

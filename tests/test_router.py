@@ -10,6 +10,8 @@ import pytest
 from msgspec import structs
 
 from fakes import ESTIMATE, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, recall_of, ruleset_of
+from pointsman.adapters.cache import MemoryCache
+from pointsman.affinity import Affinity
 from pointsman.core.catalog import Catalog
 from pointsman.core.errors import (
     DeadlinePassed,
@@ -89,6 +91,7 @@ def build(rules: Ruleset) -> Build:
             rules=live or (lambda: rules),
             reader=Reader(counter, ESTIMATE),
             recall=recall_of(Executor({"builtin": provider or ScriptedProvider()}, counter, clock, upstreams), clock),
+            affinity=Affinity(MemoryCache(clock), clock),
             upstreams=upstreams,
             clock=clock,
             longest_s=longest_s,

@@ -28,7 +28,7 @@ from pointsman import server
 from pointsman.client import Client
 from pointsman.core.diagnostics import Severity
 from pointsman.core.ruleset import Ruleset
-from pointsman.telemetry import CallRecord
+from pointsman.telemetry import CallLine
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
@@ -448,7 +448,7 @@ async def test_the_log_has_a_line_for_each_call_with_the_fields_that_are_declare
     assert refused.items() >= {"method": "Route", "id": "c", "code": "INVALID_ARGUMENT", "reason": "FIELD_INVALID"}.items()
     assert listed.items() >= {"method": "ListModels", "id": "d", "code": "OK"}.items()
     for line in running.lines():
-        assert set(line) <= {*CallRecord.__struct_fields__, "event"}
+        assert set(line) <= {*CallLine.__struct_fields__, "event"}
         assert line["time"].endswith("Z")
         assert line["ms"] > 0
 

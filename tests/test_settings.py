@@ -52,6 +52,7 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_TLS_KEY", "/tls/key.pem", "tls_key", Path("/tls/key.pem")),
     ("POINTSMAN_TLS_CLIENT_CA", "/tls/ca.pem", "tls_client_ca", Path("/tls/ca.pem")),
     ("POINTSMAN_HEALTH_LISTEN", "0.0.0.0:50052", "health_listen", "0.0.0.0:50052"),
+    ("POINTSMAN_METRICS_LISTEN", "0.0.0.0:9464", "metrics_listen", "0.0.0.0:9464"),
     ("POINTSMAN_JWT_JWKS", "/jwt/jwks.json", "jwt_jwks", Path("/jwt/jwks.json")),
     ("POINTSMAN_JWT_ISSUER", "https://id.corp", "jwt_issuer", "https://id.corp"),
     ("POINTSMAN_JWT_AUDIENCE", "pointsman", "jwt_audience", "pointsman"),

@@ -24,7 +24,9 @@ from fakes import (
     recall_of,
     ruleset_of,
 )
+from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.memory_budgets import MemoryBudgets
+from pointsman.affinity import Affinity
 from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken, meters
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StreamInterrupted, UpstreamUnavailable
@@ -81,7 +83,7 @@ class House:
         rules, upstreams = ruleset_of(MODELS, self.routing), Upstreams(AllWell(), self.clock)
         executor = Executor({"builtin": self.provider}, WordCounter(), self.clock, upstreams, random=lambda: 0.0)
         self.router = Router(
-            rules=lambda: rules, reader=Reader(WordCounter(), ESTIMATE), recall=recall_of(executor, self.clock), upstreams=upstreams, clock=self.clock,
+            rules=lambda: rules, reader=Reader(WordCounter(), ESTIMATE), recall=recall_of(executor, self.clock), affinity=Affinity(MemoryCache(self.clock), self.clock), upstreams=upstreams, clock=self.clock,
             longest_s=60, spending=self.spending,
         )  # fmt: skip
 

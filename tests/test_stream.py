@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from fakes import ESTIMATE, AllWell, FakeClock, StreamingProvider, WordCounter, catalog_yaml, failed, model_yaml, recall_of, ruleset_of
+from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.clock import SystemClock
+from pointsman.affinity import Affinity
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, DeadlineTooShort, PointsmanError, StreamInterrupted, UpstreamUnavailable
@@ -38,6 +40,7 @@ def router_over(provider: StreamingProvider, *, longest_s: float = 10, clock: Cl
         rules=lambda: RULES,
         reader=Reader(WordCounter(), ESTIMATE),
         recall=recall_of(executor, clock),
+        affinity=Affinity(MemoryCache(clock), clock),
         upstreams=upstreams,
         clock=clock,
         longest_s=longest_s,

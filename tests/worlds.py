@@ -17,6 +17,7 @@ from pointsman.core.facts import Facts
 from pointsman.core.lengths import Length
 from pointsman.core.market import Market, ModelState
 from pointsman.core.ruleset import Condition, Constraint, Defaults, Matched, Route, Ruleset
+from pointsman.core.textclass import TEXT_CLASSES
 from pointsman.core.tokenisers import Factor
 from pointsman.core.vocabulary import CAPABILITIES, OnEmpty, Strategy
 
@@ -66,7 +67,7 @@ states = changes(
     ttft_ms=st.sampled_from((0.0, 900.0)),
     tokens_per_s=st.sampled_from((1.0, 900.0)),
     answers=st.sampled_from(({"": Length(2.5, 2.0)}, {"chat": Length(0.3, 0.9), "": Length(4.0, 4.0)})),
-    counts=st.just({"plain": Factor(1.3, 1.7)}),
+    counts=st.just({"english": Factor(1.3, 1.7)}),
     warm_prefix_tokens=st.sampled_from((90, 10_000)),
     quality=st.floats(0, 1),
 ).map(lambda changed: ModelState(**changed))
@@ -87,7 +88,7 @@ facts = changes(
     request_max_latency_ms=st.floats(0, 5000),
     request_max_ttft_ms=st.floats(0, 1000),
     features_complexity=st.floats(0, 1),
-    features_text_class=st.sampled_from(("plain", "other")),
+    features_text_class=st.sampled_from(TEXT_CLASSES),
     tokens_input=st.sampled_from((0, 1, 900)),
     tokens_output=st.sampled_from((0, 1, 900)),
     tokens_output_max=st.integers(1, 1000),

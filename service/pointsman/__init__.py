@@ -6,12 +6,14 @@ from pointsman.client import Client, Tls
 from pointsman.core.completion import Completion, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import PointsmanError
-from pointsman.core.request import Context, Generation, Message, Prompt, Request, Requirements, ResponseFormat, Tool
-from pointsman.core.vocabulary import Role
+from pointsman.core.request import CachePolicy, Context, Generation, Message, Prompt, Request, Requirements, ResponseFormat, Tool
+from pointsman.core.vocabulary import CacheMode, Role
 
 __version__ = version("pointsman")
 
 __all__ = [
+    "CacheMode",
+    "CachePolicy",
     "Client",
     "Completion",
     "Context",

@@ -205,6 +205,7 @@ class Attempting(Generic[T]):
                 reason=self._reason,
                 error_type=error_type,
                 latency_ms=self._elapsed_ms(),
+                began_s=self._began,
                 ttft_ms=self._first_ms,
                 usage=usage,
             ),

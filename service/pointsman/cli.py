@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, diff, explain, fetch, keys, learn, rules, score, serve, usage
+from pointsman.commands import calls, diff, explain, fetch, keys, learn, rules, score, serve, trace, usage
+from pointsman.commands.options import CACHE_MODES
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -41,6 +42,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     _calls(commands, settings)
     _command(commands, "fetch", fetch.fetch, "Bring the embedded model into the cache (93 MB, once).")
     _learning(commands, settings)
+    _traces(commands)
     _keys(commands)
     _rules(commands, settings)
     return top
@@ -68,6 +70,11 @@ def _calls(commands: Commands, settings: Settings) -> None:
     route = _command(commands, "route", calls.route, "Ask which model would serve a text.")
     complete = _command(commands, "complete", calls.complete, "Ask for the answer to a text.")
     complete.add_argument("--stream", action="store_true", help="print the answer as it comes")
+    complete.add_argument(
+        "--cache",
+        choices=CACHE_MODES,
+        help="use, bypass or refresh the response cache, or take only what it has; default: as the route says",
+    )
     for command in (route, complete):
         command.add_argument("text", metavar="TEXT", help="the prompt; - reads standard input")
         command.add_argument("--explain", action="store_true", help="show every rule and condition")
@@ -159,6 +166,15 @@ def _learning(commands: Commands, settings: Settings) -> None:
     evaluate.add_argument("data", metavar="DIR", type=Path, help="folder of rows, as above")
     evaluate.add_argument("--plot", metavar="FILE", type=Path, help="quality against the share of strong calls, .svg or .png")
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write the numbers there")
+
+
+def _traces(commands: Commands) -> None:
+    command = _command(commands, "trace", trace.trace, "Show calls as their spans tell them: who decided, who lost and why, what it cost.")
+    command.add_argument(
+        "file", metavar="FILE", type=Path, help="OTLP in JSON, as Jaeger's /api/v3/traces and collectors write it; - reads stdin"
+    )
+    command.add_argument("--id", metavar="ID", default="", help="only the call of this decision id, or of this trace id")
+    command.add_argument("--svg", metavar="FILE", type=Path, help="write a picture of it, too")
 
 
 def _keys(commands: Commands) -> None:

@@ -20,8 +20,8 @@ class Gate:
         self._crowd = Crowd(most_calls)
         self._rates: dict[str, tuple[int, Rate, float]] = {}
 
-    def enter(self, tenant: Tenant) -> None:
-        """Let a call of a tenant in, who then has to leave. Raises Overloaded and RateLimited; what is refused counts for no limit."""
+    def enter(self, tenant: Tenant) -> Tenant:
+        """Let a call of a tenant in, and return him: he then has to leave. Raises Overloaded and RateLimited; what is refused counts for no limit."""
         now, limits = self._clock.monotonic(), tenant.facts
         if not self._crowd.has_room(tenant.id, now):
             raise Overloaded(f"{self._most_calls} calls are all that this server bears, and they are taken; call another one, or later")
@@ -31,10 +31,12 @@ class Gate:
         if limits.requests_per_minute is not None:
             self._take(tenant.id, limits.requests_per_minute, now)
         self._crowd.entered(tenant.id)
+        return tenant
 
-    def leave(self, tenant: Tenant) -> None:
-        """Count a call that has ended."""
-        self._crowd.left(tenant.id)
+    def leave(self, tenant: Tenant | None) -> None:
+        """Count a call that has ended; None is one that was not let in."""
+        if tenant is not None:
+            self._crowd.left(tenant.id)
 
     def _take(self, tenant: str, per_minute: int, now: float) -> None:
         found = self._rates.get(tenant)

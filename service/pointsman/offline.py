@@ -23,6 +23,7 @@ from pointsman.adapters.openai import OpenAiProvider
 from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.remote import Endpoint
 from pointsman.adapters.rulefiles import read_directory
+from pointsman.affinity import Affinity
 from pointsman.alone import SharedBudgets
 from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
@@ -45,6 +46,10 @@ from pointsman.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from pointsman.adapters.valkey import Valkey
+
+
+TRAILS_BYTES = 8 << 20
+"""Of what is remembered of conversations: some ten thousand."""
 
 
 def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]:
@@ -89,6 +94,7 @@ async def open_live_router(
             rules=rules,
             reader=Reader(counter, load_estimator(settings.estimator).estimate),
             recall=_recall(Executor(ports, counter, clock, upstreams), valkey, clock, stack),
+            affinity=_affinity(valkey, clock),
             upstreams=upstreams,
             clock=clock,
             longest_s=settings.longest_call_s,
@@ -154,6 +160,12 @@ def _recall(executor: Executor, valkey: Valkey | None, clock: Clock, stack: Asyn
     turns = SharedTurns(valkey, names)
     stack.push_async_callback(turns.close)
     return Recall(executor, SharedCache(valkey, names, near, clock), turns, clock)
+
+
+def _affinity(valkey: Valkey | None, clock: Clock) -> Affinity:
+    """Return what remembers conversations: of this process, or of all replicas where they share a store."""
+    near = MemoryCache(clock, most_bytes=TRAILS_BYTES)
+    return Affinity(near if valkey is None else SharedCache(valkey, Names(valkey), near, clock, kind="trail"), clock)
 
 
 async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:

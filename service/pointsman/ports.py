@@ -32,6 +32,10 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     output_cap: int
     """The most output tokens to ask for; at least 1."""
     request_id: str
+    prefix_key: str = ""
+    """Names the conversation, for a provider that finds its prefix by that."""
+    marks_prefix: bool = False
+    """Whether the provider is to keep the prefix, where it wants to be told."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):

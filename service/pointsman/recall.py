@@ -85,11 +85,16 @@ class Recall:
 
     async def complete(self, asked: Asked) -> Completion:
         """Return the answer. Raises what `Executor.run` raises, NotCached, and InvalidRequest for a key that names another request."""
-        return await _gathered(self._events(asked))
+        use = self._use(asked)
+        if use.looks and not asked.own_key:  # without what follows for those who must wait, since this is most of what a cache is for
+            kept = self._answers(asked, use)
+            if (entry := kept.known(self._cache.peek(kept.key))) is not None:
+                return self._recalled(entry, asked, CacheStatus.HIT)
+        return await _gathered(self._events(asked, use))
 
     async def stream(self, asked: Asked) -> Events:
         """Yield the answer as it comes, and last the completion without its message. Raises as `complete` and `Executor.stream` do."""
-        async with aclosing(self._events(asked)) as events:
+        async with aclosing(self._events(asked, self._use(asked))) as events:
             async for event in events:
                 if isinstance(event, Completion):
                     for piece in streamed(event):
@@ -97,9 +102,12 @@ class Recall:
                 else:
                     yield event
 
-    def _events(self, asked: Asked) -> Events:
-        """Return what begins an answer: pieces, and a completion, which has the message unless the pieces carried it."""
-        use = use_of(asked.policy, asked.ruleset.settings(asked.decision.rule.id), asked.request.generation)
+    @staticmethod
+    def _use(asked: Asked) -> Use:
+        return use_of(asked.policy, asked.ruleset.settings(asked.decision.rule.id), asked.request.generation)
+
+    def _events(self, asked: Asked, use: Use) -> Events:
+        """Return what an answer consists of: pieces, and a completion, which has the message unless the pieces carried it."""
         return self._once(asked, use) if asked.own_key else self._answer(asked, use)
 
     def _answer(self, asked: Asked, use: Use) -> Events:
@@ -107,11 +115,15 @@ class Recall:
             raise _not_cached()
         if use.is_off:
             return self._asked(asked, use.status)
-        key = answer_key(asked.tenant, asked.request, asked.decision, asked.ruleset.route(asked.decision.rule.id))
-        kept = _Kept(key=key, known=self._fitting(asked, use), keep=self._keeping(asked), ttl_s=use.ttl_s * KEPT_LONGER)
+        kept = self._answers(asked, use)
         if use.required:
             return self._recalled_only(asked, kept)
-        return self._shared(asked, kept, lambda: self._or_stale(asked, key)) if use.looks else self._refreshed(asked, kept)
+        return self._shared(asked, kept, lambda: self._or_stale(asked, kept.key)) if use.looks else self._refreshed(asked, kept)
+
+    def _answers(self, asked: Asked, use: Use) -> _Kept:
+        """Return how answers to the request are kept."""
+        key = answer_key(asked.tenant, asked.request, asked.decision, asked.ruleset.route(asked.decision.rule.id))
+        return _Kept(key=key, known=self._fitting(asked, use), keep=self._keeping(asked), ttl_s=use.ttl_s * KEPT_LONGER)
 
     def _once(self, asked: Asked, use: Use) -> Events:
         """Return the first result of the caller's own key, and that of this call if it is the first."""

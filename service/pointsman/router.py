@@ -11,9 +11,10 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
+from pointsman.affinity import Affinity, Known
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
-from pointsman.core.decide import decide
+from pointsman.core.decide import outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
@@ -31,6 +32,7 @@ from pointsman.reader import Reader
 from pointsman.recall import Asked, Recall
 from pointsman.recent import Recent
 from pointsman.spending import FREE, Purse, Spending
+from pointsman.telemetry import Decided
 from pointsman.upstreams import Upstreams
 from pointsman.usage import used
 from pointsman.work import LONGEST_WAIT_S
@@ -54,6 +56,8 @@ class Call(Struct, frozen=True, kw_only=True):
     own_key: str = ""
     """The caller's name for this call, by which it may be repeated; empty without one."""
     cache: CachePolicy = CachePolicy()
+    hear: Callable[[Decided | Completion], None] = lambda _: None
+    """Is told what happens."""
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -73,6 +77,7 @@ class Router:
         rules: Callable[[], Ruleset],
         reader: Reader,
         recall: Recall,
+        affinity: Affinity,
         upstreams: Upstreams,
         clock: Clock,
         longest_s: float,
@@ -82,6 +87,7 @@ class Router:
         self._rules = rules
         self._reader = reader
         self._recall = recall
+        self._affinity = affinity
         self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
@@ -91,28 +97,38 @@ class Router:
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
         ruleset = self._rules()
-        return await self._decide(ruleset, request, call, Market(models=self._upstreams.states(ruleset.catalog)), explained=explained)
+        known = await self._affinity.known(call.tenant.id, request, ruleset.catalog, ask_others=False)
+        market = Market(models=self._upstreams.states(ruleset.catalog))
+        return await self._decide(ruleset, request, call, market, known, explained=explained)
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
-        decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained)
+        known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
+        decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
         purse = self._purse(call, decision, ruleset)
         completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
+        call.hear(completion)
         _note_recalled(completion, purse)
+        if known is not None:
+            self._affinity.note(known, ruleset, decision, completion)
         return decision, completion
 
     async def stream(self, request: Request, call: Call, *, explained: bool = False) -> AsyncGenerator[Decision | Delta | Completion, None]:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Recall.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
-        decision = await self._decide_with_room(ruleset, request, call, deadline, explained=explained, stream=True)
+        known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
+        decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained, stream=True)
         yield decision
         purse = self._purse(call, decision, ruleset)
         answer = self._recall.stream(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse, is_stream=True))
         async with aclosing(answer) as events:
             async for event in events:
                 if isinstance(event, Completion):
+                    call.hear(event)
                     _note_recalled(event, purse)
+                    if known is not None:
+                        self._affinity.note(known, ruleset, decision, event)
                 yield event
 
     def models(self) -> list[ModelStatus]:
@@ -152,38 +168,44 @@ class Router:
         return Market(models=self._upstreams.states(ruleset.catalog), time_left_ms=(deadline - self._clock.monotonic()) * 1000)
 
     async def _decide_with_room(
-        self, ruleset: Ruleset, request: Request, call: Call, deadline: float, *, explained: bool, stream: bool = False
+        self, ruleset: Ruleset, request: Request, call: Call, deadline: float, known: Known | None, *, explained: bool, stream: bool = False
     ) -> Decision:
         """As `_decide`, but where models are full wait for room, for half of the time left at most."""
         now = self._clock.monotonic()
         until = now + min(LONGEST_WAIT_S, (deadline - now) / 2)
         while True:
             try:
-                return await self._decide(ruleset, request, call, self._market(ruleset, deadline), explained=explained, stream=stream)
+                market = self._market(ruleset, deadline)
+                return await self._decide(ruleset, request, call, market, known, explained=explained, stream=stream)
             except NoEligibleModel as refused:
                 # At the end of the time it is looked once more, and then there is no use in waiting.
                 if DropReason.CAPACITY.name not in refused.counts or not await self._upstreams.room(until):
                     raise
 
     async def _decide(
-        self, ruleset: Ruleset, request: Request, call: Call, market: Market, *, explained: bool, stream: bool = False
+        self, ruleset: Ruleset, request: Request, call: Call, market: Market, known: Known | None, *, explained: bool, stream: bool = False
     ) -> Decision:
-        check_model(ruleset, request.requirements.model)
+        began_s, asked = self._clock.monotonic(), request.requirements.model
+        check_model(ruleset, asked)
         reading = await self._reader.read(request.prompt)
+        if known is not None:
+            market = self._affinity.market(market, ruleset.catalog, known, reading.input_tokens)
         now, defaults, budget, standing = self._clock.now(), ruleset.defaults, UNBOUNDED, None
         if call.tenant.windows and self._spending is not None:
             standing, market, budget = await self._spending.bound(call.tenant, market)
         facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream, budget=budget)
-        try:
-            decision = decide(ruleset, facts, market)
-        except NoEligibleModel as refused:
-            self.recent.note(ruleset, facts, market, refused)
-            refused.explanation = explain(ruleset, facts, refused) if explained else None
-            if DropReason.CAPACITY.name not in refused.counts:  # else waiting helps, and many may be waiting and look again and again
-                relieved(refused, reliefs(ruleset, facts, market, refused, standing))
-            raise
-        self.recent.note(ruleset, facts, market, decision)
-        return structs.replace(decision, explanation=explain(ruleset, facts, decision)) if explained else decision
+        outcome = outcome_of(ruleset, facts, market)
+        self.recent.note(ruleset, facts, market, outcome)
+        if known is not None and isinstance(outcome, Decision):
+            outcome = structs.replace(outcome, prefix_key=known.conversation.key)
+        call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), outcome=outcome, asked=asked))
+        explanation = explain(ruleset, facts, outcome) if explained else None
+        if isinstance(outcome, NoEligibleModel):
+            outcome.explanation = explanation
+            if DropReason.CAPACITY.name not in outcome.counts:  # else waiting helps, and many may be waiting and look again and again
+                relieved(outcome, reliefs(ruleset, facts, market, outcome, standing))
+            raise outcome
+        return structs.replace(outcome, explanation=explanation) if explained else outcome
 
 
 def _asked(

@@ -13,6 +13,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
@@ -24,6 +25,7 @@ from pointsman.adapters.tokens import JwtTokens
 from pointsman.core.tenants import NOBODY_TOLD_APART, anonymous
 from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
+from pointsman.observing import exporting, measuring, watching
 from pointsman.offline import open_live_router
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -32,6 +34,10 @@ from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
 from pointsman.wire.tls import BadCertificate, server_credentials
+
+if TYPE_CHECKING:
+    from pointsman.telemetry.metrics import Metrics
+    from pointsman.telemetry.traces import Traces
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 LARGEST_METADATA = 16 * 1024
@@ -63,12 +69,15 @@ class CannotListen(Exception):
 
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted. Raises BadRules and CannotListen."""
+    """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted.
+
+    Raises BadRules, CannotListen and CannotObserve.
+    """
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    async with _open(settings, log) as (router, live):
+    async with _open(settings, log) as (router, live), exporting(settings, log) as traces, measuring(settings) as metrics:
         identity = _identity(live, settings, log)
-        server, checks, boundary = _server(router, live, identity, log, settings)
+        server, checks, boundary = _server(router, live, identity, log, settings, traces=traces, metrics=metrics)
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
@@ -77,9 +86,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         await server.start()
         checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
-        ready(address)
-        await stop.wait()
-        await _drain(server, checks, boundary, stop, settings.grace_s)
+        async with watching(metrics, router, live, SystemClock(), lambda: boundary.under_way):
+            ready(address)
+            await stop.wait()
+            await _drain(server, checks, boundary, stop, settings.grace_s)
         await beside.stop(None)
     log.note("ended")
 
@@ -101,7 +111,16 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
             await asyncio.wait((following,))
 
 
-def _server(router: Router, live: Live, identity: Identity, log: Log, settings: Settings) -> tuple[grpc.aio.Server, Health, Boundary]:
+def _server(
+    router: Router,
+    live: Live,
+    identity: Identity,
+    log: Log,
+    settings: Settings,
+    *,
+    traces: Traces | None = None,
+    metrics: Metrics | None = None,
+) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
         log=log,
@@ -110,6 +129,8 @@ def _server(router: Router, live: Live, identity: Identity, log: Log, settings: 
         identity=identity,
         certificates=settings.tls_client_ca is not None,
         most_calls=settings.most_calls,
+        traces=traces,
+        metrics=metrics,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()

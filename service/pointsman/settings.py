@@ -128,6 +128,7 @@ class Settings:
     tls_key: Path | None = _setting(None, _path, "Private key of that certificate, PEM.")
     tls_client_ca: Path | None = _setting(None, _path, "Authorities of client certificates, PEM: every client must show one.")
     health_listen: str = _setting("", _address_or_none, "Address of health alone, in the clear; with TLS HOST:50052 by default.")
+    metrics_listen: str = _setting("", _address_or_none, "Address of Prometheus metrics over HTTP, as in 0.0.0.0:9464.")
     jwt_jwks: Path | None = _setting(None, _path, "Public keys of the issuer of JSON Web Tokens, a JWKS file; read again when it changes.")
     jwt_issuer: str = _setting("", str, "`iss` of these tokens.")
     jwt_audience: str = _setting("", str, "`aud` of these tokens.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeVar
 
 from msgspec import structs
 
@@ -10,11 +11,13 @@ from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import BudgetExhausted, DeadlinePassed, UpstreamUnavailable
+from pointsman.core.errors import BudgetExhausted, DeadlinePassed, PointsmanError, UpstreamUnavailable
 from pointsman.core.relief import unpaid
 from pointsman.core.request import Request
 from pointsman.ports import Clock, ModelCall
 from pointsman.spending import FREE, Purse, Refused
+
+E = TypeVar("E", bound=PointsmanError)
 
 LONGEST_WAIT_S = 2.0
 """For room. Whoever waits holds memory, and his caller something of his own."""
@@ -103,6 +106,8 @@ class Work:
             generation=self.request.generation,
             output_cap=max(1, candidate.tokens.output_cap),
             request_id=self.decision.id,
+            prefix_key=self.decision.prefix_key,
+            marks_prefix=candidate.writes_prefix,
         )
 
     def record(self, candidate: Candidate, attempt: Attempt) -> None:
@@ -116,12 +121,18 @@ class Work:
         if self.is_unpaid:
             soonest = min((each.heals_in_s for each in self._unpaid if each.heals_in_s is not None), default=None)
             return unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest)
-        return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
+        return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))
 
     def too_late(self) -> DeadlinePassed:
         """Return the error of a deadline that has passed."""
         tried = f" after {self.told()}" if self.attempts or self._passed_over else ""
-        return DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+        too_late = DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
+        return self._ended(too_late)
+
+    def _ended(self, error: E) -> E:
+        """Return an error that knows the attempts that were made before it."""
+        error.attempts = tuple(self.attempts)
+        return error
 
     def told(self) -> str:
         """Return the attempts in words."""

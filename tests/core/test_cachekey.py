@@ -77,9 +77,9 @@ def test_schemas_that_differ_in_spaces_and_order_of_keys_are_the_same() -> None:
 def test_text_and_a_part_of_text_are_the_same() -> None:
     short, long, plain = pb.Request(), pb.Request(), pb.Request()
     short.prompt.text = "hi"
-    message = long.prompt.messages.add(role=pb.ROLE_USER)  # type: ignore[arg-type]
+    message = long.prompt.messages.add(role=pb.ROLE_USER)
     message.parts.add(text="hi")
-    plain.prompt.messages.add(role=pb.ROLE_USER, text="hi")  # type: ignore[arg-type]
+    plain.prompt.messages.add(role=pb.ROLE_USER, text="hi")
 
     assert len({key(request_from_pb(message)).digest for message in (short, long, plain)}) == 1
 

@@ -25,7 +25,6 @@ def test_kinds_tell_task_subject_and_how_hard() -> None:
 
     assert (easy.task, easy.subject, hard.task, hard.subject) == ("math", "math", "knowledge", "law")
     assert easy.complexity < hard.complexity
-    assert easy.gain < hard.gain
 
 
 @pytest.mark.parametrize(
@@ -92,8 +91,6 @@ def test_every_text_gives_values_within_their_ranges(text: str) -> None:
     assert 0 <= found.complexity <= 1
     assert 0 <= found.gain <= 1
     assert 0 <= found.confidence <= 1
-    assert sum(found.tasks) == pytest.approx(1)
-    assert sum(found.subjects) == pytest.approx(1)
 
 
 def test_options_numbers_and_words_are_counted() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,9 +14,8 @@ pytest.importorskip("sklearn", reason="learning needs the extra `learn`: scikit-
 from pointsman.adapters.artifact import digest_of, packed, unpacked
 from pointsman.cli import main
 from pointsman.core.estimator import Estimator
-from pointsman.core.estimator.estimator import height
 from pointsman.core.estimator.shape import NAMES, RISING
-from pointsman.learn import train as training
+from pointsman.learn import trees
 from pointsman.learn.rows import asked, read_rows
 from pointsman.learn.table import Table, folds_of, table_of
 from pointsman.learn.train import train
@@ -46,30 +44,26 @@ def test_the_artifact_gives_back_the_scores_of_training(table: Table, artifact: 
     assert [trained.estimate(row.prompt) for row in table.rows[:40]] == [loaded.estimate(row.prompt) for row in table.rows[:40]]
 
 
-def test_step_functions_are_the_stumps_that_scikit_learn_grew(table: Table) -> None:
-    boosting: Any = vars(training)["HistGradientBoostingRegressor"]
+def test_the_forest_votes_as_the_trees_that_scikit_learn_grew(table: Table) -> None:
+    numbers, rising = table.shapes.astype(np.float32), [int(name in RISING) for name in NAMES]
+    forest = trees.grown(numbers, (table.gain, table.failure))
 
-    grown: list[Any] = []
-
-    class Kept(boosting):  # type: ignore[misc]
-        def fit(self, *given: Any) -> Any:
-            grown.append(self)
-            return super().fit(*given)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "HistGradientBoostingRegressor", Kept)
-        curves = training._curves(table.shapes, table.gain)
-
-    expected = grown[0].predict(table.shapes)
-    assert [height(curves, shape) for shape in table.shapes.tolist()] == pytest.approx(expected.tolist(), abs=1e-6)
+    for at, outcome in enumerate((table.gain, table.failure)):
+        expected = np.mean([tree.predict(numbers) for tree in trees._fitted(numbers, outcome, rising)], axis=0)
+        assert [forest.vote(shape)[at] for shape in numbers] == pytest.approx(expected.tolist(), abs=1e-3)
 
 
-def test_work_never_lowers_a_step_function(artifact: bytes) -> None:
+def test_work_never_lowers_a_vote(artifact: bytes, table: Table) -> None:
     weights = unpacked(artifact)
+    topics = weights.words.shape[1] - len(weights.kinds)
 
-    for curves in (weights.gain_shape, weights.failure_shape):
-        for name, heights in zip(NAMES, curves.heights, strict=True):
-            assert name not in RISING or list(heights) == sorted(heights)
+    for shape in table.shapes[:20]:
+        numbers = np.concatenate((shape, np.zeros(topics))).astype(np.float32)
+        before = weights.forest.vote(numbers)
+        for place in (place for place, name in enumerate(NAMES) if name in RISING):
+            more = numbers.copy()
+            more[place] += 1.5
+            assert (weights.forest.vote(more) >= before - 1e-9).all()
 
 
 def test_hard_kinds_score_higher(artifact: bytes) -> None:
@@ -88,6 +82,15 @@ def test_a_question_is_in_one_fold_whatever_the_frame_around_it() -> None:
 
     assert asked(framed.prompt) == row.prompt.strip()
     assert len(set(folds_of(table_of([row, row])).tolist())) == 1
+
+
+def test_a_question_is_in_one_fold_whatever_its_options() -> None:
+    row = rows_made(2)[0]
+    few, many = (
+        msgspec.structs.replace(row, prompt=f"Which way is up?\nA. left\nB. {more}") for more in ("right", "right\nC. neither\nD. all")
+    )
+
+    assert len(set(folds_of(table_of([few, many])).tolist())) == 1
 
 
 def test_the_command_writes_the_artifact_and_its_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

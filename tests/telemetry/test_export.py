@@ -9,9 +9,9 @@ import pytest
 
 from collector import Collector, collecting
 from pointsman.telemetry.export import FLUSH_S, CannotTrace, exporters, open_exporting
-from pointsman.telemetry.story import Span, Story
+from pointsman.telemetry.story import Story
 
-STORY = Story(method="pointsman.v1.RouterService/Route", id="id-1", when=Span(1, 2), code="OK")
+STORY = Story(method="pointsman.v1.RouterService/Route", id="id-1", began_s=0.0, began_ns=1, ended_s=1.0, code="OK")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.core.decide import decide
+from pointsman.core.facts import Facts
 from pointsman.core.market import Market
-from pointsman.telemetry import CallRecord
+from pointsman.telemetry import Decided, Story
+from pointsman.telemetry.log import CallLine, line_of
 
 RULES = ruleset_of(
     catalog_yaml({"mini": model_yaml(), "large": model_yaml(price=9)}),
@@ -19,10 +23,14 @@ routes:
 
 
 def test_a_call_names_what_rules_in_shadow_would_have_chosen() -> None:
-    record, plain = CallRecord(method="Route", id="a"), CallRecord(method="Route", id="b")
+    found, plain = told(facts_of(request_stream=True)), told(facts_of())
 
-    record.decided(decide(RULES, facts_of(request_stream=True), Market()))
-    plain.decided(decide(RULES, facts_of(), Market()))
-
-    assert (record.rule, record.model, record.shadows) == ("default", "mini", ["trial=large", "vain="])
+    assert (found.rule, found.model, found.shadows) == ("default", "mini", ["trial=large", "vain="])
     assert plain.shadows == []
+
+
+def told(facts: Facts) -> CallLine:
+    """Return the line of a call that was decided on these facts."""
+    decided = Decided(began_s=1.0, ended_s=2.0, outcome=decide(RULES, facts, Market()))
+    story = Story(method="pointsman.v1.RouterService/Route", id="a", began_s=0.0, began_ns=0, ended_s=2.5, code="OK", decided=decided)
+    return line_of(story, datetime(2026, 11, 26, tzinfo=UTC))

@@ -5,63 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decide import outcome_of
 from pointsman.core.market import Market
-from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.telemetry.story import Decided, Parent, Span, Story, Tried
-from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Keeping, Traces
+from pointsman.telemetry.story import Decided, Parent, Story
+from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Traces
+from stories import BEGAN, METHOD, MS, RULES, story
 
-RULES = ruleset_of(
-    catalog_yaml({"small": model_yaml(price=1), "large": model_yaml(price=5, ability=0.9), "weak": model_yaml(ability=0.1)}),
-    """version: 1
-routes:
-  - {id: everyday, why: Cheap and good enough., use: {candidates: [weak, large, small], min_quality: 0.5}}
-""",
-)
-BEGAN = 1_790_000_000_000_000_000
-MS = 1_000_000
-METHOD = "pointsman.v1.RouterService/Complete"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = Parent(f"00-{TRACE}-b7ad6b7169203331-01")
 
 
-def story(**changes: object) -> Story:
-    """Return the story of a call that fell back once and was answered."""
-    usage = Usage(input_tokens=120, cached_input_tokens=100, output_tokens=80, cost=600_000, baseline_cost=900_000)
-    failed = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="429", latency_ms=40.0)
-    answered = Attempt(model="large", provider="p", reason=AttemptReason.FALLBACK, latency_ms=900.0, ttft_ms=200.0, usage=usage)
-    tried = [Tried(_span(3, 43), failed), Tried(_span(45, 945), answered)]
-    told: dict[str, object] = {
-        "method": METHOD,
-        "id": "id-1",
-        "when": _span(0, 950),
-        "code": "OK",
-        "tenant": "search",
-        "is_stream": True,
-        "decided": Decided(when=_span(1, 2), outcome=outcome_of(RULES, facts_of(), Market()), asked="auto"),
-        "tried": tried,
-        "completion": Completion(message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(failed, answered), model="large"),
-    }
-    return Story(**(told | changes))  # type: ignore[arg-type]  # tests name real fields
-
-
-def _span(from_ms: int, to_ms: int) -> Span:
-    return Span(BEGAN + from_ms * MS, BEGAN + to_ms * MS)
-
-
 def told(*stories: Story, sampler: Sampler = ALWAYS_ON) -> Sequence[ReadableSpan]:
     """Return the spans of stories, in the order in which they began."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider(sampler=Keeping(sampler), shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    traces = Traces(provider)
+    exporter = InMemorySpanExporter()
+    traces = Traces(sampler, Resource({}), [SimpleSpanProcessor(exporter)])
     for each in stories:
         traces.tell(each)
     return sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
@@ -87,11 +52,11 @@ def test_the_decision_says_which_rule_of_which_file_and_revision_chose_what_and_
     assert found["pointsman.rule.why"] == "Cheap and good enough."
     assert found["pointsman.ruleset.revision"] == RULES.revision
     assert (found["gen_ai.request.model"], found["pointsman.request.model"]) == ("small", "auto")
-    assert found["pointsman.candidates"] == (
-        "small: chosen (quality 0.70, $0.000200, 1100 ms)",
-        "large: kept (quality 0.90, $0.001000, 1100 ms)",
+    assert found["pointsman.candidates"] == [
+        "small: chosen (quality 0.70, $0.00020, 1100 ms)",
+        "large: kept (quality 0.90, $0.0010, 1100 ms)",
         "weak: dropped QUALITY (quality 0.10 < 0.50)",
-    )
+    ]
     assert (found["pointsman.runner_up.model"], found["pointsman.runner_up.cost_usd"]) == ("large", 0.001)
     assert found["pointsman.decision.explain"] == "everyday -> small (no other rule matched); quality 0.70, expected $0.00020, 1100 ms"
 
@@ -105,15 +70,15 @@ def test_an_attempt_says_how_it_failed_or_what_it_used_and_cost() -> None:
     assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.cache_read.input_tokens"]) == (120, 100)
     assert (found["gen_ai.usage.output_tokens"], found["pointsman.cost_nano_usd"]) == (80, 600_000)
     assert (found["pointsman.attempt.number"], found["pointsman.attempt.reason"]) == (2, "fallback")
-    assert found["gen_ai.response.finish_reasons"] == ("stop",)
+    assert found["gen_ai.response.finish_reasons"] == ["stop"]
     (first_token,) = answered.events
     assert (first_token.name, first_token.timestamp) == ("gen_ai.first_token", BEGAN + 245 * MS)
 
 
 def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
-    refused = Decided(when=_span(1, 2), outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+    refused = Decided(began_s=7.001, ended_s=7.002, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
 
-    server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, tried=[], completion=None))
+    server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, completion=None))
 
     assert server.status.status_code is StatusCode.UNSET  # the server did as it should
     assert (server.attributes or {})["rpc.status_code"] == "FAILED_PRECONDITION"
@@ -130,7 +95,7 @@ def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
     ],
 )  # fmt: skip
 def test_the_server_span_says_the_code_and_is_an_error_only_where_the_server_failed(code: str) -> None:
-    (server,) = told(story(code=code, decided=None, tried=[], completion=None))
+    (server,) = told(story(code=code, decided=None, completion=None))
 
     found = server.attributes or {}
     assert found["rpc.status_code"] == code
@@ -159,9 +124,7 @@ def test_what_the_sampler_leaves_out_costs_one_span_that_is_not_recorded() -> No
     assert told(story(), sampler=ALWAYS_OFF) == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "kept_for"), [({"code": "UNAVAILABLE"}, "failed"), ({"when": Span(BEGAN, BEGAN + int(SLOW_S * 1e9))}, "slow")]
-)
+@pytest.mark.parametrize(("changes", "kept_for"), [({"code": "UNAVAILABLE"}, "failed"), ({"ended_s": 7.0 + SLOW_S}, "slow")])
 def test_failed_and_slow_calls_are_kept_whatever_the_sampler_says(changes: dict[str, object], kept_for: str) -> None:
     spans = told(story(**changes), sampler=ALWAYS_OFF)
 
@@ -170,7 +133,7 @@ def test_failed_and_slow_calls_are_kept_whatever_the_sampler_says(changes: dict[
 
 
 def test_when_everything_fails_some_are_kept() -> None:
-    spans = told(*[story(code="UNAVAILABLE", decided=None, tried=[])] * 1000, sampler=ALWAYS_OFF)
+    spans = told(*[story(code="UNAVAILABLE", decided=None, completion=None)] * 1000, sampler=ALWAYS_OFF)
 
     assert len(spans) == KEPT_PER_MINUTE // 6  # what a bucket of ten seconds holds
 
@@ -182,7 +145,7 @@ def test_a_catalog_of_hundreds_gives_a_span_of_bounded_size() -> None:
     )
     refused = outcome_of(many, facts_of(request_accuracy=0.99), Market())
 
-    found = told(story(decided=Decided(when=_span(1, 2), outcome=refused)))[1].attributes or {}
+    found = told(story(decided=Decided(began_s=7.001, ended_s=7.002, outcome=refused)))[1].attributes or {}
 
     assert len(found["pointsman.candidates"]) == 32  # type: ignore[arg-type]  # a tuple of texts
     assert len(str(found["pointsman.decision.explain"])) <= 300

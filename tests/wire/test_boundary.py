@@ -24,7 +24,7 @@ from pointsman.core.tenants import NOBODY_TOLD_APART
 from pointsman.gate import Gate
 from pointsman.identity import Identity
 from pointsman.router import Call
-from pointsman.telemetry import CallRecord, Log
+from pointsman.telemetry import Log
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire.boundary import REQUEST_ID, REVISION, Boundary, _parsed
 
@@ -87,13 +87,12 @@ class Door:
         self.boundary = Boundary(log=self._log, clock=self._clock, revision=lambda: self.revision, identity=anybody())
         self.handler: Any = self.boundary.unary("Route", router_pb.RouteRequest, self._answer)
 
-    async def _answer(self, _message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
+    async def _answer(self, _message: router_pb.RouteRequest, call: Call) -> router_pb.RouteResponse:
         self.calls.append(call)
         self.revision = "swapped meanwhile"
         self._clock.advance(self._takes_s)
         if self._outcome is not None:
             raise self._outcome
-        record.task = "chat"
         return router_pb.RouteResponse()
 
     async def call(self, context: Context, data: bytes = b"") -> bytes:
@@ -216,7 +215,6 @@ async def test_a_call_leaves_one_line_in_the_log() -> None:
         "tenant": "default",
         "credential": "none",
         "revision": "0123456789ab",
-        "task": "chat",
     }
     assert context.trailing == {REQUEST_ID: "id-1", REVISION: "0123456789ab"}
 
@@ -310,7 +308,7 @@ class Stream:
         self.handler: Any = boundary.stream("StreamComplete", router_pb.StreamCompleteRequest, self._answer)
 
     async def _answer(
-        self, _message: router_pb.StreamCompleteRequest, _call: Call, _record: CallRecord
+        self, _message: router_pb.StreamCompleteRequest, _call: Call
     ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
         for text in "ab":
             yield router_pb.StreamCompleteResponse(delta=router_pb.Delta(text=text))

@@ -3,7 +3,7 @@
 magic     8 bytes, with the version of the layout
 digest    32 bytes: SHA-256 of all that follows
 length    4 bytes, big-endian: bytes of the head
-head      msgpack: vocabulary, numbers, curves, and type and form of each array
+head      msgpack: vocabulary, sharpness, and form of each array
 arrays    raw, little-endian, in the order of the head
 """
 
@@ -21,12 +21,15 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from pointsman.core.estimator import Curves, Estimator, Weights
+from pointsman.core.estimator import Estimator, Forest, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
-MAGIC = b"PMESTIM1"
-_HALVED = ("words", "squares")
-_EXACT = ("heads_base", "kinds", "gain_mix", "failure_mix", "familiar")
+MAGIC = b"PMESTIM2"
+_TYPES = {
+    "words": "<f2", "squares": "<f2", "kinds": "<f8", "gain_mix": "<f8", "failure_mix": "<f8", "familiar": "<f8",
+    "looks_at": "|u1", "edges": "<f4", "leaves": "<f2",
+}  # fmt: skip
+"""How each array is kept."""
 _HEAD_AT = len(MAGIC) + 32 + 4
 
 
@@ -34,23 +37,14 @@ class UnreadableArtifact(ValueError):
     """The file is not an artifact, or not the one that is expected."""
 
 
-class _CurvesHead(Struct, frozen=True):
-    edges: tuple[tuple[float, ...], ...]
-    heights: tuple[tuple[float, ...], ...]
-    base: float
-
-
 class _Head(Struct, frozen=True):
     vocabulary: str
     """Words in the order of their numbers, one a line."""
     sharpness: float
-    gain_mean: float
-    gain_shape: _CurvesHead
-    failure_shape: _CurvesHead
     forms: dict[str, tuple[int, ...]]
 
 
-SHIPPED = "82b5bd9465567f21e35f7e02af5131d46108dc1e1ffcca2b50a10cba23ac8cee"
+SHIPPED = "7f3ecc9592c092d12aacdc339dfef99fce83338906f40d1116ec0b31b513edfe"
 """SHA-256 of the artifact that ships."""
 
 
@@ -67,17 +61,16 @@ def load_estimator(own: Path | None = None) -> Estimator:
 
 def packed(weights: Weights) -> bytes:
     """Return the artifact of the weights. Large arrays are kept in half precision, which training already rounds them to."""
-    arrays = {name: getattr(weights, name) for name in (*_HALVED, *_EXACT)}
+    own = {name: getattr(weights, name) for name in ("words", "squares", "kinds", "gain_mix", "failure_mix", "familiar")}
+    forest = weights.forest
+    arrays = {**own, "looks_at": forest.looks_at, "edges": forest.edges, "leaves": forest.leaves}
     head = _Head(
         vocabulary="\n".join(weights.vocabulary),
         sharpness=weights.sharpness,
-        gain_mean=weights.gain_mean,
-        gain_shape=_head_of(weights.gain_shape),
-        failure_shape=_head_of(weights.failure_shape),
         forms={name: array.shape for name, array in arrays.items()},
     )
     text = msgspec.msgpack.encode(head)
-    body = len(text).to_bytes(4, "big") + text + b"".join(array.astype(_type_of(name)).tobytes() for name, array in arrays.items())
+    body = len(text).to_bytes(4, "big") + text + b"".join(array.astype(_TYPES[name]).tobytes() for name, array in arrays.items())
     return MAGIC + sha256(body).digest() + body
 
 
@@ -108,13 +101,10 @@ def _read(artifact: bytes) -> Weights:
     return Weights(
         vocabulary=Vocabulary(head.vocabulary.split("\n")),
         sharpness=head.sharpness,
-        gain_mean=head.gain_mean,
-        gain_shape=_curves_of(head.gain_shape),
-        failure_shape=_curves_of(head.failure_shape),
         words=arrays["words"].astype(np.float32),
         squares=arrays["squares"].astype(np.float32),
-        heads_base=arrays["heads_base"],
         kinds=arrays["kinds"],
+        forest=Forest(arrays["looks_at"].astype(np.uint8), arrays["edges"].astype(np.float32), arrays["leaves"].astype(np.float32)),
         gain_mix=arrays["gain_mix"],
         failure_mix=arrays["failure_mix"],
         familiar=arrays["familiar"],
@@ -124,20 +114,8 @@ def _read(artifact: bytes) -> Weights:
 def _arrays(artifact: bytes, forms: Mapping[str, tuple[int, ...]], start: int) -> dict[str, NDArray[np.float64]]:
     """Return the arrays, which begin at `start`. Raises KeyError and ValueError where they are not what the head says."""
     found = {}
-    for name in (*_HALVED, *_EXACT):
-        form, kept = forms[name], np.dtype(_type_of(name))
+    for name, kept in ((name, np.dtype(kept)) for name, kept in _TYPES.items()):
+        form = forms[name]
         found[name] = np.frombuffer(artifact, kept, count=prod(form), offset=start).reshape(form).astype(np.float64)
         start += prod(form) * kept.itemsize
     return found
-
-
-def _type_of(name: str) -> str:
-    return "<f2" if name in _HALVED else "<f8"
-
-
-def _head_of(curves: Curves) -> _CurvesHead:
-    return _CurvesHead(curves.edges, curves.heights, curves.base)
-
-
-def _curves_of(head: _CurvesHead) -> Curves:
-    return Curves(edges=head.edges, heights=head.heights, base=head.base)

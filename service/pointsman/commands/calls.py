@@ -13,7 +13,7 @@ from msgspec import structs
 
 from pointsman.client import Client, Tls
 from pointsman.commands import show
-from pointsman.commands.options import BadOption, request_from_options
+from pointsman.commands.options import BadOption, cache_from_options, request_from_options
 from pointsman.commands.rules import ruleset_or_complaint
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
@@ -51,7 +51,9 @@ def complete(options: argparse.Namespace, settings: Settings) -> int:
         return _run(options, settings, lambda client: _streamed(client, options), lambda found: completion_to_json(*found), _told)
 
     async def ask(client: Caller) -> tuple[Decision, Completion]:
-        return await client.complete(request_from_options(options), explain=options.explain, timeout_s=options.timeout)
+        return await client.complete(
+            request_from_options(options), explain=options.explain, timeout_s=options.timeout, cache=cache_from_options(options)
+        )
 
     def shown(found: tuple[Decision, Completion]) -> None:
         show.answer(*found)
@@ -64,7 +66,8 @@ async def _streamed(client: Caller, options: argparse.Namespace) -> tuple[Decisi
     """Print the answer as it comes (with --json: at the end), and return what came before and after it."""
     decision = completion = None
     texts: list[str] = []
-    async with aclosing(client.stream(request_from_options(options), explain=options.explain, timeout_s=options.timeout)) as events:
+    request, cache = request_from_options(options), cache_from_options(options)
+    async with aclosing(client.stream(request, explain=options.explain, timeout_s=options.timeout, cache=cache)) as events:
         async for event in events:
             if isinstance(event, Decision):
                 decision = event

@@ -7,8 +7,15 @@ import sys
 from decimal import Decimal, InvalidOperation
 
 from pointsman.core.money import nano_usd
-from pointsman.core.request import Context, Generation, Message, Prompt, Request, Requirements
-from pointsman.core.vocabulary import Role
+from pointsman.core.request import CachePolicy, Context, Generation, Message, Prompt, Request, Requirements
+from pointsman.core.vocabulary import CacheMode, Role
+
+CACHE_MODES = {
+    "use": CacheMode.USE,
+    "bypass": CacheMode.BYPASS,
+    "refresh": CacheMode.REFRESH,
+    "only": CacheMode.ONLY_IF_CACHED,
+}
 
 
 class BadOption(ValueError):
@@ -35,6 +42,11 @@ def request_from_options(options: argparse.Namespace) -> Request:
         ),
         context=Context(session_id=options.session, labels=dict(_label(label) for label in options.label)),
     )
+
+
+def cache_from_options(options: argparse.Namespace) -> CachePolicy | None:
+    """Return how the response cache is to be used; None leaves it to the route."""
+    return CachePolicy(mode=CACHE_MODES[options.cache]) if options.cache else None
 
 
 def _nano_usd(text: str | None) -> int | None:

@@ -11,6 +11,7 @@ import uvloop
 from pointsman import server
 from pointsman.core.diagnostics import errors, render
 from pointsman.live import BadRules
+from pointsman.observing import CannotObserve
 from pointsman.offline import UnreadableArtifact
 from pointsman.settings import BadSetting, Settings, described
 
@@ -35,7 +36,7 @@ def _run(settings: Settings) -> int:
         print(render(refused.problems, texts, prefix=f"{settings.rules}/"), file=sys.stderr)
         print(f"pointsman: {number} error{'' if number == 1 else 's'} in {settings.rules}; not started", file=sys.stderr)
         return 1
-    except (server.CannotListen, UnreadableArtifact) as error:
+    except (server.CannotListen, CannotObserve, UnreadableArtifact) as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return 1
     return 0

@@ -49,6 +49,8 @@ class Quirks:
     """The field of Chat Completions that limits the answer: "max_tokens" or "max_completion_tokens"."""
     sampling: bool = True
     """Whether temperature, top_p and seed may be said; if not, they are left out, since the model would refuse the call."""
+    prompt_cache_key: bool = False
+    """Whether the API takes a name for the conversation, by which it finds its prefix; others refuse what they do not know."""
     stream_usage: bool = True
     """Whether usage may be asked for in a stream; if not, it is counted here."""
 
@@ -77,6 +79,13 @@ class Provider:
         return bool(self.key_env or self.key_file)
 
 
+class PromptCache(Struct, frozen=True, kw_only=True):
+    """What a provider keeps of prompts: prefixes of at least `min_tokens`, for `ttl_s` seconds since they were last used."""
+
+    min_tokens: int
+    ttl_s: float
+
+
 class Model(Struct, frozen=True, kw_only=True):
     """A model of the catalog."""
 
@@ -98,6 +107,7 @@ class Model(Struct, frozen=True, kw_only=True):
     tags: frozenset[str]
     pace: Pace = Pace()
     quirks: Quirks = Quirks()
+    prompt_cache: PromptCache | None = None
 
     def ability_for(self, task: str) -> float:
         """Return the ability, 0..1, for the task."""

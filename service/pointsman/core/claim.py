@@ -121,7 +121,8 @@ def within(candidate: Candidate, price: Price, money: int) -> Candidate:
     if cap == tokens.output_cap:
         return candidate
     capped = structs.replace(tokens, output_cap=cap)
-    return structs.replace(candidate, tokens=capped, max_cost=price.cost(tokens.input_upper_bound, cap))
+    written = tokens.input_upper_bound if candidate.writes_prefix else 0
+    return structs.replace(candidate, tokens=capped, max_cost=price.cost(tokens.input_upper_bound, cap, cache_write_tokens=written))
 
 
 def dearest_input(price: Price) -> int:

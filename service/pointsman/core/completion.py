@@ -57,6 +57,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     latency_ms: float
     ttft_ms: float | None = None
     """None if no token came."""
+    began_s: float = 0.0
+    """On the monotonic clock of the process that made it; not sent over the wire."""
     usage: Usage | None = None
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
-from pointsman.core.catalog import Model
+from pointsman.core.catalog import Catalog, Model
 from pointsman.core.claim import within
 from pointsman.core.decision import Candidate, Decision, Dropped, Shadowed
 from pointsman.core.drops import Bar, Terms, barred, short_of, unfit
@@ -27,6 +27,7 @@ from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
 from pointsman.core.ruleset import Matched, Route, Ruleset
+from pointsman.core.staying import cost_per_turn, warmest, with_switch_costs
 from pointsman.core.strategy import best, ordered
 from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty
 
@@ -35,6 +36,9 @@ LONGEST_PLAN = 4
 
 _SET_ASIDE = frozenset({DropReason.QUALITY, DropReason.LATENCY})
 """What a best effort may set aside, and nothing else."""
+
+_PLAIN = frozenset({DecisionReason.RULE_MATCH, DecisionReason.DEFAULT})
+"""Reasons that say less than that a conversation stays where its prefix is."""
 
 _NO_MATCH = Matched((), -1, ())
 
@@ -169,14 +173,33 @@ def _kept(offers: Iterable[_Offer]) -> list[Candidate]:
 
 def _choose(trial: _Trial, dropped: dict[str, Dropped]) -> _Choice | None:
     route = trial.route
-    kept = ordered(_kept(trial.offers), route, trial.terms.facts)
-    if kept:
-        return _Choice(plan=_plan(kept, _fitting_fallbacks(trial, dropped)), reason=_reason(trial))
+    if kept := _kept(trial.offers):
+        kept, stays = _in_order(kept, trial)
+        reason = DecisionReason.STICKY if stays and _reason(trial) in _PLAIN else _reason(trial)
+        return _Choice(plan=_plan(kept, _fitting_fallbacks(trial, dropped)), reason=reason)
     if route.on_empty is OnEmpty.FALLBACK and (fitting := _fitting_fallbacks(trial, dropped)):
         return _Choice(plan=_plan(fitting), reason=DecisionReason.ON_EMPTY_FALLBACK)
     if route.on_empty is OnEmpty.BEST_EFFORT and (able := _best_effort(trial)):
         return _Choice(plan=_plan(able, _fitting_fallbacks(trial, dropped)), reason=DecisionReason.BEST_EFFORT)
     return None
+
+
+def _in_order(kept: list[Candidate], trial: _Trial) -> tuple[list[Candidate], bool]:
+    """Return the candidates in order, and whether the first is so because a provider has the prefix of the conversation."""
+    route, terms = trial.route, trial.terms
+    if warmest(kept) is None:
+        return ordered(kept, route, terms.facts), False
+    catalog = terms.ruleset.catalog
+    kept = with_switch_costs(kept, catalog)
+    first, *others = ordered(kept, route, terms.facts, cost_per_turn(kept, catalog, terms.market))
+    cold = ordered(kept, route, terms.facts, lambda candidate: _price(candidate, catalog))
+    stays = first.switch_cost is None and cold[0].model != first.model
+    return [first, *others], stays
+
+
+def _price(candidate: Candidate, catalog: Catalog) -> int:
+    """Return what a candidate would cost if no provider kept anything."""
+    return catalog.models[candidate.model].price.cost(candidate.tokens.input, candidate.tokens.output)
 
 
 def _fitting_fallbacks(trial: _Trial, dropped: dict[str, Dropped]) -> list[Candidate]:

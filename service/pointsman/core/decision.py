@@ -41,6 +41,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """Input tokens expected to be read from the provider's cache."""
     switch_cost: int | None = None
     """What leaving the model with the warm prefix costs; None if this is that model, or none is warm."""
+    writes_prefix: bool = False
+    """Whether what is not read from that cache is written to it; not sent over the wire."""
 
 
 class Dropped(Struct, frozen=True, kw_only=True):
@@ -132,6 +134,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     explanation: Explanation | None = None
     constraints: tuple[str, ...] = ()
     """Ids of the constraints that hold; not sent over the wire."""
+    prefix_key: str = ""
+    """Names the conversation to providers that keep its prefix; empty where none would. Neither sent over the wire nor recorded."""
     shadows: tuple[Shadowed, ...] = ()
     """What rules in shadow would have decided; not sent over the wire but in explanations."""
 

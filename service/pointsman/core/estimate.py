@@ -7,7 +7,7 @@ from math import ceil
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, TokenEstimate
 from pointsman.core.facts import Facts, FeatureFacts, TokenFacts
-from pointsman.core.lengths import AS_USUAL, Length
+from pointsman.core.lengths import AS_USUAL
 from pointsman.core.market import ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
@@ -21,6 +21,7 @@ def estimate(model: Model, facts: Facts, state: ModelState, defaults: Defaults) 
     """Return the model as a candidate for the request."""
     tokens, price = tokens_on(model, facts, state, defaults), model.price
     ttft = model.ttft_ms if state.ttft_ms is None else state.ttft_ms
+    writes = state.writes_prefix
     warm = min(state.warm_prefix_tokens, tokens.input) if state.warm_prefix_tokens else 0
     return Candidate(
         model=model.id,
@@ -28,11 +29,12 @@ def estimate(model: Model, facts: Facts, state: ModelState, defaults: Defaults) 
         upstream=model.upstream,
         quality=_quality(model, facts.features) if state.quality is None else state.quality,
         tokens=tokens,
-        expected_cost=price.cost(tokens.input, tokens.output, cached_tokens=warm),
-        max_cost=price.cost(tokens.input_upper_bound, tokens.output_cap),
+        expected_cost=price.cost(tokens.input, tokens.output, cached_tokens=warm, cache_write_tokens=tokens.input - warm if writes else 0),
+        max_cost=price.cost(tokens.input_upper_bound, tokens.output_cap, cache_write_tokens=tokens.input_upper_bound if writes else 0),
         expected_latency_ms=ttft + tokens.output * 1000.0 / (state.tokens_per_s or model.tokens_per_s),
         expected_ttft_ms=ttft,
         cached_tokens=warm,
+        writes_prefix=writes,
     )
 
 
@@ -46,9 +48,10 @@ def tokens_on(model: Model, facts: Facts, state: ModelState, defaults: Defaults)
     The cap on output is min(asked, the model's, window - input bound, token budget - input bound), and 0 where that is negative.
     """
     counted, budget = facts.tokens, facts.request.max_total_tokens
-    corrected = state.counts.get(facts.features.text_class)
-    family = corrected or factor(model.tokenizer, facts.features.text_class)
-    median, p90 = _answer(counted, _ratio(state, facts.features.task))
+    kind = facts.features.text_class
+    corrected = state.counts.get(kind) if state.counts else None
+    family = corrected or factor(model.tokenizer, kind)
+    median, p90 = _answer(counted, state, facts.features.task)
     bound = ceil(counted.input * family.bound) + family.frame
     longest = _lesser(asked_output(facts, defaults), model.max_output)
     room = model.context_window if budget is None else _lesser(model.context_window, budget)
@@ -62,15 +65,11 @@ def tokens_on(model: Model, facts: Facts, state: ModelState, defaults: Defaults)
     )
 
 
-def _ratio(state: ModelState, task: str) -> Length:
-    """Return how long the model's answers are for a task, as a ratio to what is usual."""
-    return state.answers.get(task) or state.answers.get("") or AS_USUAL
-
-
-def _answer(counted: TokenFacts, ratio: Length) -> tuple[int, int]:
-    """Return the median and the 90th percentile of the answer's tokens."""
-    if ratio is AS_USUAL:
+def _answer(counted: TokenFacts, state: ModelState, task: str) -> tuple[int, int]:
+    """Return the median and the 90th percentile of the answer's tokens: those that are usual for the task, by the model's own measure."""
+    if not state.answers:
         return counted.output, counted.output_p90
+    ratio = state.answers.get(task) or state.answers.get("") or AS_USUAL
     median = ceil(counted.output * ratio.median)
     return median, max(median, ceil(counted.output_p90 * ratio.p90))
 

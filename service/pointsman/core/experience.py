@@ -16,6 +16,7 @@ from msgspec import Struct
 from pointsman.core.catalog import Model
 from pointsman.core.lengths import Length, spread
 from pointsman.core.market import ModelState
+from pointsman.core.textclass import TextClass
 from pointsman.core.tokenisers import Factor, factor
 
 KEPT = 200
@@ -46,7 +47,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     """What one answer has shown. None where it does not tell."""
 
     task: str
-    text_class: str
+    text_class: TextClass
     latency_ms: float
     """From the call to the end of the answer."""
     ttft_ms: float | None
@@ -92,7 +93,7 @@ class Experience:
     def __init__(self) -> None:
         self._ttft, self._speed, self._ratios = Sample(), Sample(), Sample()
         self._by_task: dict[str, tuple[Sample, float]] = {}
-        self._counts: dict[str, Sample] = {}
+        self._counts: dict[TextClass, Sample] = {}
         self._summed: dict[str, tuple[Model, ModelState]] = {}
         self._summed_at, self._has_news, self._is_blank = -inf, False, True
 
@@ -156,7 +157,7 @@ class Experience:
         return {"": Length(wordy, wordy)} | {task: _length(sample, wordy, width) for task, (sample, width) in self._by_task.items()}
 
 
-def _factor(tokeniser: str, kind: str, sample: Sample) -> Factor | None:
+def _factor(tokeniser: str, kind: TextClass, sample: Sample) -> Factor | None:
     """Return the factor for a class of text, None where the family's holds. The bound is only ever raised: budgets rely on it."""
     family = factor(tokeniser, kind)
     middle = _within(sample.median(family.middle), family.middle)

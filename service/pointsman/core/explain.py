@@ -36,12 +36,29 @@ def sentence(outcome: Decision | NoEligibleModel) -> str:
         DecisionReason.BEST_EFFORT: "nothing met the bar: best effort",
         DecisionReason.ON_EMPTY_FALLBACK: "no candidate was left: first fallback that fits",
         DecisionReason.DEFAULT: "no other rule matched",
+        DecisionReason.STICKY: "the conversation stays where its prefix is",
         DecisionReason.ROLLOUT: "its conditions hold, and the request is in its share",
     }.get(outcome.reason, "its conditions hold")
     return (
         f"{outcome.rule.id} -> {chosen.model} ({how}); quality {chosen.quality:.2f}, expected {dollars(chosen.expected_cost)}, "
-        f"{chosen.expected_latency_ms:.0f} ms"
+        f"{chosen.expected_latency_ms:.0f} ms{_of_prefix(outcome)}"
     )
+
+
+def _of_prefix(decision: Decision) -> str:
+    """Return why a conversation stays where its prefix is, or leaves it; empty where no provider has it."""
+    chosen, others = decision.chosen, decision.fallbacks
+    if chosen.switch_cost is not None:
+        left = max(others, key=lambda candidate: candidate.cached_tokens, default=chosen)
+        return (
+            f"; leaves {left.model}, whose provider has {left.cached_tokens} tokens of the prompt: the switch costs"
+            f" {dollars(chosen.switch_cost)} now, and pays over the turns that are expected, or is what the route asks for"
+        )
+    if not chosen.cached_tokens:
+        return ""
+    costs = [f"{dollars(other.switch_cost)} to {other.model}" for other in others if other.switch_cost is not None]
+    switching = f"; a switch would cost {', '.join(costs)}" if costs else ""
+    return f"; the provider has {chosen.cached_tokens} tokens of the prompt{switching}"
 
 
 def _constraint(constraint: Constraint, facts: Facts) -> RuleTrace:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 from msgspec import Struct
 
 from pointsman.core.expr.types import BOOL, DOUBLE, INT, STRING, Type
+from pointsman.core.textclass import TextClass
 from pointsman.core.vocabulary import Subject, Task, TokenCountMethod
 
 
@@ -69,7 +70,7 @@ class FeatureFacts(Struct, frozen=True, kw_only=True):
     has_code: Annotated[bool, About("the prompt holds program text")] = False
     language: Annotated[str, About("BCP 47 primary tag, or `unknown`")] = "unknown"
     discrimination: Annotated[float, Recorded("how sharply this prompt tells able models from others; 1 is average")] = 1.0
-    text_class: Annotated[str, Recorded("`plain` or `other`: picks the factors of tokenisers that are not at hand")] = "plain"
+    text_class: Annotated[TextClass, Recorded("picks the factors of tokenisers that are not at hand")] = "english"
 
 
 class TokenFacts(Struct, frozen=True, kw_only=True):

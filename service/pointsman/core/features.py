@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pointsman.core.estimator import Estimate
+from pointsman.core.estimator import Estimate, has_program
 from pointsman.core.facts import FeatureFacts
+from pointsman.core.language import language_of
 from pointsman.core.request import Prompt
+from pointsman.core.textclass import text_class
 from pointsman.core.vocabulary import Role
-
-LOOKED_AT = 400
-"""Characters by which the class of the text is told."""
-
-_WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 
 
 def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFacts:
     """Return what rules may know of the prompt's content; `estimate` predicts from a text."""
     text = "\n".join(_asked(prompt))
-    predicted = estimate(text)
+    predicted, language = estimate(text), language_of(text)
+    has_code = has_program(text) or predicted.task == "code"
     return FeatureFacts(
         complexity=predicted.complexity,
         gain=predicted.gain,
@@ -30,8 +28,9 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         subject=predicted.subject,
         discrimination=predicted.discrimination,
         turns=sum(message.role in (Role.USER, Role.ASSISTANT) for message in prompt.messages),
-        has_code="```" in text or predicted.task == "code",
-        text_class=_text_class(text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + text[-LOOKED_AT // 2 :]),
+        language=language,
+        has_code=has_code,
+        text_class=text_class(text, language, has_code=has_code),
     )
 
 
@@ -40,8 +39,3 @@ def _asked(prompt: Prompt) -> list[str]:
     system = [message.text for message in prompt.messages if message.role is Role.SYSTEM]
     last = next((message.text for message in reversed(prompt.messages) if message.role is Role.USER), "")
     return [*system, last]
-
-
-def _text_class(text: str) -> str:
-    digits = len(text) - len(text.translate(_WITHOUT_DIGITS))
-    return "plain" if text.isascii() and digits * 5 <= len(text) else "other"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from pointsman.core.lengths import Length
+from pointsman.core.textclass import TextClass
 from pointsman.core.tokenisers import Factor
 
 
@@ -23,10 +24,14 @@ class ModelState(Struct, frozen=True, kw_only=True):
     tokens_per_s: float | None = None
     answers: Mapping[str, Length] = {}
     """How long its answers are, as ratios to what is usual, by task; under "" for the other tasks. Empty: as usual."""
-    counts: Mapping[str, Factor] = {}
+    counts: Mapping[TextClass, Factor] = {}
     """How it counts, by class of text, where that is not as the catalog's tokeniser says."""
     warm_prefix_tokens: int = 0
     """Input tokens that the provider's prompt cache is expected to hold for this conversation."""
+    writes_prefix: bool = False
+    """Whether what is not read from the provider's prompt cache is written to it, at the price of that."""
+    share_of_turns: float = 1.0
+    """0..1: of this conversation's turns those that it could have served."""
     quality: float | None = None
     """Fixes what the estimator would say; for rule tests, which must not break when the estimator learns."""
 
@@ -59,6 +64,10 @@ class Market(Struct, frozen=True, kw_only=True):
     """Nano-USD, in the same way."""
     windows: tuple[WindowLeft, ...] = ()
     """The other windows that bind the tenant: those of one tier, of requests, and those that degrade."""
+    turns_left: float = 0.0
+    """That are expected of this conversation; it matters where a provider has its prefix."""
+    turn_gap_s: float = 0.0
+    """Since its last turn."""
 
     def state(self, model: str) -> ModelState:
         """Return the state of a model."""

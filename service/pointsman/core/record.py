@@ -113,7 +113,7 @@ def record(
         facts=redacted,
         market=market,
         pins=_pins(ruleset, facts, redacted, hidden) if hidden else NO_PINS,
-        decision=structs.replace(outcome, explanation=None) if isinstance(outcome, Decision) else None,
+        decision=structs.replace(outcome, explanation=None, prefix_key="") if isinstance(outcome, Decision) else None,
         refused=Refused.of(outcome) if isinstance(outcome, NoEligibleModel) else None,
     )
 

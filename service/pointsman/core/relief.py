@@ -129,15 +129,10 @@ def _accuracy(refusal: _Refusal, offered: Iterable[Candidate]) -> Iterator[Relie
 def _total_tokens(refusal: _Refusal, offered: Iterable[Candidate]) -> Iterator[Relief]:
     given = refusal.facts.request.max_total_tokens
     if given is not None:
-        values = sorted({each.tokens.input_upper_bound + max(1, _unlimited(refusal, each)) for each in offered})
+        values = sorted({each.tokens.input_upper_bound + max(1, each.tokens.output) for each in offered})
         yield from _found(
             "max_total_tokens", given, _above(values, given), lambda value: refusal.served(refusal.asking(max_total_tokens=value))
         )
-
-
-def _unlimited(refusal: _Refusal, candidate: Candidate) -> int:
-    """Return the median of the answer by everything but the budget of tokens, by which `output` is not bound."""
-    return min(candidate.tokens.output, refusal.facts.tokens.output)
 
 
 def _cost(refusal: _Refusal, offered: Iterable[Candidate]) -> Iterator[Relief]:

@@ -79,13 +79,7 @@ class Bound(Struct, frozen=True, kw_only=True):
 
     def market(self, market: Market) -> Market:
         """Return a market with what is left."""
-        return Market(
-            models=market.models,
-            time_left_ms=market.time_left_ms,
-            tokens_left=self.tokens_left,
-            cost_left=self.cost_left,
-            windows=self.windows,
-        )
+        return structs.replace(market, tokens_left=self.tokens_left, cost_left=self.cost_left, windows=self.windows)
 
 
 class Standing(Struct, frozen=True, kw_only=True):

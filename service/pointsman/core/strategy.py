@@ -6,7 +6,8 @@
     balanced   quality x what a right answer is worth - expected cost, then cost
     weighted   drawn by weight, sticky
 
-Candidates that are equal in all of it stay in the order of the file.
+Candidates that are equal in all of it stay in the order of the file. Of a conversation whose prefix a provider has, the cost is that of a
+turn from now on (`staying.py`).
 """
 
 from __future__ import annotations
@@ -17,25 +18,24 @@ from pointsman.core.decision import Candidate
 from pointsman.core.facts import Facts
 from pointsman.core.rollout import rank, sticky
 from pointsman.core.ruleset import Route
+from pointsman.core.staying import Cost, expected_cost
 from pointsman.core.vocabulary import Strategy
 
 Key = Callable[[Candidate], tuple[float, ...]]
 
-_ORDER: dict[Strategy, Key] = {
-    Strategy.CHEAPEST: lambda candidate: (candidate.expected_cost, -candidate.quality),
-    Strategy.FASTEST: lambda candidate: (candidate.expected_latency_ms, candidate.expected_cost),
-    Strategy.BEST: lambda candidate: (-candidate.quality, candidate.expected_cost),
+_ORDER: dict[Strategy, Callable[[Cost], Key]] = {
+    Strategy.CHEAPEST: lambda cost: lambda candidate: (cost(candidate), -candidate.quality),
+    Strategy.FASTEST: lambda cost: lambda candidate: (candidate.expected_latency_ms, cost(candidate)),
+    Strategy.BEST: lambda cost: lambda candidate: (-candidate.quality, cost(candidate)),
 }
 
 
-def ordered(candidates: Iterable[Candidate], route: Route, facts: Facts) -> list[Candidate]:
+def ordered(candidates: Iterable[Candidate], route: Route, facts: Facts, cost: Cost = expected_cost) -> list[Candidate]:
     """Return the candidates in the order of the route's strategy."""
     if route.strategy in _ORDER:
-        return sorted(candidates, key=_ORDER[route.strategy])
+        return sorted(candidates, key=_ORDER[route.strategy](cost))
     if route.strategy is Strategy.BALANCED:
-        return sorted(
-            candidates, key=lambda candidate: (candidate.expected_cost - candidate.quality * route.value, candidate.expected_cost)
-        )
+        return sorted(candidates, key=lambda candidate: (cost(candidate) - candidate.quality * route.value, cost(candidate)))
     if route.drawn:
         places = {model: place for place, model in enumerate(route.drawn)}
         return sorted(candidates, key=lambda candidate: places.get(candidate.model, len(places)))
@@ -45,4 +45,4 @@ def ordered(candidates: Iterable[Candidate], route: Route, facts: Facts) -> list
 
 def best(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return the candidates, the best first."""
-    return sorted(candidates, key=_ORDER[Strategy.BEST])
+    return sorted(candidates, key=_ORDER[Strategy.BEST](expected_cost))

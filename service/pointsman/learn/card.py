@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pointsman.learn.evaluate import Report, table_text
+from pointsman.learn.report import Report, table_text
 from pointsman.learn.rows import Row, source_of
 
 LICENCES = {

@@ -2,62 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
-from pointsman.core.estimator import Estimator
+from pointsman.core.estimator import Estimate, Estimator
 from pointsman.core.quality import quality
 from pointsman.learn import keywords
-from pointsman.learn.measure import apgr, apgr_interval, curve, expected_calibration_error
+from pointsman.learn.measure import (
+    apgr,
+    apgr_interval,
+    area,
+    calibration_interval,
+    calls_for,
+    curve,
+    error_of_perfect,
+    expected_calibration_error,
+    ranked,
+    saving,
+)
+from pointsman.learn.ranking import ranking
+from pointsman.learn.report import Calibration, Report, Score
+from pointsman.learn.rewording import CHANGES, agreeing
 from pointsman.learn.rows import PAIRS, Row, source_of
-from pointsman.learn.table import Table, folds_of, table_of
+from pointsman.learn.table import FOLDS, Table, folds_of, table_of
 from pointsman.learn.train import OTHER_ABILITY, train
 
 Doubles = NDArray[np.float64]
 Fit = Callable[[Table], Callable[[Table], Doubles]]
 """Takes rows to train on, returns what scores others by their need for the strong model."""
+Asked = tuple[NDArray[np.int64], Estimator]
+"""An estimator, and the rows that it is asked of."""
 
 
-class Score(Struct, frozen=True):
-    """APGR of one router on one source."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Protocol:
+    """Which rows are scored by weights that saw which others."""
 
-    apgr: float
-    low: float
-    high: float
+    groups: NDArray[np.int64]
+    """Of each row; those of one group are scored by the same weights."""
+    apart: NDArray[np.int64]
+    """Rows that share a number here with one of the group are not trained on."""
 
-
-class Report(Struct, frozen=True):
-    """All that was measured."""
-
-    known: Mapping[str, Mapping[str, Score]]
-    """By router and source: trained on other questions of all sources."""
-    unseen: Mapping[str, Mapping[str, Score]]
-    """By router and source: trained on the other sources only, without the questions that they share."""
-    calibration: Mapping[str, float]
-    """Expected calibration error of "the small model fails" by source, and `pooled` over those that the reference model answered."""
-    curves: Mapping[str, Mapping[str, tuple[list[float], list[float]]]]
-    """By source and router: share of strong calls, and accuracy."""
+    def parts(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Return the rows to score and those to train on, group by group."""
+        for group in np.unique(self.groups):
+            unseen = self.groups == group
+            yield unseen, ~unseen & ~np.isin(self.apart, self.apart[unseen])
 
 
 def routers() -> dict[str, Fit]:
-    """Return the routers that are compared."""
+    """Return the simple routers."""
     return {
         "random": lambda _: lambda table: np.random.default_rng(0).random(len(table.rows)),
         "length": lambda _: lambda table: np.array([float(len(row.prompt)) for row in table.rows]),
         "keywords": lambda _: lambda table: np.array([keywords.complexity(row.prompt) for row in table.rows]),
         "task only": _task_only,
         "tf-idf": _tf_idf,
-        "pointsman": _ours,
-        "oracle": lambda _: lambda table: table.gain,
     }
 
 
@@ -65,18 +71,40 @@ def evaluate(rows: Sequence[Row], *, progress: Callable[[str], None] = lambda _:
     """Return what all routers reach. Takes some minutes."""
     table = table_of(rows)
     sources = np.array([source_of(row) for row in rows])
-    known, unseen = {}, {}
-    for name, fit in routers().items():
-        progress(name)
-        known[name] = _over_folds(fit, table)
-        unseen[name] = _over_sources(fit, table, sources)
-    progress("calibration")
-    complexity = _over_folds(_complexity, table)
+    lines = np.arange(len(rows))
+    by_source = np.unique(sources, return_inverse=True)[1]
+    protocols = {
+        "known": Protocol(folds_of(table), table.keys),
+        "rows": Protocol(np.random.default_rng(0).permutation(len(rows)) % FOLDS, lines),
+        "unseen": Protocol(by_source, table.keys),
+    }
+    needs: dict[str, dict[str, Doubles]] = {}
+    ours: dict[str, list[Estimate]] = {}
+    for title, protocol in protocols.items():
+        progress(title)
+        estimators = [(np.flatnonzero(unseen), Estimator(train(table.take(others)))) for unseen, others in protocol.parts()]
+        ours[title] = _estimates(table, estimators)
+        if title == "known":
+            rewording = _rewording(table, estimators)
+        needs[title] = {name: _need(fit, table, protocol) for name, fit in routers().items()}
+        needs[title]["pointsman"] = _ranked(np.array([estimate.gain for estimate in ours[title]]), table, protocol)
+        needs[title]["oracle"] = table.gain
+    scores = {title: {name: _scores(need, table, sources) for name, need in by_name.items()} for title, by_name in needs.items()}
     return Report(
-        known={name: _scores(need, table, sources) for name, need in known.items()},
-        unseen={name: _scores(need, table, sources) for name, need in unseen.items()},
-        calibration=_calibration(complexity, table, sources),
-        curves={source: {name: _curve(need, table, sources == source) for name, need in known.items()} for source in _present(sources)},
+        known=scores["known"],
+        rows=scores["rows"],
+        unseen=scores["unseen"],
+        calibration=_calibration(ours["known"], table, sources),
+        calibration_unseen=_calibration(ours["unseen"], table, sources),
+        models={
+            source: ranking(table.take(sources == source), [ours["known"][at] for at in np.flatnonzero(sources == source)])
+            for source in _present(sources)
+            if len(rows[int(np.flatnonzero(sources == source)[0])].models) > len(PAIRS[source])
+        },
+        rewording=rewording,
+        curves={
+            source: {name: _curve(need, table, sources == source) for name, need in needs["known"].items()} for source in _present(sources)
+        },
     )
 
 
@@ -94,31 +122,33 @@ def _tf_idf(table: Table) -> Callable[[Table], Doubles]:
     return lambda other: np.asarray(model.predict(words.transform([row.prompt for row in other.rows])))
 
 
-def _ours(table: Table) -> Callable[[Table], Doubles]:
-    estimator = Estimator(train(table))
-    return lambda other: np.array([estimator.estimate(row.prompt).gain for row in other.rows])
-
-
-def _complexity(table: Table) -> Callable[[Table], Doubles]:
-    estimator = Estimator(train(table))
-    return lambda other: np.array([estimator.estimate(row.prompt).complexity for row in other.rows])
-
-
-def _over_folds(fit: Fit, table: Table) -> Doubles:
-    folds, need = folds_of(table), np.zeros(len(table.rows))
-    for fold in sorted(set(folds.tolist())):
-        unseen = folds == fold
-        need[unseen] = fit(table.take(~unseen))(table.take(unseen))
-    return need
-
-
-def _over_sources(fit: Fit, table: Table, sources: NDArray[np.str_]) -> Doubles:
+def _need(fit: Fit, table: Table, protocol: Protocol) -> Doubles:
+    """Return the need of each row for the strong model, as ranks among the rows of its source that the same weights scored."""
     need = np.zeros(len(table.rows))
-    for source in _present(sources):
-        unseen = sources == source
-        others = ~unseen & ~np.isin(table.keys, table.keys[unseen])
+    for unseen, others in protocol.parts():
         need[unseen] = fit(table.take(others))(table.take(unseen))
-    return need
+    return _ranked(need, table, protocol)
+
+
+def _ranked(need: Doubles, table: Table, protocol: Protocol) -> Doubles:
+    sources = np.unique([source_of(row) for row in table.rows], return_inverse=True)[1]
+    return ranked(need, protocol.groups * (sources.max() + 1) + sources)
+
+
+def _estimates(table: Table, estimators: Sequence[Asked]) -> list[Estimate]:
+    """Return the estimate of each row."""
+    found = {at: estimator.estimate(table.rows[at].prompt) for unseen, estimator in estimators for at in unseen.tolist()}
+    return [found[at] for at in range(len(table.rows))]
+
+
+def _rewording(table: Table, estimators: Sequence[Asked]) -> dict[str, float]:
+    """Return the share of decisions that survive each change of wording."""
+    stays: dict[str, list[bool]] = {name: [] for name in CHANGES}
+    for unseen, estimator in estimators:
+        for at in unseen.tolist():
+            for name, same in agreeing(table.rows[at].prompt, estimator.estimate).items():
+                stays[name].append(same)
+    return {name: float(np.mean(same)) for name, same in stays.items() if same}
 
 
 def _present(sources: NDArray[np.str_]) -> Iterator[str]:
@@ -129,51 +159,44 @@ def _scores(need: Doubles, table: Table, sources: NDArray[np.str_]) -> dict[str,
     found = {}
     for source in _present(sources):
         mine = sources == source
-        outcome = need[mine], 1 - table.failure[mine], 1 - table.failure[mine] + table.gain[mine]
-        found[source] = Score(apgr(*outcome), *apgr_interval(*outcome))
+        outcome = need[mine], *_outcome(table, mine)
+        low, high = apgr_interval(*outcome)
+        costs = table.costs[mine, 0], table.costs[mine, 1]
+        found[source] = Score(
+            apgr=apgr(*outcome),
+            low=low,
+            high=high,
+            auc=area(*outcome),
+            cpt50=calls_for(0.5, *outcome),
+            cpt80=calls_for(0.8, *outcome),
+            saving95=saving(0.95, *outcome, costs),
+        )
     return found
+
+
+def _outcome(table: Table, mine: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
+    """Return the scores of the weak and of the strong model."""
+    weak = 1 - table.failure[mine]
+    return weak, weak + table.gain[mine]
 
 
 def _curve(need: Doubles, table: Table, mine: NDArray[np.bool_]) -> tuple[list[float], list[float]]:
-    share, accuracy = curve(need[mine], 1 - table.failure[mine], 1 - table.failure[mine] + table.gain[mine])
+    share, accuracy = curve(need[mine], *_outcome(table, mine))
     return share.tolist(), accuracy.tolist()
 
 
-def _calibration(complexity: Doubles, table: Table, sources: NDArray[np.str_]) -> dict[str, float]:
+def _calibration(estimates: Sequence[Estimate], table: Table, sources: NDArray[np.str_]) -> dict[str, Calibration]:
     """Where another small model answered, its failure is predicted through the quality curve at its ability."""
-    curved = np.array([1 - quality(OTHER_ABILITY, value) for value in complexity])
-    predicted = np.where(table.reference, complexity, curved)
-    found = {
-        source: expected_calibration_error(predicted[sources == source], table.failure[sources == source]) for source in _present(sources)
-    }
-    found["pooled"] = expected_calibration_error(complexity[table.reference], table.failure[table.reference])
-    return found
+    curved = np.array(
+        [
+            estimate.complexity if reference else 1 - quality(OTHER_ABILITY, estimate.complexity, estimate.discrimination)
+            for estimate, reference in zip(estimates, table.reference.tolist(), strict=True)
+        ]
+    )
+    parts = {source: sources == source for source in _present(sources)} | {"pooled": table.reference}
+    return {name: _calibrated(curved[mine], table.failure[mine]) for name, mine in parts.items() if mine.any()}
 
 
-def table_text(report: Report) -> str:
-    """Return the report as tables of Markdown."""
-    lines: list[str] = []
-    for title, scores in (("known sources, new questions", report.known), ("sources never seen", report.unseen)):
-        names = list(next(iter(scores.values())))
-        lines += [f"| APGR, {title} | {' | '.join(names)} | mean |", f"|---|{'--:|' * (len(names) + 1)}"]
-        for router, by_source in scores.items():
-            cells = [f"{score.apgr:.3f} ({score.low:.2f}-{score.high:.2f})" for score in by_source.values()]
-            lines.append(f"| {router} | {' | '.join(cells)} | {np.mean([score.apgr for score in by_source.values()]):.3f} |")
-        lines.append("")
-    lines += ['| calibration error of "small fails" | |', "|---|--:|"]
-    lines += [f"| {source} | {error:.3f} |" for source, error in report.calibration.items()]
-    return "\n".join(lines) + "\n"
-
-
-def draw(report: Report, path: Path) -> None:
-    """Write the plot of quality against the share of calls that the strong model gets; the suffix says the format."""
-    figure = Figure(figsize=(4 * len(report.curves), 3.4))
-    axes = figure.subplots(1, len(report.curves), squeeze=False)
-    for place, (source, by_router) in zip(axes[0], report.curves.items(), strict=True):
-        for router, (share, accuracy) in by_router.items():
-            place.plot(share, accuracy, label=router, linewidth=2 if router == "pointsman" else 1)
-        place.set(title=source, xlabel="share of calls to the strong model", ylabel="accuracy")
-    axes[0][-1].legend(fontsize=7)
-    figure.tight_layout()
-    with rc_context({"svg.hashsalt": "pointsman"}):  # the same report gives the same bytes
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+def _calibrated(predicted: Doubles, happened: Doubles) -> Calibration:
+    error = expected_calibration_error(predicted, happened)
+    return Calibration(len(predicted), error, *calibration_interval(predicted, happened), error_of_perfect(predicted))

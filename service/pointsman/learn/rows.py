@@ -73,6 +73,12 @@ def failure_of(row: Row) -> float:
     return 1.0 - row.models[PAIRS[source_of(row)][0]].score
 
 
+def costs_of(row: Row) -> tuple[float, float]:
+    """Return what the weak and the strong model of the pair cost, in dollars; NaN where the source does not tell."""
+    weak, strong = (row.models[name].cost_usd for name in PAIRS[source_of(row)])
+    return (float("nan") if weak is None else weak, float("nan") if strong is None else strong)
+
+
 def asked(prompt: str) -> str:
     """Return a prompt without the frame that ZeroEval puts around every question."""
     _, framed, rest = prompt.partition("## Question:")
@@ -80,5 +86,9 @@ def asked(prompt: str) -> str:
 
 
 def question_key(row: Row) -> int:
-    """Return a number that is the same wherever the same question is asked: two sources share GSM8K, and folds must not."""
-    return int(sha256(re.sub(r"\W+", "", asked(row.prompt).lower()).encode()).hexdigest()[:15], 16)
+    """Return a number that is the same wherever the same question is asked, and folds must not part.
+
+    Two sources share GSM8K; MMLU-Pro asks much of MMLU, with other answer options, so a question is what stands before them.
+    """
+    question, _, _ = asked(row.prompt).partition("\nA. ")
+    return int(sha256(re.sub(r"\W+", "", question.lower()).encode()).hexdigest()[:15], 16)

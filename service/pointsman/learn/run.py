@@ -9,7 +9,8 @@ import msgspec
 
 from pointsman.adapters.artifact import digest_of, packed
 from pointsman.learn.card import card
-from pointsman.learn.evaluate import Report, draw, evaluate, table_text
+from pointsman.learn.evaluate import evaluate
+from pointsman.learn.report import Report, draw, table_text
 from pointsman.learn.rows import read_rows
 from pointsman.learn.table import table_of
 from pointsman.learn.train import train

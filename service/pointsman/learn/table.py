@@ -12,9 +12,9 @@ from pointsman.core.estimator.shape import shape_of
 from pointsman.core.estimator.weights import Doubles
 from pointsman.core.estimator.wording import ends, words_of
 from pointsman.learn.kinds import kind_of
-from pointsman.learn.rows import REFERENCE, Row, failure_of, gain_of, question_key
+from pointsman.learn.rows import REFERENCE, Row, costs_of, failure_of, gain_of, question_key
 
-FOLDS = 4
+FOLDS = 5
 
 _PEERS = frozenset(
     (REFERENCE, "Llama-3-8B-Instruct", "Qwen2-7B-Instruct", "gemma-2-9b-it", "Phi-3.5-mini-instruct", "Mistral-7B-Instruct-v0.2",
@@ -34,6 +34,8 @@ class Table:
     gain: Doubles
     failure: Doubles
     peers_failure: Doubles
+    costs: Doubles
+    """Two columns: of the weak and of the strong model, in dollars; NaN where not known."""
     reference: NDArray[np.bool_]
     """Whether the weak model of the pair is the one that complexity is about."""
     keys: NDArray[np.int64]
@@ -44,7 +46,10 @@ class Table:
         return Table(
             rows=[self.rows[place] for place in places],
             words=[self.words[place] for place in places],
-            **{name: getattr(self, name)[places] for name in ("shapes", "kinds", "gain", "failure", "peers_failure", "reference", "keys")},
+            **{
+                name: getattr(self, name)[places]
+                for name in ("shapes", "kinds", "gain", "failure", "peers_failure", "costs", "reference", "keys")
+            },
         )
 
 
@@ -61,6 +66,7 @@ def table_of(rows: Sequence[Row]) -> Table:
         gain=np.array([gain_of(row) for row in rows]),
         failure=np.array([failure_of(row) for row in rows]),
         peers_failure=np.array([_peers_failure(row) for row in rows]),
+        costs=np.array([costs_of(row) for row in rows]),
         reference=np.array([REFERENCE in row.models for row in rows]),
         keys=np.array([question_key(row) for row in rows]),
     )

@@ -16,7 +16,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
-from pointsman.telemetry.traces import Keeping, Traces
+from pointsman.telemetry.traces import Traces
 
 FLUSH_S = 3.0
 """For what still waits when the process ends. With a collector that is down the library would take half a minute."""
@@ -58,18 +58,18 @@ class Exporting:
     """The traces of one process while it runs."""
 
     def __init__(self, exporters: list[SpanExporter], environment: Mapping[str, str]) -> None:
-        self._provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)
-        self._provider.sampler = Keeping(self._provider.sampler)
-        for exporter in exporters:
-            self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_WAITING, schedule_delay_millis=EVERY_MS))
-        self.traces = Traces(self._provider)
+        provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)  # knows what the variables say of sampling
+        self._processors = [_batching(exporter, environment) for exporter in exporters]
+        self.traces = Traces(provider.sampler, provider.resource, self._processors)
 
     def close(self, say: Callable[[str], None]) -> None:
         """Send what waits, for FLUSH_S at most. Takes as long; call it on a thread."""
-        flushing = Thread(target=self._provider.shutdown, daemon=True)
-        flushing.start()
-        flushing.join(FLUSH_S)
-        if flushing.is_alive():
+        flushing = [Thread(target=processor.shutdown, daemon=True) for processor in self._processors]
+        for each in flushing:
+            each.start()
+        for each in flushing:
+            each.join(FLUSH_S)
+        if any(each.is_alive() for each in flushing):
             say(f"spans that still waited are lost: the collector did not take them in {FLUSH_S:g} s")
 
 
@@ -84,6 +84,13 @@ def _exporter(name: str, environment: Mapping[str, str]) -> SpanExporter:
         return ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
     timed = environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") or environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
     return OTLPSpanExporter() if timed else OTLPSpanExporter(timeout=EXPORT_S)
+
+
+def _batching(exporter: SpanExporter, environment: Mapping[str, str]) -> BatchSpanProcessor:
+    """Return what hands spans over in batches; where a variable says how, the library reads it."""
+    delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in environment else EVERY_MS
+    most = None if "OTEL_BSP_MAX_QUEUE_SIZE" in environment else MOST_WAITING
+    return BatchSpanProcessor(exporter, max_queue_size=most, schedule_delay_millis=delay_ms)
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:

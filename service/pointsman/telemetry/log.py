@@ -11,32 +11,30 @@ import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import Struct
 
-from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
+from pointsman.telemetry.story import Story
 
 FLUSH_S = 0.1
 """Encoding and writing line by line would be a tenth of what the lines are about."""
 
 
-class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="call"):
-    """What became of one call. It is filled in as the call goes on, by whoever knows."""
+class CallLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="call"):
+    """What is said of a call that has ended."""
 
     method: str
     id: str
-    time: datetime | None = None
+    time: datetime
     """When the call ended, in UTC."""
-    code: str = ""
+    code: str
     reason: str = ""
-    """Of an error: as in ErrorInfo."""
     ms: float = 0.0
     tenant: str = ""
     credential: str = ""
-    """By what the caller is known: never the credential itself."""
     role: str = ""
     """That the method asks for, where it is more than to call: these lines are the audit."""
     revision: str = ""
@@ -54,24 +52,52 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True, tag_field="event", ta
     attempts: int = 0
     cache: str = ""
     """What the response cache did: hit, miss, bypass, coalesced or stale; empty where it is off."""
+    trace: str = ""
+    """Id of the trace, in hexadecimal; empty where none is made."""
 
-    def decided(self, decision: Decision) -> None:
-        """Take down the decision."""
-        self.revision, self.rule, self.model = decision.revision, decision.rule.id, decision.chosen.model
-        if decision.shadows:
-            self.shadows = [f"{shadow.rule.id}={shadow.model}" for shadow in decision.shadows]
-        self.task = decision.features.task
-        self.input_tokens = decision.chosen.tokens.input
 
-    def completed(self, completion: Completion) -> None:
-        """Take down the answer."""
-        usage = completion.usage
-        self.input_tokens, self.output_tokens, self.cost_nano_usd = usage.input_tokens, usage.output_tokens, usage.cost
-        self.attempts = len(completion.attempts)
-        if completion.cache_status:
-            self.cache = completion.cache_status.name.lower()
-        if completion.model != self.model:
-            self.answered_by = completion.model
+def line_of(story: Story, time: datetime, trace: str = "") -> CallLine:
+    """Return the line of a call that ended at `time`."""
+    return CallLine(
+        method=story.method.rpartition("/")[2],
+        id=story.id,
+        time=time,
+        code=story.code,
+        reason=story.reason,
+        ms=round((story.ended_s - story.began_s) * 1000, 3),
+        tenant=story.tenant,
+        credential=story.credential,
+        role=story.role,
+        revision=story.revision,
+        trace=trace,
+        **_decision(story),
+        **_answer(story),
+    )
+
+
+def _decision(story: Story) -> dict[str, Any]:
+    outcome = story.decided.outcome if story.decided is not None else None
+    if not isinstance(outcome, Decision):
+        return {"rule": outcome.rule} if outcome is not None else {}
+    shadows = [f"{shadow.rule.id}={shadow.model}" for shadow in outcome.shadows]
+    tokens = {} if story.completion is not None else {"input_tokens": outcome.chosen.tokens.input}
+    return {"rule": outcome.rule.id, "model": outcome.chosen.model, "shadows": shadows, "task": outcome.features.task, **tokens}
+
+
+def _answer(story: Story) -> dict[str, Any]:
+    completion = story.completion
+    if completion is None:
+        return {"attempts": len(story.failed)}
+    usage, outcome = completion.usage, story.decided.outcome if story.decided is not None else None
+    is_chosen = isinstance(outcome, Decision) and outcome.chosen.model == completion.model
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_nano_usd": usage.cost,
+        "attempts": len(completion.attempts),
+        "cache": completion.cache_status.name.lower() if completion.cache_status else "",
+        "answered_by": "" if is_chosen else completion.model,
+    }
 
 
 class Note(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="note"):
@@ -89,14 +115,13 @@ class Log:
         self._out = sys.stderr.buffer if out is None else out
         self._now = now
         self._encoder = msgspec.json.Encoder()
-        self._waiting: list[CallRecord] = []
+        self._waiting: list[CallLine] = []
 
-    def call(self, record: CallRecord) -> None:
+    def call(self, story: Story, trace: str = "") -> None:
         """Write the line of a call that has ended; it leaves within FLUSH_S, together with those of other calls."""
-        record.time = self._now()
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._waiting.append(record)
+        self._waiting.append(line_of(story, self._now(), trace))
 
     def note(self, message: str, *, level: str = "info") -> None:
         """Write a line about the process, and those that wait."""
@@ -111,11 +136,12 @@ class Log:
             self._out.write(self._encoder.encode_lines(lines))
             self._out.flush()
 
-    def unexpected(self, record: CallRecord, error: BaseException) -> None:
+    def unexpected(self, story: Story, error: BaseException) -> None:
         """Write where an error that nobody foresaw was raised. Its message is left out: it may quote the prompt."""
         frames = traceback.extract_tb(error.__traceback__)
         at = " < ".join(f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in reversed(frames[-6:]))
-        self.note(f"{record.method} {record.id}: {type(error).__name__} raised in {at}", level="error")
+        method = story.method.rpartition("/")[2]
+        self.note(f"{method} {story.id}: {type(error).__name__} raised in {at}", level="error")
 
 
 class LibraryLog(logging.Handler):

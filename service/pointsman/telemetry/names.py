@@ -69,6 +69,7 @@ ATTEMPT_REASON: Final = "pointsman.attempt.reason"
 ESTIMATED: Final = "pointsman.usage.estimated"
 KEPT_FOR: Final = "pointsman.trace.kept_for"
 
+EXPECTED: Final = "pointsman.candidate.expected"
 CHOSEN_EVENT: Final = "pointsman.candidate.chosen"
 RUNNER_UP_EVENT: Final = "pointsman.candidate.runner_up"
 FIRST_TOKEN_EVENT: Final = "gen_ai.first_token"  # noqa: S105  # the name of an event

@@ -1,4 +1,4 @@
-"""The story of a call: what happened, and when. It is told when the call has ended; whoever made things happen knows of no telling."""
+"""The story of a call: what happened, and when. It is told when the call has ended; whoever makes things happen knows of no telling."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from msgspec import Struct
 from pointsman.core.completion import Attempt, Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
-
-Outcome = Decision | NoEligibleModel
-
-
-class Span(Struct, frozen=True):
-    """From when to when, in nanoseconds of the Unix epoch."""
-
-    began_ns: int
-    ended_ns: int
 
 
 class Parent(Struct, frozen=True):
@@ -26,35 +17,54 @@ class Parent(Struct, frozen=True):
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """The decision or refusal, and what it was about."""
+    """A decision or refusal, when it was made, and what the caller asked for."""
 
-    when: Span
-    outcome: Outcome
+    began_s: float
+    ended_s: float
+    outcome: Decision | NoEligibleModel
     asked: str = ""
-    """The model or alias that the caller asked for; empty for none."""
-
-
-class Tried(Struct, frozen=True):
-    """An attempt at a model."""
-
-    when: Span
-    attempt: Attempt
+    """A model or alias; empty for none."""
 
 
 class Story(Struct, kw_only=True):
-    """What happened in one call, in order."""
+    """What happened in one call. Times are in seconds of the monotonic clock."""
 
     method: str
     """In full, as in pointsman.v1.RouterService/Complete."""
     id: str
-    when: Span
-    code: str
+    began_s: float
+    began_ns: int
+    """The same moment in nanoseconds of the Unix epoch."""
+    ended_s: float = 0.0
+    is_stream: bool = False
+    parent: Parent = Parent()
+    code: str = ""
     """The gRPC status by its name, as the caller was told it."""
     reason: str = ""
     """Of an error: as in ErrorInfo."""
     tenant: str = ""
-    is_stream: bool = False
-    parent: Parent = Parent()
+    credential: str = ""
+    """By what the caller is known: never the credential itself."""
+    role: str = ""
+    """That the method asks for, where it is more than to call."""
+    revision: str = ""
     decided: Decided | None = None
-    tried: list[Tried] = []
     completion: Completion | None = None
+    failed: tuple[Attempt, ...] = ()
+    """Attempts of a call that came to no completion."""
+
+    def hear(self, event: Decided | Completion) -> None:
+        """Take down what happened; of decisions the last one, since a call that waits for room decides again."""
+        if isinstance(event, Decided):
+            self.decided = event
+        else:
+            self.completion = event
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The calls of models that were made for this one, in order."""
+        return self.failed if self.completion is None else self.completion.attempts
+
+    def ns(self, at_s: float) -> int:
+        """Return a time of the monotonic clock in nanoseconds of the Unix epoch."""
+        return self.began_ns + round((at_s - self.began_s) * 1e9)

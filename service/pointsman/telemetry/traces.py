@@ -10,25 +10,31 @@ whatever the sampler says, a few in a second. Nothing in a story holds text of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from random import Random
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision as Sampling
-from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, Status, StatusCode
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.util.types import Attributes, AttributeValue
+from opentelemetry.util.types import AttributeValue
 
-from pointsman.core.completion import Usage
+from pointsman.core.completion import Attempt, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.explain import sentence
 from pointsman.core.limits import Rate
-from pointsman.core.money import usd
+from pointsman.core.money import dollars, usd
 from pointsman.telemetry import names
-from pointsman.telemetry.story import Decided, Parent, Story, Tried
+from pointsman.telemetry.story import Decided, Parent, Story
 
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Codes by which a call is the server's failure, as the RPC conventions have it; the others are answers."""
@@ -38,120 +44,136 @@ SLOW_S = 30.0
 KEPT_PER_MINUTE = 120
 """Traces of failed and slow calls that the sampler would not have taken: when everything fails, some are enough."""
 
-LONGEST_SENTENCE = 300
+LONGEST_SENTENCE, LONGEST_WHY = 300, 1000
 MOST_CANDIDATES = 32
 
 _CONTEXT = TraceContextTextMapPropagator()
+_SCOPE = InstrumentationScope("pointsman")
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_FAILED, _FINE = StatusCode.ERROR, Status(StatusCode.UNSET)
+_RANDOM = Random(secrets.randbits(256))  # noqa: S311  # ids need to be different, not secret
 
 Values = Iterator[tuple[str, AttributeValue]]
-
-
-class Keeping(Sampler):
-    """Samples as another sampler does, whatever says for what it is kept, and all within a span of ours that is recorded."""
-
-    def __init__(self, usual: Sampler) -> None:
-        self._usual = usual
-
-    def should_sample(  # noqa: PLR0917  # the library's signature
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: tuple[Link, ...] | list[Link] | None = None,  # type: ignore[override]  # the library says Sequence
-        trace_state: trace.TraceState | None = None,
-    ) -> SamplingResult:
-        """Return the usual result, or the order to sample."""
-        if (attributes and names.KEPT_FOR in attributes) or trace.get_current_span(parent_context).is_recording():
-            return SamplingResult(Sampling.RECORD_AND_SAMPLE, attributes, trace_state)
-        return self._usual.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-
-    def get_description(self) -> str:
-        """Return what this sampler does."""
-        return f"Keeping({self._usual.get_description()})"
 
 
 class Traces:
     """Tells stories as spans."""
 
-    def __init__(self, provider: TracerProvider) -> None:
-        self._tracer = provider.get_tracer("pointsman")
+    def __init__(self, sampler: Sampler, resource: Resource, processors: Sequence[SpanProcessor]) -> None:
+        self.span = partial(ReadableSpan, resource=resource, instrumentation_scope=_SCOPE)
+        """Makes a span that has ended. The library's own way to one checks each attribute anew, which took most of 330 us for a trace."""
+        self._sampler = sampler
+        self._processors = processors
         self._kept = Rate(KEPT_PER_MINUTE)
 
     def tell(self, story: Story) -> str:
         """Make the spans of a call that has ended, and return the id of its trace in hexadecimal."""
-        parent = _context_of(story.parent)
-        span = self._server(story, parent)
-        if not span.is_recording() and (kept_for := self._kept_for(story)):
-            span = self._server(story, parent, kept_for)
-        if span.is_recording():
-            within = trace.set_span_in_context(span, Context())
-            self._children(story, within)
-            _end_server(span, story)
-        return trace.format_trace_id(span.get_span_context().trace_id)
+        context = _context_of(story.parent)
+        parent = trace.get_current_span(context).get_span_context() if context is not None else None
+        trace_id = parent.trace_id if parent is not None and parent.is_valid else _RANDOM.getrandbits(128) or 1
+        sampled = self._sampler.should_sample(context, trace_id, story.method, SpanKind.SERVER)
+        is_sampled = sampled.decision is Sampling.RECORD_AND_SAMPLE
+        kept_for = "" if is_sampled else self._kept_for(story)
+        if is_sampled or kept_for:
+            _Telling(self, story, trace_id, sampled.trace_state).tell(parent if parent is not None and parent.is_valid else None, kept_for)
+        return trace.format_trace_id(trace_id)
 
-    def _server(self, story: Story, parent: Context, kept_for: str = "") -> trace.Span:
-        attributes: dict[str, AttributeValue] = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: story.method}
-        if kept_for:
-            attributes[names.KEPT_FOR] = kept_for
-        return self._tracer.start_span(story.method, parent, SpanKind.SERVER, attributes, start_time=story.when.began_ns)
+    def emit(self, span: ReadableSpan) -> None:
+        """Hand a span over."""
+        for processor in self._processors:
+            processor.on_end(span)
 
     def _kept_for(self, story: Story) -> str:
         """Return why the trace is kept that the sampler would not take; empty where it is not."""
-        seconds = (story.when.ended_ns - story.when.began_ns) / 1e9
-        why = "failed" if story.code in FAULTS else "slow" if seconds >= SLOW_S else ""
-        now = story.when.ended_ns / 1e9
-        if not why or not self._kept.has_room(now):
+        why = "failed" if story.code in FAULTS else "slow" if story.ended_s - story.began_s >= SLOW_S else ""
+        if not why or not self._kept.has_room(story.ended_s):
             return ""
-        self._kept.take(now, 1)
+        self._kept.take(story.ended_s, 1)
         return why
 
-    def _children(self, story: Story, within: Context) -> None:
+
+class _Telling:
+    """Makes the spans of one trace."""
+
+    def __init__(self, traces: Traces, story: Story, trace_id: int, state: TraceState | None) -> None:
+        self._traces = traces
+        self._story = story
+        self._trace_id = trace_id
+        self._state = state
+        self._server = self._context()
+
+    def _context(self) -> SpanContext:
+        return SpanContext(self._trace_id, _RANDOM.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED, trace_state=self._state)
+
+    def _emit(self, **span: Any) -> None:  # noqa: ANN401  # what a span is made of
+        self._traces.emit(self._traces.span(**span))
+
+    def tell(self, parent: SpanContext | None, kept_for: str) -> None:
+        """Make them all, those below the call's first, as they ended."""
+        story = self._story
         if story.decided is not None:
-            self._decision(story.decided, within)
-        for number, tried in enumerate(story.tried, start=1):
-            self._attempt(story, tried, number, within)
+            self._decision(story.decided)
+        for number, attempt in enumerate(story.attempts, start=1):
+            self._attempt(attempt, number)
+        self._emit(
+            name=story.method,
+            context=self._server,
+            parent=parent,
+            kind=SpanKind.SERVER,
+            attributes=dict(_served(story, kept_for)),
+            status=Status(_FAILED, story.reason or story.code) if story.code in FAULTS else _FINE,
+            start_time=story.began_ns,
+            end_time=story.ns(story.ended_s),
+        )
 
-    def _decision(self, decided: Decided, within: Context) -> None:
-        span = self._tracer.start_span(names.DECIDE, within, attributes=dict(_decision(decided)), start_time=decided.when.began_ns)
-        if isinstance(decided.outcome, NoEligibleModel):
-            span.set_status(Status(StatusCode.ERROR, type(decided.outcome).__name__))
-        else:
-            for event, candidate in zip((names.CHOSEN_EVENT, names.RUNNER_UP_EVENT), decided.outcome.plan, strict=False):
-                span.add_event(event, {names.REQUEST_MODEL: candidate.model, **dict(_expected(candidate))}, decided.when.ended_ns)
-        span.end(decided.when.ended_ns)
+    def _decision(self, decided: Decided) -> None:
+        outcome, ended_ns = decided.outcome, self._story.ns(decided.ended_s)
+        plan = outcome.plan if isinstance(outcome, Decision) else ()
+        self._emit(
+            name=names.DECIDE,
+            context=self._context(),
+            parent=self._server,
+            attributes=dict(_decision(decided)),
+            events=[
+                Event(event, {names.REQUEST_MODEL: candidate.model, names.EXPECTED: expected_of(candidate)}, ended_ns)
+                for event, candidate in zip((names.CHOSEN_EVENT, names.RUNNER_UP_EVENT), plan, strict=False)
+            ],
+            status=_FINE if plan else Status(_FAILED, type(outcome).__name__),
+            start_time=self._story.ns(decided.began_s),
+            end_time=ended_ns,
+        )
 
-    def _attempt(self, story: Story, tried: Tried, number: int, within: Context) -> None:
-        attempt, when = tried.attempt, tried.when
-        asked = {names.OPERATION: "chat", names.PROVIDER: attempt.provider, names.REQUEST_MODEL: attempt.model}
-        span = self._tracer.start_span(f"chat {attempt.model}", within, SpanKind.CLIENT, asked, start_time=when.began_ns)
-        span.set_attributes(dict(_attempted(story, tried, number)))
-        if attempt.ttft_ms is not None and story.is_stream:
-            span.set_attribute(names.FIRST_CHUNK_S, attempt.ttft_ms / 1000)
-            span.add_event(names.FIRST_TOKEN_EVENT, timestamp=when.began_ns + round(attempt.ttft_ms * 1e6))
-        if attempt.error_type:
-            span.set_status(Status(StatusCode.ERROR, attempt.error_type))
-        span.end(when.ended_ns)
+    def _attempt(self, attempt: Attempt, number: int) -> None:
+        began_ns = self._story.ns(attempt.began_s)
+        is_begun = attempt.ttft_ms is not None and self._story.is_stream
+        first_ns = began_ns + round((attempt.ttft_ms or 0.0) * 1e6)
+        self._emit(
+            name=f"chat {attempt.model}",
+            context=self._context(),
+            parent=self._server,
+            kind=SpanKind.CLIENT,
+            attributes=dict(_attempted(self._story, attempt, number)),
+            events=[Event(names.FIRST_TOKEN_EVENT, timestamp=first_ns)] if is_begun else [],
+            status=Status(_FAILED, attempt.error_type) if attempt.error_type else _FINE,
+            start_time=began_ns,
+            end_time=began_ns + round(attempt.latency_ms * 1e6),
+        )
 
 
-def _context_of(parent: Parent) -> Context:
-    """Return the context of the caller's span; an empty one where it sent none, or none that can be read."""
+def _context_of(parent: Parent) -> Context | None:
+    """Return the context of the caller's span; None where it sent none, and one without a span where it cannot be read."""
     if not parent.traceparent:
-        return Context()
+        return None
     return _CONTEXT.extract({"traceparent": parent.traceparent, "tracestate": parent.tracestate}, Context())
 
 
-def _end_server(span: trace.Span, story: Story) -> None:
-    span.set_attributes(dict(_served(story)))
-    if story.code in FAULTS:
-        span.set_status(Status(StatusCode.ERROR, story.reason or story.code))
-    span.end(story.when.ended_ns)
-
-
-def _served(story: Story) -> Values:
+def _served(story: Story, kept_for: str) -> Values:
+    yield names.RPC_SYSTEM, "grpc"
+    yield names.RPC_METHOD, story.method
     yield names.RPC_STATUS, story.code
     yield names.CALL_ID, story.id
+    if kept_for:
+        yield names.KEPT_FOR, kept_for
     if story.code != "OK":
         yield names.ERROR_TYPE, story.code
     if story.reason:
@@ -184,7 +206,7 @@ def _chosen(decision: Decision) -> Values:
     chosen, features = decision.chosen, decision.features
     yield names.RULE, decision.rule.id
     yield names.RULE_PLACE, f"{decision.rule.file}:{decision.rule.line}"
-    yield names.RULE_WHY, decision.rule.why
+    yield names.RULE_WHY, decision.rule.why[:LONGEST_WHY]
     yield names.REVISION, decision.revision
     yield names.DECISION_REASON, decision.reason.name
     yield names.REQUEST_MODEL, chosen.model
@@ -217,28 +239,33 @@ def _expected(candidate: Candidate) -> Values:
     yield names.EST_LATENCY_S, candidate.expected_latency_ms / 1000
 
 
+def expected_of(candidate: Candidate) -> str:
+    """Return what is expected of a candidate, in words."""
+    return f"quality {candidate.quality:.2f}, {dollars(candidate.expected_cost)}, {candidate.expected_latency_ms:.0f} ms"
+
+
 def _listed(outcome: Decision | NoEligibleModel) -> list[str]:
     """Return the candidates, the chosen one first, each with its verdict and numbers: "mini: dropped QUALITY (quality 0.74 < 0.90)"."""
     planned = outcome.plan if isinstance(outcome, Decision) else ()
     verdicts = ["chosen", *["kept"] * len(planned)]
-    kept = [
-        f"{candidate.model}: {verdict} (quality {candidate.quality:.2f}, ${usd(candidate.expected_cost):.6f},"
-        f" {candidate.expected_latency_ms:.0f} ms)"
-        for candidate, verdict in zip(planned, verdicts, strict=False)
-    ]
+    kept = [f"{candidate.model}: {verdict} ({expected_of(candidate)})" for candidate, verdict in zip(planned, verdicts, strict=False)]
     return [*kept, *(f"{drop.model}: dropped {drop.reason.name} ({drop.detail})" for drop in outcome.dropped)][:MOST_CANDIDATES]
 
 
-def _attempted(story: Story, tried: Tried, number: int) -> Values:
-    attempt = tried.attempt
+def _attempted(story: Story, attempt: Attempt, number: int) -> Values:
+    yield names.OPERATION, "chat"
+    yield names.PROVIDER, attempt.provider
+    yield names.REQUEST_MODEL, attempt.model
     yield names.ATTEMPT, number
     yield names.ATTEMPT_REASON, attempt.reason.name.lower()
     yield names.REQUEST_STREAM, story.is_stream
+    if attempt.ttft_ms is not None and story.is_stream:
+        yield names.FIRST_CHUNK_S, attempt.ttft_ms / 1000
     if attempt.error_type:
         yield names.ERROR_TYPE, attempt.error_type
     if attempt.usage is not None:
         yield from used(attempt.usage).items()
-    if story.completion is not None and tried is story.tried[-1]:
+    if story.completion is not None and attempt is story.attempts[-1]:
         yield names.FINISH_REASONS, [story.completion.finish_reason.name.lower()]
 
 

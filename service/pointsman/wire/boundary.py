@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -29,9 +29,13 @@ from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
 from pointsman.router import Call
-from pointsman.telemetry import CallRecord, Log
+from pointsman.telemetry import Log, Parent, Story
 from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
+
+if TYPE_CHECKING:
+    from pointsman.telemetry.metrics import Metrics  # with its library, which is loaded only where metrics are wanted
+    from pointsman.telemetry.traces import Traces  # with OpenTelemetry, likewise
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -47,12 +51,15 @@ _OWN_KEY = re.compile(r"[!-~]{1,255}")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
+NO_PARENT = Parent()
+
 PREVIOUS = "grpc-previous-rpc-attempts"
 PUSHBACK = (("grpc-retry-pushback-ms", "1000"),)
 """Tells clients that try again by themselves when to: else a fleet of them would come back at once."""
 
-Handle = Callable[[M, Call, CallRecord], Awaitable[R]]
-HandleStream = Callable[[M, Call, CallRecord], AsyncGenerator[R, None]]
+Handle = Callable[[M, Call], Awaitable[R]]
+HandleStream = Callable[[M, Call], AsyncGenerator[R, None]]
 Serve = Callable[[AsyncIterator[M], "Context"], AsyncIterator[R]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -69,6 +76,8 @@ class Boundary:
         identity: Identity,
         certificates: bool = False,
         most_calls: int = 1000,
+        traces: Traces | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way."""
         self._log = log
@@ -77,6 +86,8 @@ class Boundary:
         self._identity = identity
         self._certificates = certificates
         self._gate = Gate(most_calls, clock)
+        self._traces = traces
+        self._metrics = metrics
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -85,17 +96,17 @@ class Boundary:
         """Return the handler of a method with one request and one response, for callers of that role."""
 
         async def serve(data: bytes, context: Context) -> R | None:
-            began, record, shown = self._begin(method, context)
+            story, shown = self._begin(method, context)
             inside = None
             try:
-                call = await self._call(record, shown, role, context)
+                call = await self._call(story, shown, role, context)
                 inside = self._admitted(call.tenant)
-                response = await handle(_parsed(kind, data), call, record)
+                response = await handle(_parsed(kind, data), call)
             except BaseException as error:  # each is either told to the caller or was the caller's leaving
-                await self._failed(error, record, context, began)
+                await self._failed(error, story, context)
                 raise  # not reached where the call was aborted
             else:
-                self._succeeded(record, context, began)
+                self._succeeded(story, context)
                 return response
             finally:
                 self._left(inside)
@@ -106,17 +117,17 @@ class Boundary:
         """Return the handler of a method with one request and a stream of responses, for callers."""
 
         async def serve(data: bytes, context: Context) -> AsyncGenerator[R, None]:
-            began, record, shown = self._begin(method, context)
+            story, shown = self._begin(method, context, is_stream=True)
             inside = None
             try:
-                call = await self._call(record, shown, TenantRole.CALLER, context)
+                call = await self._call(story, shown, TenantRole.CALLER, context)
                 inside = self._admitted(call.tenant)
-                async with aclosing(handle(_parsed(kind, data), call, record)) as responses:
+                async with aclosing(handle(_parsed(kind, data), call)) as responses:
                     async for response in responses:
                         yield response
-                self._succeeded(record, context, began)
+                self._succeeded(story, context)
             except BaseException as error:  # as above
-                await self._failed(error, record, context, began)
+                await self._failed(error, story, context)
                 raise
             finally:
                 self._left(inside)
@@ -127,12 +138,12 @@ class Boundary:
         """Return a method of somebody else's servicer that serves only callers of the role. It is under way until they are let in."""
 
         async def admit(messages: AsyncIterator[M], context: Context) -> AsyncGenerator[R, None]:
-            began, record, shown = self._begin(method, context)
+            story, shown = self._begin(method, context)
             try:
-                await self._call(record, shown, role, context)
-                self._succeeded(record, context, began)
+                await self._call(story, shown, role, context)
+                self._succeeded(story, context)
             except BaseException as error:  # as above
-                await self._failed(error, record, context, began)
+                await self._failed(error, story, context)
                 raise
             finally:
                 self._left()
@@ -145,8 +156,7 @@ class Boundary:
         """Return the tenant of a call that may go on, who then is inside. Raises Ending, Overloaded and RateLimited."""
         if self._ending:
             raise Ending("this server is about to end; call another one, or again in a moment")
-        self._gate.enter(tenant)
-        return tenant
+        return self._gate.enter(tenant)
 
     def refuse_new_calls(self) -> None:
         """Answer calls that begin from now on with UNAVAILABLE, which callers try elsewhere; those under way go on."""
@@ -158,78 +168,95 @@ class Boundary:
             self._left_one.clear()
             await self._left_one.wait()
 
-    def _begin(self, method: str, context: Context) -> tuple[float, CallRecord, _Metadata]:
-        """Count a call that begins, and return when it did, its record, and what came with it."""
+    def _begin(self, method: str, context: Context, *, is_stream: bool = False) -> tuple[Story, _Metadata]:
+        """Count a call that begins, and return its story so far, and what came with it."""
         self._under_way += 1
         shown = _metadata(context)
-        return self._clock.monotonic(), CallRecord(method=method, id=shown.request_id), shown
+        now_s, now_ns = self._clock.monotonic(), time.time_ns()
+        parent = Parent(shown.traceparent, ",".join(shown.tracestate)) if self._traces is not None else NO_PARENT
+        story = Story(method=method, id=shown.request_id, began_s=now_s, began_ns=now_ns, is_stream=is_stream, parent=parent)
+        return story, shown
 
-    async def _call(self, record: CallRecord, shown: _Metadata, role: TenantRole, context: Context) -> Call:
+    async def _call(self, story: Story, shown: _Metadata, role: TenantRole, context: Context) -> Call:
         """Return what is known of the call; an id that the caller gave is echoed at once. Raises Unauthenticated and RoleMissing.
 
         Nothing is awaited between the revision's noting and the router's taking of the ruleset, so a call that fails names the right one.
         """
-        if record.id:
-            await context.send_initial_metadata(((REQUEST_ID, record.id),))
+        if story.id:
+            await context.send_initial_metadata(((REQUEST_ID, story.id),))
         else:
-            record.id = _new_id()
-        record.revision = self._revision()
+            story.id = _new_id()
+        story.revision = self._revision()
         spiffe, subject = names_of(context) if self._certificates else ((), "")
         caller = self._identity.caller(Shown(authorization=shown.authorization, spiffe=spiffe, subject=subject))
-        record.tenant, record.credential = caller.tenant.id, caller.credential
+        story.tenant, story.credential = caller.tenant.id, caller.credential
         if role is not TenantRole.CALLER:
-            record.role = role.value
+            story.role = role.value
         require(caller, role)
         return Call(
-            id=record.id,
+            id=story.id,
             tenant=caller.tenant,
             time_left_s=context.time_remaining(),
             tried_before=shown.tried_before,
             own_key=own_key_of(shown.idempotency_keys),
+            hear=story.hear,
         )
 
     def _left(self, inside: Tenant | None = None) -> None:
         """Count a call that has ended, and was inside if it was let in."""
         self._under_way -= 1
-        if inside is not None:
-            self._gate.leave(inside)
+        self._gate.leave(inside)
         if self._ending:
             self._left_one.set()
 
-    def _succeeded(self, record: CallRecord, context: Context, began: float) -> None:
-        record.code = "OK"
-        context.set_trailing_metadata(self._write(record, began))
+    def _succeeded(self, story: Story, context: Context) -> None:
+        story.code = "OK"
+        context.set_trailing_metadata(self._write(story))
 
-    async def _failed(self, error: BaseException, record: CallRecord, context: Context, began: float) -> None:
+    async def _failed(self, error: BaseException, story: Story, context: Context) -> None:
         """Turn an error into a status. Raises what grpc raises to end a call, unless nobody listens any more."""
-        failure = self._failure(record, error, time_left_s=context.time_remaining())
-        trailing = self._write(record, began)
+        failure = self._failure(story, error, time_left_s=context.time_remaining())
+        trailing = self._write(story)
         if failure is not None:
-            status = rpc_status.to_status(status_of(failure, record.id))
+            status = rpc_status.to_status(status_of(failure, story.id))
             pushback = PUSHBACK if isinstance(failure, Overloaded) else ()
             await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing, *pushback))
 
-    def _write(self, record: CallRecord, began: float) -> tuple[tuple[str, str], ...]:
-        """Write the log line of a call that ends, and return what its trailing metadata say."""
-        record.ms = round((self._clock.monotonic() - began) * 1000, 3)
-        record.revision = record.revision or self._revision()
-        self._log.call(record)
-        return ((REQUEST_ID, record.id), (REVISION, record.revision))
+    def _write(self, story: Story) -> tuple[tuple[str, str], ...]:
+        """Tell of a call that ends, and return what its trailing metadata say."""
+        story.ended_s = self._clock.monotonic()
+        story.revision = story.revision or self._revision()
+        if self._traces is None and self._metrics is None:
+            self._log.call(story)
+        else:
+            asyncio.get_running_loop().call_soon(self._tell, story)  # the answer goes first
+        return ((REQUEST_ID, story.id), (REVISION, story.revision))
 
-    def _failure(self, record: CallRecord, error: BaseException, *, time_left_s: float | None) -> PointsmanError | None:
+    def _tell(self, story: Story) -> None:
+        trace = self._traces.tell(story) if self._traces is not None else ""
+        if self._metrics is not None:
+            self._metrics.tell(story, trace)
+        self._log.call(story, trace)
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        return self._under_way
+
+    def _failure(self, story: Story, error: BaseException, *, time_left_s: float | None) -> PointsmanError | None:
         """Take down how a call failed and return what to tell the caller; None where nobody listens any more."""
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
-            record.code = "CANCELLED" if time_left_s is None or time_left_s > 0 else "DEADLINE_EXCEEDED"
+            story.code = "CANCELLED" if time_left_s is None or time_left_s > 0 else "DEADLINE_EXCEEDED"
             return None
         known = error if isinstance(error, PointsmanError) else INTERNAL
-        record.code, record.reason = reason_of(known)
+        story.failed = known.attempts
+        story.code, story.reason = reason_of(known)
         if known is INTERNAL:
-            self._log.unexpected(record, error)
+            self._log.unexpected(story, error)
         return known
 
 
 def _parsed(kind: type[M], data: bytes) -> M:
-    """Return a message. Raises MalformedMessage for bytes that are none."""
     try:
         return kind.FromString(data)
     except (DecodeError, UnicodeDecodeError):
@@ -249,7 +276,7 @@ def is_request_id(text: str) -> bool:
 class _Metadata:
     """What came with a call that counts; nothing else does."""
 
-    __slots__ = ("authorization", "idempotency_keys", "request_id", "tried_before")
+    __slots__ = ("authorization", "idempotency_keys", "request_id", "traceparent", "tracestate", "tried_before")
 
     def __init__(self) -> None:
         self.request_id = ""
@@ -257,6 +284,8 @@ class _Metadata:
         self.authorization: tuple[str, ...] = ()
         self.idempotency_keys: tuple[str, ...] = ()
         self.tried_before = 0
+        self.traceparent = ""
+        self.tracestate: tuple[str, ...] = ()
 
 
 def _metadata(context: Context) -> _Metadata:
@@ -268,6 +297,10 @@ def _metadata(context: Context) -> _Metadata:
             found.request_id = str(value)
         elif key == IDEMPOTENCY_KEY:
             found.idempotency_keys = (*found.idempotency_keys, str(value))
+        elif key == TRACEPARENT:
+            found.traceparent = str(value)
+        elif key == TRACESTATE:
+            found.tracestate = (*found.tracestate, str(value))
         elif key == PREVIOUS:
             found.tried_before = int(value) if str(value).isdecimal() and len(value) < 4 else 1
     return found

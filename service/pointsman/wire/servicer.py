@@ -14,8 +14,6 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from msgspec import structs
 
 from pointsman.core.account import account
-from pointsman.core.completion import Completion
-from pointsman.core.decision import Decision
 from pointsman.core.errors import NotYet
 from pointsman.core.rulefile import Trust
 from pointsman.core.tenants import TenantRole
@@ -23,7 +21,6 @@ from pointsman.identity import Identity
 from pointsman.live import Live, checked, proposed
 from pointsman.recent import Made, changed
 from pointsman.router import Call, Router
-from pointsman.telemetry import CallRecord
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire import codec
@@ -41,19 +38,21 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
     """Return the handlers of both services."""
     rpcs = _Rpcs(router, live, identity)
     routing: Methods = {
-        "Route": boundary.unary("Route", router_pb.RouteRequest, rpcs.route),
-        "Complete": boundary.unary("Complete", router_pb.CompleteRequest, rpcs.complete),
-        "StreamComplete": boundary.stream("StreamComplete", router_pb.StreamCompleteRequest, rpcs.stream_complete),
+        "Route": boundary.unary(f"{ROUTER_SERVICE}/Route", router_pb.RouteRequest, rpcs.route),
+        "Complete": boundary.unary(f"{ROUTER_SERVICE}/Complete", router_pb.CompleteRequest, rpcs.complete),
+        "StreamComplete": boundary.stream(f"{ROUTER_SERVICE}/StreamComplete", router_pb.StreamCompleteRequest, rpcs.stream_complete),
         "RecordFeedback": boundary.unary(
-            "RecordFeedback", router_pb.RecordFeedbackRequest, _not_yet("RecordFeedback", "log decisions by their id")
+            f"{ROUTER_SERVICE}/RecordFeedback", router_pb.RecordFeedbackRequest, _not_yet("RecordFeedback", "log decisions by their id")
         ),
     }
     admin: Methods = {
-        "ListModels": boundary.unary("ListModels", admin_pb.ListModelsRequest, rpcs.list_models, TenantRole.ADMIN),
-        "GetRules": boundary.unary("GetRules", admin_pb.GetRulesRequest, rpcs.get_rules, TenantRole.ADMIN),
-        "CheckRules": boundary.unary("CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules, TenantRole.ADMIN),
-        "ExplainDecision": boundary.unary("ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision, TenantRole.ADMIN),
-        "GetUsage": boundary.unary("GetUsage", admin_pb.GetUsageRequest, rpcs.get_usage, TenantRole.ADMIN),
+        "ListModels": boundary.unary(f"{ADMIN_SERVICE}/ListModels", admin_pb.ListModelsRequest, rpcs.list_models, TenantRole.ADMIN),
+        "GetRules": boundary.unary(f"{ADMIN_SERVICE}/GetRules", admin_pb.GetRulesRequest, rpcs.get_rules, TenantRole.ADMIN),
+        "CheckRules": boundary.unary(f"{ADMIN_SERVICE}/CheckRules", admin_pb.CheckRulesRequest, rpcs.check_rules, TenantRole.ADMIN),
+        "ExplainDecision": boundary.unary(
+            f"{ADMIN_SERVICE}/ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision, TenantRole.ADMIN
+        ),
+        "GetUsage": boundary.unary(f"{ADMIN_SERVICE}/GetUsage", admin_pb.GetUsageRequest, rpcs.get_usage, TenantRole.ADMIN),
     }
     return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
 
@@ -63,7 +62,7 @@ def reflection_handlers(names: Iterable[str], boundary: Boundary) -> grpc.Generi
     servicer = reflection.aio.ReflectionServicer((*names, reflection.SERVICE_NAME))
     method = "ServerReflectionInfo"
     handler = grpc.stream_stream_rpc_method_handler(
-        boundary.guarded(method, servicer.ServerReflectionInfo, TenantRole.ADMIN),
+        boundary.guarded(f"{reflection.SERVICE_NAME}/{method}", servicer.ServerReflectionInfo, TenantRole.ADMIN),
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
@@ -80,50 +79,41 @@ class _Rpcs:
         self._live = live
         self._identity = identity
 
-    async def route(self, message: router_pb.RouteRequest, call: Call, record: CallRecord) -> router_pb.RouteResponse:
+    async def route(self, message: router_pb.RouteRequest, call: Call) -> router_pb.RouteResponse:
         decision = await self._router.route(codec.request_from_pb(message.request), call, explained=message.explain)
-        record.decided(decision)
         return codec.route_response(decision)
 
-    async def complete(self, message: router_pb.CompleteRequest, call: Call, record: CallRecord) -> router_pb.CompleteResponse:
+    async def complete(self, message: router_pb.CompleteRequest, call: Call) -> router_pb.CompleteResponse:
         request = codec.request_from_pb(message.request)
         decision, completion = await self._router.complete(request, _with_cache(call, message), explained=message.explain)
-        record.decided(decision)
-        record.completed(completion)
         return codec.complete_response(decision, completion)
 
     async def stream_complete(
-        self, message: router_pb.StreamCompleteRequest, call: Call, record: CallRecord
+        self, message: router_pb.StreamCompleteRequest, call: Call
     ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
         events = self._router.stream(codec.request_from_pb(message.request), _with_cache(call, message), explained=message.explain)
         async with aclosing(events):
             async for event in events:
-                if isinstance(event, Decision):
-                    record.decided(event)
-                elif isinstance(event, Completion):
-                    record.completed(event)
                 yield codec.stream_response(event)
 
-    async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call, _record: CallRecord) -> admin_pb.ListModelsResponse:
+    async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call) -> admin_pb.ListModelsResponse:
         models = [codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()]
         return admin_pb.ListModelsResponse(models=models, anonymous_tenant=self._identity.everybody())
 
-    async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.GetRulesResponse:
+    async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call) -> admin_pb.GetRulesResponse:
         everybody, alone = self._identity.everybody(), self._router.tenants_alone()
         return codec.rules_to_pb(codec.rules_in_use(self._live.current, everybody, alone, files=message.include_files))
 
-    async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call, _record: CallRecord) -> admin_pb.CheckRulesResponse:
+    async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call) -> admin_pb.CheckRulesResponse:
         sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
         judging = asyncio.get_running_loop().run_in_executor(_ONE, _judgement, sources, self._live.trust, self._router.recent.made())
         return codec.judgement_to_pb(await judging)
 
-    async def explain_decision(
-        self, message: admin_pb.ExplainDecisionRequest, _call: Call, _record: CallRecord
-    ) -> admin_pb.ExplainDecisionResponse:
+    async def explain_decision(self, message: admin_pb.ExplainDecisionRequest, _call: Call) -> admin_pb.ExplainDecisionResponse:
         made = self._router.recent.find(message.decision_id)
         return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
 
-    async def get_usage(self, message: admin_pb.GetUsageRequest, _call: Call, _record: CallRecord) -> admin_pb.GetUsageResponse:
+    async def get_usage(self, message: admin_pb.GetUsageRequest, _call: Call) -> admin_pb.GetUsageResponse:
         tenants = self._live.tenants()
         names = tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
         return codec.usage_to_pb(await self._router.used(codec.usage_query_from_pb(message, self._router.now()), names))
@@ -143,8 +133,8 @@ def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[Made]) -> 
     )
 
 
-def _not_yet(method: str, instead: str) -> Callable[[Message, Call, CallRecord], Awaitable[R]]:
-    async def handle(_message: Message, _call: Call, _record: CallRecord) -> R:
+def _not_yet(method: str, instead: str) -> Callable[[Message, Call], Awaitable[R]]:
+    async def handle(_message: Message, _call: Call) -> R:
         _refuse(method, instead)
 
     return handle

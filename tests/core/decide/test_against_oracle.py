@@ -23,11 +23,14 @@ from pointsman.core.market import Market
 from pointsman.core.ruleset import Condition, Route, Ruleset
 from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
 
-RULESETS, DRAWS = (300, 34) if os.environ.get("POINTSMAN_TEST_SOAK") else (60, 34)
+RULESETS, DRAWS = (300, 34) if os.environ.get("POINTSMAN_TEST_SOAK") else (104, 24)
 
 MUST_OCCUR = (
     {f"dropped: {reason.name}" for reason in set(DropReason) - {DropReason.UNSPECIFIED, DropReason.TENANT}}  # there are no tenants yet
-    | {f"decided: {reason}" for reason in ("RULE_MATCH", "ROLLOUT", "DEFAULT", "CALLER_MODEL", "ON_EMPTY_FALLBACK", "BEST_EFFORT")}
+    | {
+        f"decided: {reason}"
+        for reason in ("RULE_MATCH", "ROLLOUT", "DEFAULT", "CALLER_MODEL", "STICKY", "ON_EMPTY_FALLBACK", "BEST_EFFORT")
+    }
     | {f"refused: {kind}" for kind in ("NoEligibleModel", "ConstrainedOut", "ContextTooLong", "BudgetExhausted", "AllUnavailable")}
     | {f"strategy: {strategy.value}, {n} planned" for strategy in Strategy for n in (1, 2, 3, 4)}
     | {f"refused after: {on_empty.value}" for on_empty in OnEmpty}
@@ -36,7 +39,14 @@ MUST_OCCUR = (
     | {f"asked: {kind}" for kind in ("id", "alias", "another than the rule's")}
     | {f"market: {what}" for what in ("warm", "tokens_left", "cost_left", "time_left_ms", "quality", "ttft_ms", "tokens_per_s")}
     | {"plan cut at four", "a fallback below the rule's bar", "two routes of one priority", "went on and was served", "alias in candidates"}
-    | {"went on twice", "a warm model chosen", "baseline above the chosen", "baseline over the caller's cost", "two constraints at once"}
+    | {
+        "went on twice",
+        "a warm model chosen",
+        "a warm model left",
+        "baseline above the chosen",
+        "baseline over the caller's cost",
+        "two constraints at once",
+    }
     | {f"rollout: {what}" for what in ("in", "out", "by a fact", "by the id", "sticky fact absent", "by a seed", "first bucket beyond")}
     | {f"weighted: {what}" for what in ("by a fact", "by the id", "sticky fact absent", "against the order of the file", "alias")}
     | {f"expires: {what}" for what in ("over", "last day", "still to come")}
@@ -275,6 +285,8 @@ def notes_on_served(oracle: Oracle, route: Route, served: Served) -> Iterator[st
     yield from (f"dropped: {reason.name}" for reason in served.dropped.values())
     if oracle.market.state(chosen).warm_prefix_tokens:
         yield "a warm model chosen"
+    elif any(oracle.market.state(model).warm_prefix_tokens for model in served.plan):
+        yield "a warm model left"
     if any(oracle.quality(model) < bar for model in served.plan if served.reason is not DecisionReason.BEST_EFFORT):
         yield "a fallback below the rule's bar"
     if served.reason is DecisionReason.CALLER_MODEL and chosen not in route.candidates:

@@ -51,19 +51,49 @@ _OBJECT = json.Decoder(_Json)
 def request_to_json(call: ModelCall, *, stream: bool) -> bytes:
     """Return the body of the request. What the caller left to the model is not in it, nor is a seed, which the API does not know."""
     prompt, generation, sampling = call.prompt, call.generation, call.model.quirks.sampling
-    system, turns = _system(prompt), _turns(prompt)
+    system, turns, tools = _system(prompt), _turns(prompt), [_tool(tool) for tool in prompt.tools]
+    head: str | list[_Json] = system
+    if call.marks_prefix and turns:
+        head = _marked(tools, system, turns, _mark(call))
     body = {
         "model": call.model.upstream,
         "max_tokens": call.output_cap,
-        "system": (turns and system) or None,
+        "system": (turns and head) or None,
         "messages": turns or [{"role": "user", "content": [{"type": "text", "text": system}]}],  # there must be one
-        "tools": [_tool(tool) for tool in prompt.tools] or None,
+        "tools": tools or None,
         "temperature": min(generation.temperature, 1.0) if sampling and generation.temperature is not None else None,  # others go up to 2
         "top_p": generation.top_p if sampling else None,
         "stop_sequences": [stop for stop in generation.stop if stop.strip()] or None,  # blank ones are refused
         "stream": stream or None,
     }
     return json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def _mark(call: ModelCall) -> _Json:
+    """Return what tells the API to keep the prefix that ends here; longer than five minutes only where the catalog says so, as it costs."""
+    cache = call.model.prompt_cache
+    return {"type": "ephemeral", "ttl": "1h"} if cache is not None and cache.ttl_s >= _AN_HOUR_S else {"type": "ephemeral"}
+
+
+def _marked(tools: list[_Json], system: str, turns: list[_Json], mark: _Json) -> str | list[_Json]:
+    """Mark where prefixes end that other calls share, and return the system text. The order of the API is tools, system, turns.
+
+    Behind what stands above the conversation, for other conversations; behind this turn, for the next one; and behind the last turn of the
+    user before, since the API looks back twenty blocks only. Four marks are the most it takes.
+    """
+    ends = [turn for turn in turns if turn["role"] == "user"][-2:]
+    for turn in ends:
+        blocks = turn["content"]
+        assert isinstance(blocks, list)  # as _turns makes them
+        blocks[-1]["cache_control"] = mark
+    if system:
+        return [{"type": "text", "text": system, "cache_control": mark}]
+    if tools:
+        tools[-1]["cache_control"] = mark
+    return system
+
+
+_AN_HOUR_S = 3_600.0
 
 
 def _system(prompt: Prompt) -> str:

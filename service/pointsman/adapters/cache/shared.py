@@ -30,7 +30,9 @@ _WHEN = struct.Struct(">d")
 class SharedCache:
     """Keeps answers in a Valkey, with what was used last near by."""
 
-    def __init__(self, valkey: Valkey, names: Names, near: MemoryCache, clock: Clock) -> None:
+    def __init__(self, valkey: Valkey, names: Names, near: MemoryCache, clock: Clock, *, kind: str = "answer") -> None:
+        """`kind` keeps what is kept for one purpose apart from what is kept for another."""
+        self._kind = kind
         self._valkey = valkey
         self._names = names
         self._near = near
@@ -43,7 +45,7 @@ class SharedCache:
             return near
         try:
             tenant = await self._names.of_tenant(key.tenant)
-            found = await self._valkey.call("MGET", f"pointsman:answer:{await self._names.of(key)}", f"pointsman:purged:{tenant}")
+            found = await self._valkey.call("MGET", f"pointsman:{self._kind}:{await self._names.of(key)}", f"pointsman:purged:{tenant}")
         except StoreDown:
             return None
         data = _kept(found)
@@ -58,7 +60,7 @@ class SharedCache:
             return
         try:
             await self._names.settle()
-            name, value = f"pointsman:answer:{await self._names.of(key)}", _WHEN.pack(self._now_s()) + data
+            name, value = f"pointsman:{self._kind}:{await self._names.of(key)}", _WHEN.pack(self._now_s()) + data
             await self._valkey.call("SET", name, value, "PX", max(1, round(ttl_s * 1000)))
         except StoreDown:
             return

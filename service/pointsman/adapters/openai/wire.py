@@ -41,6 +41,7 @@ def request_to_json(call: ModelCall, *, stream: bool) -> bytes:
         "top_p": generation.top_p if quirks.sampling else None,
         "seed": generation.seed if quirks.sampling else None,
         "stop": generation.stop or None,
+        "prompt_cache_key": call.prefix_key or None if quirks.prompt_cache_key else None,
         "stream": stream or None,
         "stream_options": {"include_usage": True} if stream and quirks.stream_usage else None,
     }

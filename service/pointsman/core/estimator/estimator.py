@@ -1,13 +1,17 @@
 """Scores a prompt: how likely a small model fails on it, what a strong one would gain, and which kind of task it is.
 
-Four views are added: the kinds of prompts that it resembles (nearest centroids of weighted words, Rocchio), a linear model over words,
-step functions of its shape, and its length. Kinds carry most of what can be known; length holds where no kind fits.
-What no training prompt resembles is told by hand-written signs, and pulled towards the base rate.
+How a score comes about:
+
+1. `wording` cuts the text into words, `shape` counts what it looks like.
+2. One sum over the words' rows gives the similarity with each kind of prompt (nearest centroids of weighted words, Rocchio), and topics
+   (a few directions that words share, latent semantic analysis).
+3. A `forest` votes on shape and topics: on gain, and on failure beside what is usual for the kind.
+4. Gain mixes its vote with the length, which holds where no topic does. Complexity mixes kind, vote and length into a probability.
+5. What no training prompt resembles is told by hand-written `signs`, and pulled towards the base rate.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from math import exp, log, sqrt
 from typing import TypeVar
 
@@ -17,7 +21,7 @@ from numpy.typing import NDArray
 
 from pointsman.core.estimator.shape import NAMES, shape_of
 from pointsman.core.estimator.signs import Sign, sign_of
-from pointsman.core.estimator.weights import Curves, Doubles, Weights
+from pointsman.core.estimator.weights import Doubles, Weights
 from pointsman.core.estimator.wording import ends, ids_of, words_of
 from pointsman.core.quality import BASE_RATE, quality
 from pointsman.core.vocabulary import SUBJECTS, TASKS, Subject, Task
@@ -30,6 +34,9 @@ GENERAL_LEFT = 0.25
 
 STRIKING = (0.25, 0.45)
 """Similarities between which a general sign gives way: prompts of one kind that share nothing but its subject stay below 0.25."""
+
+ORDINARY = "Tell me what this is, and how I would use it."
+"""The complexity of a sign is that of asks that are as much work as this one; more work is harder, whatever the task."""
 
 KNOWN_FROM = 0.35
 """Probability below which a task or subject is called unknown."""
@@ -56,10 +63,6 @@ class Estimate(Struct, frozen=True, kw_only=True):
     """Slope of the quality curve; 1 is average."""
     task: Task
     subject: Subject
-    tasks: tuple[float, ...]
-    """Probabilities in the order of TASKS."""
-    subjects: tuple[float, ...]
-    """Probabilities in the order of SUBJECTS."""
 
 
 class Views(Struct, frozen=True):
@@ -70,9 +73,9 @@ class Views(Struct, frozen=True):
     similar: float
     """Greatest similarity with a kind: the cosine."""
     gain: NDArray[np.float64]
-    """1, gain by kind, by text, by shape, and the log of the words."""
+    """1, the forest's vote, and the log of the words."""
     failure: NDArray[np.float64]
-    """The same for the logit of failure."""
+    """1, the logit of failure of the kind, the forest's vote, and the log of the words."""
 
 
 class Estimator:
@@ -80,30 +83,31 @@ class Estimator:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
+        self._ordinary = _work(weights, _read(weights, ORDINARY)[0])
 
     def estimate(self, text: str) -> Estimate:
         """Return what is predicted of a prompt; `text` is the system text and the last turn of the user."""
-        lower = ends(text).lower()
-        words = words_of(lower)
-        shape = shape_of(lower, words, len(text))
-        views = views_of(self._weights, words, shape)
-        sign = sign_of(lower, words)
-        return _mixed(self._weights, views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar))
+        views, sign, left = _read(self._weights, text)
+        return _mixed(self._weights, views, sign, left, self._ordinary)
+
+
+def _read(weights: Weights, text: str) -> tuple[Views, Sign, float]:
+    """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
+    lower = ends(text).lower()
+    words = words_of(lower)
+    shape = shape_of(lower, words, len(text))
+    views, sign = views_of(weights, words, shape), sign_of(lower, words)
+    return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
 
 
 def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
     """Return what each view says."""
-    found = _summed(weights, ids_of(words, weights.vocabulary))
-    text = weights.heads_base + found[-2:]
-    kinds = _softmax(weights.sharpness * found[:-2])
-    of_kinds = kinds @ weights.kinds
+    count, found = len(weights.kinds), _summed(weights, ids_of(words, weights.vocabulary))
+    similar = found[:count]
+    of_kinds = _softmax(weights.sharpness * similar) @ weights.kinds
+    gain, failure = weights.forest.vote(np.array([*shape, *found[count:].tolist()], dtype=np.float32)).tolist()
     length = shape[_WORDS_AT]
-    return Views(
-        of_kinds,
-        float(found[:-2].max()),
-        np.array([1.0, of_kinds[0], text[0], height(weights.gain_shape, shape), length]),
-        np.array([1.0, of_kinds[1], text[1], height(weights.failure_shape, shape), length]),
-    )
+    return Views(of_kinds, float(similar.max()), np.array([1.0, gain, length]), np.array([1.0, of_kinds[0], failure, length]))
 
 
 def familiarity(weights: Weights, views: Views) -> float:
@@ -114,7 +118,7 @@ def familiarity(weights: Weights, views: Views) -> float:
 
 
 def _summed(weights: Weights, rows: NDArray[np.int64]) -> Doubles:
-    """Return the similarity with each kind and the linear scores."""
+    """Return the similarity with each kind, and the topics."""
     length = sqrt(float(weights.squares[rows].sum()))
     total: Doubles = weights.words.take(rows, axis=0).sum(axis=0).astype(np.float64)
     return total / (length or 1.0)
@@ -129,46 +133,42 @@ def _left(sign: Sign, similar: float) -> float:
     return GENERAL_LEFT + (1 - GENERAL_LEFT) * min(max((similar - STRIKING[0]) / (STRIKING[1] - STRIKING[0]), 0.0), 1.0)
 
 
-def _mixed(weights: Weights, views: Views, sign: Sign, left: float) -> Estimate:
-    """Return the estimate; `left` is the share of trust in what was learned that the sign leaves.
+def _mixed(weights: Weights, views: Views, sign: Sign, left: float, ordinary: float) -> Estimate:
+    """Return the estimate; `left` is the share of trust in what was learned that the sign leaves, `ordinary` the work of an ordinary ask.
 
     Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks prompts,
-    and length and shape rank even what is unfamiliar, so it is pulled to its mean by half at most.
+    and length and shape rank even what is unfamiliar, so it is not.
     """
-    known = familiarity(weights, views)
-    trust = left * known
+    trust = left * familiarity(weights, views)
     signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
-    guessed = BASE_RATE + (sign.complexity - BASE_RATE) * signed
-    complexity = trust * _sigmoid(float(views.failure @ weights.failure_mix)) + (1 - trust) * guessed
+    work = _work(weights, views)
+    guessed = BASE_RATE + (_sigmoid(logit(sign.complexity) + work - ordinary) - BASE_RATE) * signed
+    complexity = trust * _sigmoid(work + float(weights.failure_mix[1] * views.kinds[0])) + (1 - trust) * guessed
     curve = quality(STRONG, guessed) - quality(SMALL, guessed)
-    drift = (float(views.gain @ weights.gain_mix) - weights.gain_mean) * (1 + known) / 2
-    gain = left * _sigmoid(weights.gain_mean + drift) + (1 - left) * curve
+    gain = left * _sigmoid(float(views.gain @ weights.gain_mix)) + (1 - left) * curve
     shares = (trust * views.kinds).tolist()
-    tasks, subjects = shares[3 : 3 + len(TASKS)], shares[3 + len(TASKS) :]
+    tasks, subjects = shares[2 : 2 + len(TASKS)], shares[2 + len(TASKS) :]
     tasks[TASKS.index(sign.task)] += 1 - trust
     subjects[-1] += 1 - trust
     return Estimate(
         complexity=complexity,
         gain=gain,
         confidence=max(trust, signed),
-        discrimination=shares[2] + 1 - trust,
+        discrimination=shares[1] + 1 - trust,
         task=_named(TASKS, tasks),
         subject=_named(SUBJECTS, subjects),
-        tasks=tuple(tasks),
-        subjects=tuple(subjects),
     )
+
+
+def _work(weights: Weights, views: Views) -> float:
+    """Return what vote and length say of failure, as log-odds, whatever the kind."""
+    return float(views.failure @ weights.failure_mix - weights.failure_mix[1] * views.kinds[0])
 
 
 def _named(names: tuple[N, ...], shares: list[float]) -> N:
     """Return the name with the greatest share, or the last one, `unknown`."""
     most = max(shares)
     return names[shares.index(most)] if most >= KNOWN_FROM else names[-1]
-
-
-def height(curves: Curves, shape: list[float]) -> float:
-    """Return the sum of the step functions at a shape."""
-    steps = zip(curves.edges, curves.heights, shape, strict=True)
-    return curves.base + sum(heights[bisect_left(edges, value)] for edges, heights, value in steps)
 
 
 def logit(probability: float) -> float:

@@ -49,8 +49,8 @@ _SIGNS = (
     _row("extract", 0.25, True, "extract", "pull out", "list the names", "list all the", "list the words"),
     _row("classify", 0.25, True, "classify categorize categorise sentiment", "label the", "label this", "label each", "spam or"),
     _row(
-        "code", 0.50, True, "python javascript typescript golang java sql regex compile refactor", "```", "unit test", "a function ",
-        "#include", "[python]", "def ", " bug ",
+        "code", 0.50, True, "python javascript typescript golang java sql regex compile refactor", "unit test", "a function ", "#include",
+        "[python]", "def ", " bug ",
     ),
     _row("reason", 0.60, False, "prove proof puzzle riddle deduce derive", "trade-off", "if all", "if every", "why does", "why would"),
     _row("math", 0.55, False, "calculate compute integral equation probability solve", "how many", "how much", "sum of"),
@@ -68,9 +68,16 @@ def sign_of(lower: str, words: list[str]) -> Sign:
     near = lower if len(lower) <= 2 * AT_EITHER_END else f"{lower[:AT_EITHER_END]}\n{lower[-AT_EITHER_END:]}"
     seen = frozenset(words if len(words) <= 60 else [*words[:30], *words[-30:]])
     for sign, marks in _SIGNS:
+        if sign.task == "code" and has_program(near):
+            return sign
         if not marks.words.isdisjoint(seen) or any(phrase in near for phrase in marks.phrases):
             return sign
     return NONE
+
+
+def has_program(text: str) -> bool:
+    """Return whether a text has fenced program text; a fence of JSON shows the form of an answer, or data."""
+    return text.count("```") > 2 * text.count("```json")
 
 
 def _sum(words: list[str]) -> Sign:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from pointsman.core.catalog import EMBEDDED, Catalog, Model, Pace, Price, Provider, Quirks
+from pointsman.core.catalog import EMBEDDED, Catalog, Model, Pace, Price, PromptCache, Provider, Quirks
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
 from pointsman.core.money import nano_usd
 from pointsman.core.rulefile.documents import ABILITY_KEYS, ModelDoc, ModelsDoc, PaceDoc, ProviderDoc
 from pointsman.core.rulefile.structure import problem_at, salvage
+from pointsman.core.rulefile.terms import seconds
 from pointsman.core.rulefile.trust import UNBOUND, Trust, breaches, is_address
 from pointsman.core.tokenisers import TOKENISERS
 from pointsman.core.yamlnodes import Mapping, Node, Scalar, find, key_of
@@ -146,6 +147,7 @@ class CatalogReader:
             tags=frozenset(doc.tags),
             pace=_pace(doc.options),
             quirks=self._quirks(doc),
+            prompt_cache=PromptCache(min_tokens=kept.min_tokens, ttl_s=seconds(kept.ttl)) if (kept := doc.prompt_cache) else None,
         )
 
     def _quirks(self, doc: ModelDoc) -> Quirks:

@@ -20,6 +20,7 @@ from pointsman.core.rulefile.names import Names
 from pointsman.core.rulefile.routes import ConstraintDraft, Drafts, RouteDraft, Rules, named
 from pointsman.core.rulefile.structure import problem_at
 from pointsman.core.rulefile.values import Values
+from pointsman.core.textclass import TEXT_CLASSES
 from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import TASKS
 from pointsman.core.yamlnodes import Mapping, Scalar, find, key_of
@@ -208,7 +209,7 @@ def _too_small(route: RouteDraft, where: Region, catalog: Catalog) -> Iterator[P
 
 def _needs(model: Model, tokens: int) -> int:
     """Return the room that an input takes at least on a model, with one token of an answer."""
-    return ceil(tokens * min(factor(model.tokenizer, kind).bound for kind in ("plain", "other"))) + 1
+    return ceil(tokens * min(factor(model.tokenizer, kind).bound for kind in TEXT_CLASSES)) + 1
 
 
 # Names that nobody uses

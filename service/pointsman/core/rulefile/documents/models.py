@@ -36,6 +36,9 @@ class QuirksDoc(Document):
     sampling: Annotated[
         StrictBool | None, Field(description="false: temperature, top_p and seed are left out, as the model refuses them.")
     ] = None
+    prompt_cache_key: Annotated[
+        StrictBool | None, Field(description="true: the API takes prompt_cache_key, by which it finds a conversation's prefix.")
+    ] = None
     stream_usage: Annotated[
         StrictBool | None, Field(description="false: usage is not asked for in streams, as the server does not know how.")
     ] = None

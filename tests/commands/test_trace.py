@@ -1,0 +1,107 @@
+"""`pointsman trace`: one screen that answers why this model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from collector import Collector
+from pointsman.cli import main
+from pointsman.commands.otlp import NoSpans, spans_of
+from pointsman.telemetry.traces import Traces
+from stories import story
+
+
+@pytest.fixture
+def spans(tmp_path: Path) -> Path:
+    """Return a file with the spans of two calls: one fell back, one was refused."""
+    exporter = InMemorySpanExporter()
+    traces = Traces(ALWAYS_ON, Resource({}), [SimpleSpanProcessor(exporter)])
+    traces.tell(story())
+    traces.tell(story(id="id-2", code="UNAVAILABLE", reason="UPSTREAM_UNAVAILABLE", completion=None))
+    collector = Collector()
+    for resource in encode_spans(exporter.get_finished_spans()).resource_spans:
+        for scope in resource.scope_spans:
+            collector.spans += scope.spans
+    path = tmp_path / "spans.json"
+    path.write_text(collector.as_json())
+    return path
+
+
+def test_a_call_is_shown_with_its_rule_its_losers_and_what_its_attempts_came_to(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", str(spans), "--id", "id-1"]) == 0
+
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert shown[0].endswith("950.0 ms  RouterService/Complete  OK  tenant search")
+    assert "rule everyday at routing.yaml:3 of revision" in "\n".join(shown)
+    assert "“Cheap and good enough.”" in shown
+    assert "weak: dropped QUALITY (quality 0.10 < 0.50)" in shown
+    failed, answered = (line for line in shown if "chat " in line)
+    assert failed.endswith("40.0 ms    chat small  ✗ 429  primary")
+    assert answered.endswith("chat large  fallback  120 in (100 cached), 80 out, $0.00060")
+    assert "first token after 200 ms" in shown
+
+
+def test_the_waterfall_puts_each_span_at_its_time(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["trace", str(spans), "--id", "id-1"])
+
+    bars = [line[:20] for line in capsys.readouterr().out.splitlines() if "━" in line]
+    assert bars == ["━" * 20, "━" + " " * 19, "━" + " " * 19, "━" * 19 + " "]
+
+
+def test_all_calls_of_a_file_are_shown_unless_one_is_asked_for(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["trace", str(spans)])
+
+    assert capsys.readouterr().out.count("RouterService/Complete") == 2
+
+
+def test_a_trace_is_found_by_its_own_id_too(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = spans_of(spans.read_bytes())[0].trace
+
+    assert main(["trace", str(spans), "--id", trace]) == 0
+    assert capsys.readouterr().out.count("RouterService/Complete") == 1
+
+
+def test_what_jaeger_answers_and_one_document_a_line_are_read_too(spans: Path) -> None:
+    plain = spans.read_bytes()
+
+    assert spans_of(json.dumps({"result": json.loads(plain)}).encode()) == spans_of(plain)
+    assert len(spans_of(plain + b"\n" + plain)) == 2 * len(spans_of(plain))
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"nonsense", b"[1]", b'{"resourceSpans": [{"scopeSpans": 3}]}', b"\xff"])
+def test_what_holds_no_spans_is_said_to(text: bytes) -> None:
+    with pytest.raises(NoSpans):
+        spans_of(text)
+
+
+def test_a_picture_is_written_where_it_is_wanted(spans: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "trace.svg"
+
+    assert main(["trace", str(spans), "--svg", str(picture)]) == 0
+    assert picture.read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--id", "none"], 1), (["--help"], 0)])
+def test_a_call_that_is_not_there_is_said_to_be_missing(
+    spans: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
+    if code:
+        assert main(["trace", str(spans), *arguments]) == code
+        assert "no call with id or trace none" in capsys.readouterr().err
+    else:
+        with pytest.raises(SystemExit):
+            main(["trace", *arguments])
+        assert "OTLP in JSON" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", "nowhere.json"]) == 2
+    assert capsys.readouterr().err == "pointsman: nowhere.json: No such file or directory\n"

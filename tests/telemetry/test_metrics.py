@@ -1,0 +1,165 @@
+"""Metrics: what calls come to, in series whose number is bounded, whatever hostile or forgetful people do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from msgspec import structs
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from fakes import facts_of
+from pointsman.core.decide import outcome_of
+from pointsman.core.market import Market, ModelState
+from pointsman.core.vocabulary import CacheStatus
+from pointsman.telemetry import Decided, Story
+from pointsman.telemetry.metrics import MOST_SERIES, Metrics, serve, watch
+from stories import METHOD, RULES, story
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def told(*stories: Story, trace: str = "") -> Metrics:
+    metrics = Metrics()
+    for each in stories:
+        metrics.tell(each, trace)
+    return metrics
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_a_call_is_counted_by_method_and_status_with_its_time() -> None:
+    metrics = told(story(), story(code="UNAVAILABLE", completion=None))
+
+    assert value(metrics, "rpc_server_call_duration_seconds_count", rpc_method=METHOD, rpc_status_code="OK") == 1
+    assert value(metrics, "rpc_server_call_duration_seconds_count", rpc_method=METHOD, rpc_status_code="UNAVAILABLE") == 1
+    assert value(metrics, "rpc_server_call_duration_seconds_sum", rpc_method=METHOD, rpc_status_code="OK") == pytest.approx(0.95)
+
+
+def test_decisions_are_counted_by_rule_model_and_kind_and_losers_by_reason() -> None:
+    metrics = told(story())
+
+    assert value(metrics, "pointsman_decisions_total", rule="everyday", model="small", reason="DEFAULT") == 1
+    assert value(metrics, "pointsman_dropped_candidates_total", model="weak", reason="QUALITY") == 1
+
+
+def test_a_refusal_is_counted_by_rule_and_error() -> None:
+    refused = Decided(began_s=0, ended_s=0, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+
+    metrics = told(story(decided=refused, code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", completion=None))
+
+    assert value(metrics, "pointsman_refusals_total", rule="everyday", reason="NO_ELIGIBLE_MODEL") == 1
+    assert value(metrics, "pointsman_dropped_candidates_total", model="small", reason="QUALITY") == 1
+
+
+def test_attempts_are_timed_by_model_and_how_they_failed_and_their_tokens_counted() -> None:
+    metrics = told(story())
+    small = {"gen_ai_provider_name": "p", "gen_ai_request_model": "small"}
+    large = {"gen_ai_provider_name": "p", "gen_ai_request_model": "large"}
+
+    assert value(metrics, "gen_ai_client_inference_duration_seconds_count", **small, error_type="429") == 1
+    assert value(metrics, "gen_ai_client_inference_duration_seconds_sum", **large, error_type="") == pytest.approx(0.9)
+    assert value(metrics, "gen_ai_client_inference_time_to_first_chunk_seconds_sum", **large) == pytest.approx(0.2)
+    assert value(metrics, "gen_ai_client_inference_usage_input_tokens_total", **large) == 120
+    assert value(metrics, "gen_ai_client_inference_usage_cache_read_input_tokens_total", **large) == 100
+
+
+def test_money_is_counted_by_tenant_and_model_beside_what_it_would_have_been() -> None:
+    metrics = told(story(), story())
+
+    assert value(metrics, "pointsman_cost_usd_total", tenant="search", model="large") == pytest.approx(0.0012)
+    assert value(metrics, "pointsman_baseline_cost_usd_total", tenant="search", model="large") == pytest.approx(0.0018)
+    assert value(metrics, "pointsman_fallbacks_total", from_model="small", to_model="large") == 2
+
+
+def test_estimates_are_held_against_what_came_of_them() -> None:
+    metrics = told(story())
+
+    def off(estimate: str) -> float | None:
+        return value(metrics, "pointsman_estimate_error_ratio_sum", model="large", estimate=estimate)
+
+    assert off("input") == pytest.approx(120 / 100)
+    assert off("output") == pytest.approx(100 / 80)
+    assert off("cost") == pytest.approx(1_000_000 / 600_000)
+    assert off("latency") == pytest.approx(1100 / 900)
+
+
+def test_an_answer_from_the_cache_is_no_call_of_a_model() -> None:
+    kept = story().completion
+    assert kept is not None
+
+    metrics = told(story(completion=structs.replace(kept, attempts=(), cache_status=CacheStatus.HIT)))
+
+    assert value(metrics, "pointsman_cache_lookups_total", status="hit") == 1
+    assert value(metrics, "pointsman_estimate_error_ratio_count", model="large", estimate="cost") is None
+
+
+def test_beyond_the_bound_series_are_counted_together() -> None:
+    metrics = told(*[story(tenant=f"t{number}") for number in range(MOST_SERIES + 500)])
+
+    series = [sample for family in metrics.registry.collect() if family.name == "pointsman_cost_usd" for sample in family.samples]
+    assert len([sample for sample in series if sample.name.endswith("_total")]) == MOST_SERIES + 1
+    assert value(metrics, "pointsman_cost_usd_total", tenant="other", model="other") == pytest.approx(500 * 0.0006)
+
+
+def test_a_call_that_is_traced_leads_to_its_trace() -> None:
+    shown = generate_latest(told(story(), trace="0af7651916cd43dd8448eb211c80319c").registry).decode()  # type: ignore[no-untyped-call]
+
+    assert re.search(r'rpc_server_call_duration_seconds_bucket\{le="1.0".*trace_id="0af7651916cd43dd8448eb211c80319c"', shown)
+
+
+def test_the_state_of_things_is_that_of_the_last_look() -> None:
+    metrics = Metrics()
+    able, full = ModelState(), ModelState(has_room=False)
+    metrics.state([("a", able), ("b", able)], "111111111111", 5.0, stale=False, under_way=0, lag_s=0.0)
+    metrics.state([("a", able), ("b", full)], "222222222222", 1.0, stale=True, under_way=3, lag_s=0.25)
+
+    assert [value(metrics, "pointsman_model_available", model=model) for model in "ab"] == [1, 0]
+    assert [value(metrics, "pointsman_ruleset_info", revision=revision) for revision in ("111111111111", "222222222222")] == [0, 1]
+    assert value(metrics, "pointsman_ruleset_stale") == 1
+    assert value(metrics, "pointsman_calls_under_way") == 3
+    assert value(metrics, "pointsman_event_loop_lag_seconds") == 0.25
+
+
+async def test_a_loop_that_is_held_up_is_seen_to_lag() -> None:
+    lags: list[float] = []
+
+    async def late(_seconds: float) -> None:
+        await asyncio.sleep(0)
+        if lags:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await watch(lags.append, late)
+    assert lags == [0.0]  # it came too early, which is no lag
+
+
+def test_metrics_are_served_over_http() -> None:
+    metrics = told(story())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    end = serve(metrics, address)
+    try:
+        with urlopen(f"http://{address}/metrics", timeout=5) as response:  # our own
+            shown = response.read().decode()
+    finally:
+        end()
+
+    assert 'pointsman_decisions_total{model="small",reason="DEFAULT",rule="everyday"} 1.0' in shown
+
+
+def test_the_readme_lists_every_metric_as_it_is() -> None:
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.says} |"
+        for each in Metrics().described
+    ]
+
+    table = README.read_text().partition("| metric | kind | labels | what it says |\n|---|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table == "\n".join(rows)
