@@ -21,7 +21,10 @@ class Gate:
         self._rates: dict[str, tuple[int, Rate, float]] = {}
 
     def enter(self, tenant: Tenant) -> Tenant:
-        """Let a call of a tenant in, and return him: he then has to leave. Raises Overloaded and RateLimited; what is refused counts for no limit."""
+        """Let a call of a tenant in, who then has to leave, and return him. A refusal counts for nothing.
+
+        Raises Overloaded and RateLimited.
+        """
         now, limits = self._clock.monotonic(), tenant.facts
         if not self._crowd.has_room(tenant.id, now):
             raise Overloaded(f"{self._most_calls} calls are all that this server bears, and they are taken; call another one, or later")

@@ -69,8 +69,11 @@ def _moment(text: str, now: datetime) -> datetime | None:
 
 
 def _show(by: tuple[str, ...], groups: list[Group]) -> None:
-    numbers = ("requests", "input", "of it cached", "output", "cost", "baseline", "saving", "cache hits", "fallbacks")
+    numbers = ("requests", "input", "cached", "output", "cost", "baseline", "saving", "hits", "fallbacks")
     table = aligned(*by, *numbers, numbers=numbers)
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns[len(by) :]:
+        column.no_wrap = True
     total = sum_of(groups)
     for group in groups:
         table.add_row(*map(escape, group.key), *_cells(group.sums))

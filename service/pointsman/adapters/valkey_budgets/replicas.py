@@ -10,7 +10,9 @@ from importlib.resources import files
 from pointsman.adapters.valkey import Script, Valkey
 from pointsman.ports import StoreDown
 
-EVERY_S = 5.0
+EVERY_S = 1.0
+"""A replica that is not known yet when the store is lost would have its share spent by the others."""
+
 GONE_S = 30.0
 
 _MEET = Script(files(__package__).joinpath("meet.lua").read_text())
