@@ -475,11 +475,13 @@ async def test_a_hold_that_cannot_be_settled_counts_in_full_after_its_time() -> 
 class Slow(MemoryBudgets):
     """A store that takes a hold at once, and says so never."""
 
-    asked = 0
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.took = asyncio.Event()
 
     async def hold(self, tenant: str, hold: Hold) -> Taken:
-        self.asked += 1
         await super().hold(tenant, hold)
+        self.took.set()
         return await asyncio.Event().wait()  # type: ignore[return-value]  # not reached
 
 
@@ -488,8 +490,7 @@ async def test_what_was_held_for_a_caller_who_left_meanwhile_is_given_back() -> 
     slow = Slow(clock)
     house = House(ScriptedProvider("two words"), clock=clock, budgets=slow)
     calling = asyncio.create_task(house.complete())
-    while not slow.asked:
-        await asyncio.sleep(0)
+    await slow.took.wait()
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
