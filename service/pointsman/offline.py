@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from pointsman.adapters.valkey import Valkey
 
 
-TRAILS_BYTES = 8 << 20
-"""Of what is remembered of conversations: some ten thousand."""
+TRAILS_BYTES = 4 << 20
+"""Of what is remembered of conversations: some seven thousand."""
 
 
 def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]:
@@ -89,7 +89,9 @@ async def open_live_router(
         router = Router(
             rules=rules,
             reader=reader,
-            recall=_recall(Executor(ports, counter, clock, upstreams), Economy(reader.count), valkey, clock, stack),
+            recall=_recall(
+                Executor(ports, counter, clock, upstreams), Economy(reader.count), valkey, clock, stack, megabytes=settings.cache_mb
+            ),
             affinity=_affinity(valkey, clock),
             upstreams=upstreams,
             clock=clock,
@@ -105,9 +107,9 @@ def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsync
     return open_valkey(url, clock=clock, say=say)
 
 
-def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack) -> Recall:
+def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack, *, megabytes: int) -> Recall:
     """Return what gives answers again: of this process, or of all replicas where they share a store."""
-    near = MemoryCache(clock)
+    near = MemoryCache(clock, most_bytes=megabytes << 20)
     if valkey is None:
         return Recall(executor, economy, near, Alone(), clock)
     names = Names(valkey)

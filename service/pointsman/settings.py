@@ -154,6 +154,7 @@ class Settings:
         "Valkey (or Redis) that replicas share, as valkey://HOST:6379; without it each process keeps to itself.",
         secret=True,
     )
+    cache_mb: int = _setting(16, _count, "Megabytes of answers that a process keeps for those who ask the same again.")
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
     state_dir: Path | None = _setting(None, _path, "Where the last good rules are kept, for a start with broken ones.")
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
