@@ -279,6 +279,12 @@ class Oracle:
         sum_ = cold * (price.cache_write if writes else price.input) + cached * price.cached_input + self.output(of) * price.output
         return ceil(Fraction(sum_, 1_000_000))
 
+    def least_cost(self, name: str) -> int:
+        """Return what one token of output may cost with the input at its longest and dearest."""
+        price = self.model(name).price
+        dearest = max(price.input, price.cached_input, price.cache_write)
+        return ceil(Fraction(self.bound(name) * dearest + price.output, 1_000_000))
+
     def quality(self, name: str) -> float:
         features, ability, fixed = self.facts.features, self.model(name).ability, self.market.state(name).quality
         share = ability[features.task] if features.task in ability else ability["default"]
@@ -307,7 +313,7 @@ class Oracle:
             DropReason.CONTEXT_WINDOW: self.needed(name) > model.context_window,
             DropReason.TOKEN_BUDGET: above(self.needed(name), asks.max_total_tokens),
             DropReason.BUDGET: above(spends, market.tokens_left) or above(self.cost(name), market.cost_left),
-            DropReason.COST: above(self.cost(name), asks.max_cost) or above(self.cost(name), route.max_cost),
+            DropReason.COST: any(above(max(self.cost(name), self.least_cost(name)), limit) for limit in (asks.max_cost, route.max_cost)),
             DropReason.QUALITY: self.quality(name) < bar,
             DropReason.LATENCY: above(latency, asks.max_latency_ms) or above(ttft, asks.max_ttft_ms) or above(latency, market.time_left_ms),
             DropReason.UNHEALTHY: not state.healthy,

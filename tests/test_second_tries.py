@@ -10,7 +10,6 @@ import pytest
 
 from fakes import AllWell, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, facts_of, failed, model_yaml, ruleset_of
 from pointsman.adapters.clock import SystemClock
-from pointsman.attempts import MOST_TRIES
 from pointsman.core.breaker import FAILURES
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decide import decide
@@ -23,6 +22,7 @@ from pointsman.core.vocabulary import AttemptReason, FinishReason, Role
 from pointsman.execute import PAUSE_S, PLAIN, Executor
 from pointsman.ports import Answer, Clock, Finished, ModelCall, Piece, Provider
 from pointsman.upstreams import Upstreams
+from pointsman.work import MOST_TRIES
 
 ASKED = Request.of("hi")
 MODELS = catalog_yaml({name: model_yaml(price=price) for name, price in (("one", 1), ("two", 2), ("three", 3), ("four", 4))})

@@ -191,7 +191,6 @@ async def test_get_rules_tells_what_is_in_use(running: Running, ruleset: Ruleset
 
 LATER: dict[str, tuple[Callable[[Running], Awaitable[Any]], str]] = {
     "RecordFeedback": (lambda to: to.router.RecordFeedback(router_pb.RecordFeedbackRequest()), "log decisions by their id"),
-    "GetUsage": (lambda to: to.admin.GetUsage(admin_pb.GetUsageRequest()), "every completion carries its usage and cost"),
 }
 
 
@@ -203,6 +202,16 @@ async def test_what_comes_later_says_so_and_what_to_do_until_then(running: Runni
 
     assert (error.code(), reason(error)) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET")
     assert str(error.details()).startswith(f"{method} comes with a later version; until then, {instead}")
+
+
+async def test_what_was_used_is_told_to_the_nano_dollar(running: Running) -> None:
+    """The answers' own costs are the sums."""
+    costs = [(await running.router.Complete(complete(f"What is {at} + 1?"))).completion.usage.cost.nano_usd for at in range(3)]
+
+    (row,) = (await running.admin.GetUsage(admin_pb.GetUsageRequest(group_by=["tenant", "model", "route"]))).rows
+
+    assert dict(row.group) == {"tenant": "default", "model": "builtin", "route": "default"}
+    assert (row.requests, row.cost.nano_usd) == (3, sum(costs))
 
 
 async def test_every_method_of_the_contract_is_served(running: Running) -> None:
@@ -317,7 +326,12 @@ async def test_what_nothing_satisfies_is_refused_with_counts_by_reason(running: 
     error = await failure(running.router.Route(route(max_total_tokens=3, tags=["local"])))
 
     assert (error.code(), reason(error)) == (grpc.StatusCode.FAILED_PRECONDITION, "NO_ELIGIBLE_MODEL")
-    assert dict(detail(error, details.ErrorInfo).metadata) == {"rule": "default", "tokenBudget": "2"}
+    metadata = dict(detail(error, details.ErrorInfo).metadata)
+    given, needed, model = metadata.pop("relaxMaxTotalTokens").split()
+    assert metadata == {"rule": "default", "tokenBudget": "2"}
+    assert (given, model) == ("3", "builtin")
+    assert (await running.router.Route(route(max_total_tokens=int(needed), tags=["local"]))).decision.chosen.model == "builtin"
+    assert (await failure(running.router.Route(route(max_total_tokens=int(needed) - 1, tags=["local"])))).code() == error.code()
 
 
 async def test_metadata_of_seventeen_kilobytes_is_refused_each_time_and_the_server_goes_on(running: Running) -> None:

@@ -77,6 +77,7 @@ READ: list[tuple[str, str, str, object]] = [
             "unix:///run/valkey.sock",
         )
     ),
+    ("POINTSMAN_REPLICAS", "3", "replicas", 3),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
 ]
 

@@ -1,42 +1,34 @@
-"""One call of one model while it lasts, and what all calls for one request have in common: the plan, the deadline, the record."""
+"""One call of one model while it lasts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from msgspec import structs
 
 from pointsman.answers import Source, Whole
-from pointsman.core.blame import may_heal
-from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Completion, Usage
-from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import DeadlinePassed, PointsmanError, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.decision import Candidate
+from pointsman.core.errors import StreamInterrupted
 from pointsman.core.experience import COUNTED, Observation
 from pointsman.core.lengths import Length
-from pointsman.core.request import Message, Request
+from pointsman.core.request import Message
 from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import AttemptReason, FinishReason
-from pointsman.ports import Answer, AttemptFailed, Clock, ModelCall
+from pointsman.ports import Answer, AttemptFailed
+from pointsman.spending import Held
 from pointsman.upstreams import Ticket
+from pointsman.work import Work
 
 T = TypeVar("T")
-E = TypeVar("E", bound=PointsmanError)
 
 FIRST_S = 10.0
 """How long a model may take to begin that is expected to do so much sooner."""
 
 PATIENCE = 3.0
 """How many times longer than expected a model may take that is expected to take long."""
-
-LONGEST_WAIT_S = 2.0
-"""For room. Whoever waits holds memory, and his caller something of his own."""
-
-MOST_TRIES = 6
-"""Of one request, over all its models; callers and proxies try again, too, and their numbers multiply."""
-
 
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
@@ -49,122 +41,14 @@ _TELLING = frozenset({FinishReason.STOP, FinishReason.LENGTH, FinishReason.TOOL_
 """Ends of answers that are as long as the model made them."""
 
 
-class Work:
-    """What one plan is run for, and the attempts so far."""
-
-    def __init__(self, decision: Decision, request: Request, catalog: Catalog, clock: Clock, deadline: float) -> None:
-        """`deadline` is in seconds of the monotonic clock."""
-        self.decision = decision
-        self.request = request
-        self.catalog = catalog
-        self.clock = clock
-        self.attempts: list[Attempt] = []
-        self.calls = 0
-        self._began, self._deadline = clock.monotonic(), deadline
-        self._left = deque(decision.plan)
-        self._failed: dict[str, tuple[Candidate, str]] = {}
-        self._passed_over: list[str] = []
-
-    @property
-    def has_more(self) -> bool:
-        """Whether a model is left that was not tried."""
-        return bool(self._left) and self.calls < MOST_TRIES
-
-    def next_model(self) -> Candidate | None:
-        """Return the next model of the plan, None behind the last: first of all those that may still answer in the time left."""
-        if not self.has_more:
-            return None
-        if not (self.calls or self._passed_over):
-            return self._left.popleft()  # it was decided a moment ago, by the same time
-        left_ms = self.time_left_s() * 1000
-        fitting = next((candidate for candidate in self._left if candidate.expected_ttft_ms <= left_ms), self._left[0])
-        self._left.remove(fitting)
-        return fitting
-
-    def second_chances(self) -> list[Candidate]:
-        """Return the models that failed in a way that may be over in a moment, in the order of the plan."""
-        return [candidate for candidate, error_type in self._failed.values() if may_heal(error_type)] if self.calls < MOST_TRIES else []
-
-    def time_left_s(self) -> float:
-        """Return the seconds until the deadline."""
-        return self._deadline - self.clock.monotonic()
-
-    def waits_until(self) -> float:
-        """Return until when room may be waited for: half of the time, and not for long."""
-        return self._began + min(LONGEST_WAIT_S, (self._deadline - self._began) / 2)
-
-    def start_over(self) -> None:
-        """Take up the plan from its beginning: none of it was called, and now there may be room."""
-        self._left, self._passed_over = deque(self.decision.plan), []
-
-    def check_time(self) -> None:
-        """Raise DeadlinePassed if time is up."""
-        if self.time_left_s() <= 0:
-            raise self.too_late()
-
-    def passed_over(self, candidate: Candidate) -> None:
-        """Note a model that is not to be called now, by what became known since the decision."""
-        self._passed_over.append(candidate.model)
-
-    def call(self, candidate: Candidate) -> ModelCall:
-        """Return what a candidate is asked."""
-        return ModelCall(
-            model=self.catalog.models[candidate.model],
-            provider=self.catalog.providers[candidate.provider],
-            prompt=self.request.prompt,
-            generation=self.request.generation,
-            output_cap=max(1, candidate.tokens.output_cap),
-            request_id=self.decision.id,
-            prefix_key=self.decision.prefix_key,
-            marks_prefix=candidate.writes_prefix,
-        )
-
-    def record(self, candidate: Candidate, attempt: Attempt) -> None:
-        """Keep an attempt that has ended."""
-        self.attempts.append(attempt)
-        if attempt.error_type:
-            self._failed.setdefault(candidate.model, (candidate, attempt.error_type))
-
-    def exhausted(self) -> UpstreamUnavailable:
-        """Return the error of a plan of which no model answered."""
-        return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))
-
-    def too_late(self) -> DeadlinePassed:
-        """Return the error of a deadline that has passed."""
-        tried = f" after {self.told()}" if self.attempts or self._passed_over else ""
-        too_late = DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
-        return self._ended(too_late)
-
-    def _ended(self, error: E) -> E:
-        """Return an error that knows the attempts that were made before it."""
-        error.attempts = tuple(self.attempts)
-        return error
-
-    def told(self) -> str:
-        """Return the attempts in words."""
-        tried = [f"{attempt.model}: {attempt.error_type or 'answered'}" for attempt in self.attempts]
-        return ", ".join([*tried, *(f"{model}: left alone, as it fails or is full" for model in self._passed_over)])
-
-    def priced(self, usage: Usage, candidate: Candidate) -> Usage:
-        """Return the usage with what it cost, and what it would have cost at the baseline's prices."""
-        models = self.catalog.models
-        cost = models[candidate.model].price.cost(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-        )
-        baseline = models[self.decision.baseline_model].price.cost(usage.input_tokens, usage.output_tokens)
-        return structs.replace(usage, cost=cost, baseline_cost=baseline)
-
-
 class Attempting(Generic[T]):
     """One call of one model. Whoever has begun it closes it."""
 
     first: T
 
-    def __init__(self, work: Work, candidate: Candidate, reason: AttemptReason, ticket: Ticket, source: Source[T]) -> None:
+    def __init__(self, work: Work, candidate: Candidate, reason: AttemptReason, ticket: Ticket, source: Source[T], *, held: Held) -> None:
         self.candidate = candidate
+        self._held = held
         self.source = source
         self._work = work
         self._reason = reason
@@ -189,6 +73,7 @@ class Attempting(Generic[T]):
         except AttemptFailed as found:
             failed = found
         except BaseException:
+            self._held.settle(self._asked_for_nothing())
             await self.close()
             raise
         else:
@@ -204,6 +89,14 @@ class Attempting(Generic[T]):
         """End the call upstream if it has not ended."""
         self._ticket.gave_up()
         await self.source.close()
+
+    def left(self, count: Callable[[], Awaitable[Usage]]) -> None:
+        """Settle what was produced when nobody listens any more; `count` counts it."""
+
+        async def priced() -> Usage:
+            return self._work.priced(await count(), self.candidate)
+
+        self._held.settle_later(priced)
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
@@ -303,6 +196,7 @@ class Attempting(Generic[T]):
 
     def _record(self, error_type: str, usage: Usage | None) -> None:
         self._is_recorded = True
+        self._held.settle(usage, answered=not error_type)
         self._work.record(
             self.candidate,
             Attempt(

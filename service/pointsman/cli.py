@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import cache, calls, diff, explain, fetch, keys, learn, rules, score, serve, trace
+from pointsman.commands import cache, calls, diff, explain, fetch, keys, learn, rules, score, serve, trace, usage
 from pointsman.commands.options import CACHE_MODES
 from pointsman.settings import BadSetting, Settings, described
 
@@ -82,6 +82,25 @@ def _calls(commands: Commands, settings: Settings) -> None:
         _request_options(command)
         _where(command, settings)
     _where(_command(commands, "models", calls.models, "List the models of the catalog."), settings)
+    _usage(
+        _command(commands, "usage", usage.usage, "Show what was used and what it cost, by tenants, models, routes, days or hours."),
+        settings,
+    )
+
+
+def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument(
+        "--by", metavar="NAMES", default="tenant,model", help="some of tenant,model,route,day,hour (default: tenant,model)"
+    )
+    command.add_argument("--since", metavar="TIME", default="", help="from this hour on: 2026-11-23, 2026-11-23T14:00, 24h or 7d ago")
+    command.add_argument("--until", metavar="TIME", default="", help="up to this hour, exclusive")
+    command.add_argument("--tenant", metavar="NAME", default="", help="only this tenant, also one that is no longer in tenants.yaml")
+    forms = command.add_mutually_exclusive_group()
+    forms.add_argument("--csv", action="store_true", help="print CSV, amounts exact to the nano-dollar")
+    forms.add_argument("--json", action="store_true", help="print a GetUsageResponse as JSON")
+    command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of each call, in seconds (default: 30)")
+    command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
+    command.set_defaults(local=False)
 
 
 def _cache(commands: Commands, settings: Settings) -> None:

@@ -8,7 +8,8 @@ A server that tells callers apart wants `Client(target, api_key="...")`, one wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,6 +23,7 @@ from pointsman.core.cachebook import CacheAccount
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, Violation
+from pointsman.core.ledger import Group
 from pointsman.core.request import CachePolicy, Request
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -153,6 +155,29 @@ class Client:
         message = admin_pb.PurgeCacheRequest(tenant=tenant)
         response: admin_pb.PurgeCacheResponse = await self._called(self._admin.PurgeCache, message, timeout_s)
         return codec.Purged(entries=response.entries, complete=response.complete)
+
+    async def usage(
+        self,
+        *,
+        by: Sequence[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        tenant: str = "",
+        timeout_s: float | None = None,
+    ) -> list[Group]:
+        """Return what was used, one sum for each group: `by` some of "tenant", "model", "route", "day", "hour", everything without.
+
+        From the hour of `start` up to that of `end`, exclusive; without them all that is kept. Raises PointsmanError.
+        """
+        found: list[Group] = []
+        token = ""
+        while True:
+            message = codec.usage_query_to_pb(start=start, end=end, by=tuple(by), tenant=tenant, page_token=token)
+            response: admin_pb.GetUsageResponse = await self._called(self._admin.GetUsage, message, timeout_s)
+            found += [codec.usage_row_from_pb(row, tuple(by)) for row in response.rows]
+            token = response.next_page_token
+            if not token:
+                return found
 
     async def _called(self, method: Any, message: Message, timeout_s: float | None, request_id: str = "", own_key: str = "") -> Any:
         try:

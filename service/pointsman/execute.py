@@ -15,8 +15,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from random import Random
 from typing import TypeAlias, TypeVar
 
+from msgspec import structs
+
 from pointsman.answers import Source, Streamed, Whole
-from pointsman.attempts import Attempting, Work
+from pointsman.attempts import Attempting
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Completion, Delta, TextDelta, Usage
 from pointsman.core.decision import Candidate, Decision
@@ -25,7 +27,9 @@ from pointsman.core.request import Request
 from pointsman.core.ruleset import RouteSettings
 from pointsman.core.vocabulary import AttemptReason
 from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider, TokenCounter
+from pointsman.spending import FREE, Purse, Refused
 from pointsman.upstreams import Upstreams
+from pointsman.work import Work
 
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Before a model is asked again: a random time up to the first, twice as long for each further time, up to the second."""
@@ -70,12 +74,15 @@ class Executor:
         deadline: float,
         settings: RouteSettings = PLAIN,
         again: bool = True,
+        purse: Purse = FREE,
     ) -> Completion:
-        """Return the first answer; `deadline` is in seconds of the monotonic clock. Unless `again`, no model is asked twice.
+        """Return the first answer; `deadline` is in seconds of the monotonic clock. Unless `again`, no model is asked twice. `purse` pays.
 
-        Raises DeadlinePassed when time is up and UpstreamUnavailable when every model of the plan failed.
+        Raises DeadlinePassed when time is up, UpstreamUnavailable when every model of the plan failed, and BudgetExhausted.
         """
-        attempt = await self._first(self._work(decision, request, catalog, deadline, settings), Whole, settings, again=again)
+        attempt = await self._first(
+            self._work(decision, request, catalog, settings, deadline=deadline, purse=purse), Whole, settings, again=again
+        )
         answer = attempt.first
         return attempt.answered(answer.finish_reason, answer.usage, message=answer.message, first_ms=answer.ttft_ms)
 
@@ -88,13 +95,14 @@ class Executor:
         deadline: float,
         settings: RouteSettings = PLAIN,
         again: bool = True,
+        purse: Purse = FREE,
     ) -> AsyncGenerator[Delta | Completion, None]:
         """Yield the answer as it comes, and last the completion without its message.
 
         Raises what `run` raises before the first piece; after it, yields a completion with what was used so far and FinishReason.ERROR, and
         raises StreamInterrupted, or DeadlinePassed when time was up.
         """
-        work = self._work(decision, request, catalog, deadline, settings)
+        work = self._work(decision, request, catalog, settings, deadline=deadline, purse=purse)
         attempt = await self._first(work, Streamed, settings, again=again)
         source, piece, texts = attempt.source, attempt.first, [""]
         failed: AttemptFailed | None = None
@@ -113,6 +121,9 @@ class Executor:
             failed = AttemptFailed("timeout")  # our deadline: no fault of a model that has begun
         except AttemptFailed as found:
             failed = attempt.blamed(found)
+        except BaseException:
+            attempt.left(lambda: self._counted(attempt.candidate, texts))
+            raise
         finally:
             expiry.cancel()
             await attempt.close()
@@ -122,11 +133,13 @@ class Executor:
             work.check_time()
             raise attempt.interrupted(failed.error_type, usage.output_tokens)
 
-    def _work(self, decision: Decision, request: Request, catalog: Catalog, deadline: float, settings: RouteSettings) -> Work:
+    def _work(
+        self, decision: Decision, request: Request, catalog: Catalog, settings: RouteSettings, *, deadline: float, purse: Purse
+    ) -> Work:
         self._second_tries.called()
         if settings.timeout_s is not None:
             deadline = min(deadline, self._clock.monotonic() + settings.timeout_s)
-        return Work(decision, request, catalog, self._clock, deadline)
+        return Work(decision, request, catalog, self._clock, deadline, purse=purse)
 
     async def _first(self, work: Work, start: Start[T], settings: RouteSettings, *, again: bool) -> Attempting[T]:
         """Return the first attempt of which something came. Raises DeadlinePassed and UpstreamUnavailable."""
@@ -148,7 +161,7 @@ class Executor:
                 patience_s = hedge_after_s if len(running) == 1 and work.has_more else None
                 done, _ = await asyncio.wait(running, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
-                    hedge = self._hedge(work, start) if self._second_tries.take() else None
+                    hedge = await self._hedge(work, start) if self._second_tries.take() else None
                     if hedge is None:
                         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     else:
@@ -160,9 +173,9 @@ class Executor:
         finally:
             await _drop(running)
 
-    def _hedge(self, work: Work, start: Start[T]) -> Attempting[T] | None:
+    async def _hedge(self, work: Work, start: Start[T]) -> Attempting[T] | None:
         candidate = work.next_model()
-        return self._admitted(work, candidate, AttemptReason.HEDGE, start) if candidate is not None else None
+        return await self._admitted(work, candidate, AttemptReason.HEDGE, start) if candidate is not None else None
 
     async def _next(self, work: Work, start: Start[T], *, again: bool) -> Attempting[T]:
         """Return the next attempt. Raises UpstreamUnavailable where none is left, and DeadlinePassed."""
@@ -170,9 +183,9 @@ class Executor:
             work.check_time()
             while (candidate := work.next_model()) is not None:
                 reason = AttemptReason.FALLBACK if candidate is not work.decision.chosen else AttemptReason.PRIMARY
-                if (attempt := self._admitted(work, candidate, reason, start)) is not None:
+                if (attempt := await self._admitted(work, candidate, reason, start)) is not None:
                     return attempt
-            if work.calls or not await self._upstreams.room(work.waits_until()):
+            if work.calls or work.is_unpaid or not await self._upstreams.room(work.waits_until()):
                 break
             work.start_over()
         chances = work.second_chances() if again else []
@@ -180,7 +193,7 @@ class Executor:
             raise work.exhausted()
         await self._pause(work)
         for candidate in chances:
-            if (attempt := self._admitted(work, candidate, AttemptReason.RETRY, start)) is not None:
+            if (attempt := await self._admitted(work, candidate, AttemptReason.RETRY, start)) is not None:
                 return attempt
         raise work.exhausted()
 
@@ -193,15 +206,22 @@ class Executor:
         await self._sleep(pause_s)
         work.check_time()
 
-    def _admitted(self, work: Work, candidate: Candidate, reason: AttemptReason, start: Start[T]) -> Attempting[T] | None:
+    async def _admitted(self, work: Work, candidate: Candidate, reason: AttemptReason, start: Start[T]) -> Attempting[T] | None:
         """Return an attempt at a model, None where it is not to be called now."""
         call = work.call(candidate)
+        held = await work.purse.hold(candidate, call.output_cap, work.time_left_s())
+        if isinstance(held, Refused):
+            work.unpaid(candidate, held)
+            return None
         ticket = self._upstreams.admit(call.model, call.provider, candidate.tokens.input + candidate.tokens.output)
         if ticket is None:
+            held.settle(None)
             work.passed_over(candidate)
             return None
+        if held.output_cap != call.output_cap:
+            call = structs.replace(call, output_cap=held.output_cap)
         provider = self._providers.get(call.provider.api) or _UNSUPPORTED
-        return Attempting(work, candidate, reason, ticket, start(provider, call))
+        return Attempting(work, candidate, reason, ticket, start(provider, call), held=held)
 
     async def _counted(self, candidate: Candidate, texts: list[str]) -> Usage:
         """Return the usage of an answer whose provider does not say; on a thread, since answers can be long."""

@@ -13,6 +13,7 @@ from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, NotCached, Violation
 from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
+from pointsman.spending import FREE, Purse
 
 ONCE_S = 86_400.0
 """How long a result is kept for the key that its caller gave it."""
@@ -33,6 +34,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     again: bool = True
     """Whether a model may be asked twice."""
     is_stream: bool = False
+    purse: Purse = FREE
+    """Pays for the models that are asked."""
 
     @property
     def use(self) -> Use:

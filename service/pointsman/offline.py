@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 from pointsman.adapters.anthropic import AnthropicProvider
 from pointsman.adapters.artifact import UnreadableArtifact, load_estimator
 from pointsman.adapters.builtin import BuiltinProvider
-from pointsman.adapters.cache import Alone, MemoryCache, Names, SharedCache, SharedTurns
+from pointsman.adapters.cache import Alone, MemoryCache
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
 from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, fetch, installed, supervise
 from pointsman.adapters.http import HttpClient
+from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.adapters.model_states import KnownStates
 from pointsman.adapters.o200k import O200kCounter, load_encoding
 from pointsman.adapters.openai import OpenAiProvider
@@ -22,6 +24,7 @@ from pointsman.adapters.records import read_records as read_log
 from pointsman.adapters.remote import Endpoint
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.affinity import Affinity
+from pointsman.alone import SharedBudgets
 from pointsman.core.account import Situation
 from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.gather import gather
@@ -33,11 +36,13 @@ from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.economy import Economy
 from pointsman.execute import Executor
-from pointsman.ports import AttemptFailed, Clock, Provider
+from pointsman.mirror import Mirror
+from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Usages
 from pointsman.reader import Reader
 from pointsman.recall import Recall
 from pointsman.router import Router, check_model
 from pointsman.settings import Settings
+from pointsman.spending import Spending
 from pointsman.upstreams import Upstreams
 
 if TYPE_CHECKING:
@@ -75,6 +80,7 @@ async def open_live_router(
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpClient())
         valkey = await stack.enter_async_context(_shared(settings.valkey_url, clock, say)) if settings.valkey_url else None
+        spending = await stack.enter_async_context(_spending(valkey, settings, clock, say))
         fleet = await stack.enter_async_context(Fleet(_launching(settings, say), linger_s=settings.longest_call_s))
         if embedded:
             fleet.follow(rules().catalog)
@@ -96,8 +102,50 @@ async def open_live_router(
             upstreams=upstreams,
             clock=clock,
             longest_s=settings.longest_call_s,
+            spending=spending,
         )
         yield router, fleet
+
+
+@asynccontextmanager
+async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
+    """Open the counting of what tenants spend: shared where there is a store, else in this process. At the end it is settled."""
+    async with AsyncExitStack() as stack:
+        budgets: Budgets
+        usages: Usages
+        budgets = usages = MemoryBudgets(clock)
+        alone: Callable[[], tuple[str, ...]] = tuple
+        if valkey is not None:
+            budgets, usages = _shared_budgets(valkey, settings, clock, say, stack)
+            alone = budgets.alone
+        mirror = Mirror(budgets, clock, say, is_shared=valkey is not None)
+        spending = Spending(budgets, usages, mirror, clock, say, alone=alone)
+        _beside(mirror.run(), stack)
+        yield spending
+        await spending.settled()
+
+
+def _shared_budgets(
+    valkey: Valkey, settings: Settings, clock: Clock, say: Callable[[str], None], stack: AsyncExitStack
+) -> tuple[SharedBudgets, Usages]:
+    from pointsman.adapters.valkey_budgets import ValkeyBudgets  # noqa: PLC0415  # as below
+    from pointsman.adapters.valkey_budgets.replicas import Replicas  # noqa: PLC0415  # as below
+
+    replicas = Replicas(valkey, settings.replicas)
+    _beside(replicas.run(), stack)
+    kept = ValkeyBudgets(valkey)
+    return SharedBudgets(kept, clock, say, replicas=replicas.count), kept
+
+
+def _beside(running: Coroutine[None, None, None], stack: AsyncExitStack) -> None:
+    """Have something run until the stack is closed."""
+    task = asyncio.create_task(running)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait((task,))
+
+    stack.push_async_callback(end)
 
 
 def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsyncContextManager[Valkey]:
@@ -112,6 +160,10 @@ def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: 
     near = MemoryCache(clock, most_bytes=megabytes << 20)
     if valkey is None:
         return Recall(executor, economy, near, Alone(), clock)
+    from pointsman.adapters.cache.names import Names  # noqa: PLC0415  # as above
+    from pointsman.adapters.cache.shared import SharedCache  # noqa: PLC0415  # as above
+    from pointsman.adapters.cache.turns import SharedTurns  # noqa: PLC0415  # as above
+
     names = Names(valkey)
     turns = SharedTurns(valkey, names)
     stack.push_async_callback(turns.close)
@@ -121,7 +173,12 @@ def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: 
 def _affinity(valkey: Valkey | None, clock: Clock) -> Affinity:
     """Return what remembers conversations: of this process, or of all replicas where they share a store."""
     near = MemoryCache(clock, most_bytes=TRAILS_BYTES)
-    return Affinity(near if valkey is None else SharedCache(valkey, Names(valkey), near, clock, kind="trail"), clock)
+    if valkey is None:
+        return Affinity(near, clock)
+    from pointsman.adapters.cache.names import Names  # noqa: PLC0415  # as above
+    from pointsman.adapters.cache.shared import SharedCache  # noqa: PLC0415  # as above
+
+    return Affinity(SharedCache(valkey, Names(valkey), near, clock, kind="trail"), clock)
 
 
 async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:

@@ -9,10 +9,12 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken
 from pointsman.core.cachekey import CacheKey
 from pointsman.core.catalog import Catalog, Model
 from pointsman.core.catalog import Provider as CatalogProvider
 from pointsman.core.completion import TextDelta, ToolCallDelta, Usage
+from pointsman.core.ledger import Entry, Row
 from pointsman.core.market import ModelState
 from pointsman.core.reading import Count
 from pointsman.core.request import Generation, Message, Prompt
@@ -68,7 +70,14 @@ class AttemptFailed(Exception):
 
 
 class StoreDown(Exception):
-    """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without."""
+    """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without.
+
+    `was_asked` says whether the store may have done what it was to do.
+    """
+
+    def __init__(self, message: str, *, was_asked: bool = True) -> None:
+        super().__init__(message)
+        self.was_asked = was_asked
 
 
 class Provider(Protocol):
@@ -140,6 +149,36 @@ class Tokens(Protocol):
 
     def subject(self, token: str) -> str:
         """Return whom a token is about. Raises CredentialInvalid and CredentialExpired, and nothing else."""
+        ...
+
+
+class Budgets(Protocol):
+    """Keeps what tenants have spent and hold. Each call is one step that nothing comes between.
+
+    All raise StoreDown, and nothing else: whether the step was done is not known then.
+    """
+
+    async def hold(self, tenant: str, hold: Hold) -> Taken:
+        """Take a hold from all meters of a tenant, or nothing where one has no room for it; return what they show afterwards."""
+        ...
+
+    async def settle(self, tenant: str, hold: Hold, actual: tuple[int, ...], entry: Entry | None) -> Settled:
+        """Put what was used, by the hold's shares, in the place of a hold, and enter it into the ledger; nothing to release the hold.
+
+        A hold that has ended before stays as it is: settled in full, and in the ledger so. One without shares is entered only.
+        """
+        ...
+
+    async def levels(self, tenant: str, meters: tuple[Meter, ...]) -> Levels:
+        """Return what meters of a tenant show."""
+        ...
+
+
+class Usages(Protocol):
+    """Tells what was used."""
+
+    async def rows(self, tenant: str, first_hour: int, last_hour: int) -> list[Row]:
+        """Return what a tenant used from one hour since the epoch to another, both included. Raises StoreDown."""
         ...
 
 

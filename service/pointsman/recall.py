@@ -218,10 +218,14 @@ class Recall:
         settings = asked.ruleset.settings(decision.rule.id)
         request, spared = await self._economy.spared(asked.request, settings)
         if not asked.is_stream:
-            whole = await executor.run(decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again)
+            whole = await executor.run(
+                decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+            )
             yield _marked(whole, status, spared)
             return
-        answer = executor.stream(decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again)
+        answer = executor.stream(
+            decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+        )
         async with aclosing(answer) as events:
             async for event in events:
                 yield _marked(event, status, spared) if isinstance(event, Completion) else event

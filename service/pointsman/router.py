@@ -5,13 +5,13 @@ Each call takes the ruleset once, at its start, and keeps it to its end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from datetime import datetime
 
 from msgspec import Struct, structs
 
 from pointsman.affinity import Affinity, Known
-from pointsman.attempts import LONGEST_WAIT_S
 from pointsman.core.cachebook import CacheAccount
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
@@ -20,19 +20,26 @@ from pointsman.core.decision import Decision
 from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
 from pointsman.core.explain import explain
-from pointsman.core.gather import gather
+from pointsman.core.gather import UNBOUNDED, gather
+from pointsman.core.ledger import Page, Query
 from pointsman.core.market import Market, ModelState
+from pointsman.core.relief import reliefs, relieved
 from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
-from pointsman.core.vocabulary import DropReason
+from pointsman.core.vocabulary import CacheStatus, DropReason
 from pointsman.kept import Asked
 from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recall import Recall
 from pointsman.recent import Recent
+from pointsman.spending import FREE, Purse, Spending
 from pointsman.telemetry import Decided
 from pointsman.upstreams import Upstreams
+from pointsman.usage import used
+from pointsman.work import LONGEST_WAIT_S
+
+_RECALLED = frozenset({CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE})
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -76,8 +83,9 @@ class Router:
         upstreams: Upstreams,
         clock: Clock,
         longest_s: float,
+        spending: Spending | None = None,
     ) -> None:
-        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets no deadline."""
+        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets none. Without `spending` nothing is counted."""
         self._rules = rules
         self._reader = reader
         self._recall = recall
@@ -85,6 +93,7 @@ class Router:
         self._upstreams = upstreams
         self._clock = clock
         self._longest_s = longest_s
+        self._spending = spending
         self.recent = Recent()
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
@@ -99,8 +108,10 @@ class Router:
         ruleset, deadline = self._rules(), self._deadline(call)
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
         decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
-        completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline))
+        purse = self._purse(call, decision, ruleset)
+        completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
         call.hear(completion)
+        _note_recalled(completion, purse)
         if known is not None:
             self._affinity.note(known, ruleset, decision, completion)
         return decision, completion
@@ -111,10 +122,13 @@ class Router:
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
         decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained, stream=True)
         yield decision
-        async with aclosing(self._recall.stream(_asked(ruleset, request, call, decision, deadline, is_stream=True))) as events:
+        purse = self._purse(call, decision, ruleset)
+        answer = self._recall.stream(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse, is_stream=True))
+        async with aclosing(answer) as events:
             async for event in events:
                 if isinstance(event, Completion):
                     call.hear(event)
+                    _note_recalled(event, purse)
                     if known is not None:
                         self._affinity.note(known, ruleset, decision, event)
                 yield event
@@ -137,6 +151,21 @@ class Router:
             )
             for name, model in sorted(catalog.models.items())
         ]
+
+    async def used(self, query: Query, tenants: Iterable[str]) -> Page:
+        """Return what was used, by these tenants where the query names none. Raises UsageUnknown."""
+        return Page(groups=(), more=False) if self._spending is None else await used(self._spending.usages, tenants, query)
+
+    def tenants_alone(self) -> tuple[str, ...]:
+        """Return the tenants that spend only this process's share, because the store is lost."""
+        return () if self._spending is None else self._spending.alone()
+
+    def now(self) -> datetime:
+        """Return the time in UTC, as decisions have it."""
+        return self._clock.now()
+
+    def _purse(self, call: Call, decision: Decision, ruleset: Ruleset) -> Purse:
+        return FREE if self._spending is None else self._spending.purse(call.tenant, decision, ruleset.catalog)
 
     def _deadline(self, call: Call) -> float:
         """Return when a call must end, in seconds of the monotonic clock. Raises DeadlineTooShort."""
@@ -171,8 +200,10 @@ class Router:
         reading = await self._reader.read(request.prompt)
         if known is not None:
             market = self._affinity.market(market, ruleset.catalog, known, reading.input_tokens)
-        now, defaults = self._clock.now(), ruleset.defaults
-        facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream)
+        now, defaults, budget, standing = self._clock.now(), ruleset.defaults, UNBOUNDED, None
+        if call.tenant.windows and self._spending is not None:
+            standing, market, budget = await self._spending.bound(call.tenant, market)
+        facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream, budget=budget)
         outcome = outcome_of(ruleset, facts, market)
         self.recent.note(ruleset, facts, market, outcome)
         if known is not None and isinstance(outcome, Decision):
@@ -181,11 +212,15 @@ class Router:
         explanation = explain(ruleset, facts, outcome) if explained else None
         if isinstance(outcome, NoEligibleModel):
             outcome.explanation = explanation
+            if DropReason.CAPACITY.name not in outcome.counts:  # else waiting helps, and many may be waiting and look again and again
+                relieved(outcome, reliefs(ruleset, facts, market, outcome, standing))
             raise outcome
         return structs.replace(outcome, explanation=explanation) if explained else outcome
 
 
-def _asked(ruleset: Ruleset, request: Request, call: Call, decision: Decision, deadline: float, *, is_stream: bool = False) -> Asked:
+def _asked(
+    ruleset: Ruleset, request: Request, call: Call, decision: Decision, *, deadline: float, purse: Purse, is_stream: bool = False
+) -> Asked:
     return Asked(
         request=request,
         decision=decision,
@@ -196,7 +231,14 @@ def _asked(ruleset: Ruleset, request: Request, call: Call, decision: Decision, d
         deadline=deadline,
         again=not call.tried_before,
         is_stream=is_stream,
+        purse=purse,
     )
+
+
+def _note_recalled(completion: Completion, purse: Purse) -> None:
+    """Count an answer for which no model was called."""
+    if completion.cache_status in _RECALLED:
+        purse.recalled(completion)
 
 
 def check_model(ruleset: Ruleset, name: str) -> None:

@@ -155,6 +155,9 @@ class Settings:
         secret=True,
     )
     cache_mb: int = _setting(16, _count, "Megabytes of answers that a process keeps for those who ask the same again.")
+    replicas: int = _setting(
+        1, _count, "Processes that share the Valkey, at least: while it is lost, each spends that part of a budget. More are noticed."
+    )
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
     state_dir: Path | None = _setting(None, _path, "Where the last good rules are kept, for a start with broken ones.")
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)

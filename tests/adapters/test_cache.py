@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from fakes import FakeClock, catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.adapters.cache import Alone, MemoryCache, Names, SharedCache, SharedTurns
-from pointsman.adapters.cache.memory import OVERHEAD
-from pointsman.adapters.cache.shared import LARGEST, NEAR_S
-from pointsman.adapters.cache.turns import LEASE_MS
+from pointsman.adapters.cache.memory import OVERHEAD, Alone, MemoryCache
+from pointsman.adapters.cache.names import Names
+from pointsman.adapters.cache.shared import LARGEST, NEAR_S, SharedCache
+from pointsman.adapters.cache.turns import LEASE_MS, SharedTurns
 from pointsman.adapters.valkey import Valkey
 from pointsman.affinity import Affinity
 from pointsman.core.cachekey import CacheKey

@@ -14,6 +14,7 @@ import timeit
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 from load import Target, cpu_per_call, driver, rss_mb, running
@@ -22,9 +23,14 @@ from rich.table import Table
 
 from pointsman.adapters.artifact import load_estimator
 from pointsman.adapters.o200k import O200kCounter, load_encoding
+from pointsman.core.budget import Account
+from pointsman.core.catalog import Price
+from pointsman.core.claim import Claim, actual, bounds
+from pointsman.core.completion import Usage
 from pointsman.core.decide import decide
 from pointsman.core.facts import Facts
 from pointsman.core.features import features
+from pointsman.core.ledger import Entry, Sums
 from pointsman.core.market import Market
 from pointsman.core.reading import digest
 from pointsman.core.request import Request
@@ -34,11 +40,13 @@ from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from budgeting import window
 from fakes import catalog_yaml, facts_of, model_yaml
 
 HERE = Path(__file__).parent
 ROUTER = "/pointsman.v1.RouterService"
 PAIRS = 5
+PRICE = Price(input=10**9, cached_input=10**8, cache_write=10**9, output=10**9)
 PROMPT = "Please summarize the following notes about the quarterly planning meeting. " * 14
 """About 1 KB."""
 
@@ -97,6 +105,7 @@ def pure() -> list[Figure]:
         Figure("tokens of 1 KB", _micros(lambda: counter.count(PROMPT)), "us"),
         Figure("a prompt of 1 KB read again", _micros(lambda: digest(prompt)), "us"),
         Figure("tokens of 40 KB", _micros(lambda: counter.count(long), rounds=5), "us"),
+        Figure("budget checked, held and settled, 3 windows", _micros(_budget()), "us", 15),
     ]
 
 
@@ -177,6 +186,27 @@ def _serving_models_at(upstream: str) -> Iterator[tuple[int, str]]:
         Path(folder, "routing.yaml").write_text(routing)
         with running(["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder]) as served:
             yield served
+
+
+def _budget() -> Callable[[], object]:
+    """Return what holds and settles one call in an account with a fixed, a sliding and a tier's window."""
+    windows = (
+        window(86_400, kind="usd", limit=10**15),
+        window(60, kind="tokens", limit=10**12, sliding=True),
+        window(3600, kind="usd", limit=10**15, tier="small"),
+    )
+    spent = Account()
+    claim = Claim(bounds=bounds(windows, "small", is_cheapest=True), price=PRICE, input_bound=200, output_cap=500)
+    used = Usage(input_tokens=180, output_tokens=90, cost=270_000)
+    lapsed, ids = Entry(model="m", route="r", sums=Sums()), count()
+
+    def once() -> object:
+        now_ms = 1_764_000_000_000 + 50 * (at := next(ids))
+        hold = claim.hold(f"h{at}", 60_000, lapsed)
+        assert spent.hold(hold, now_ms).granted
+        return spent.settle(hold, actual(hold, used), now_ms)
+
+    return once
 
 
 def _ruleset(routes: int) -> Ruleset:

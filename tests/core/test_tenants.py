@@ -92,6 +92,9 @@ MISTAKES = [
     ("a: {budgets: [{window: 59s, usd: 1}]}", (3, 26, "a window of 59s is not allowed")),
     ("a: {budgets: [{window: 31d, usd: 1}]}", (3, 26, "a window of 31d is not allowed")),
     ("a: {budgets: [{window: 1d, usd: 1, tier: lage}]}", (3, 44, "unknown tier 'lage'")),
+    ("a: {budgets: [{window: 1d, usd: 9000001}]}", (3, 17, "a budget counts exactly up to 9,000,000 dollars")),
+    ("a: {budgets: [{window: 1d, tokens: 9000000000000001}]}", (3, 17, "a budget counts exactly up to")),
+    ("a: {store_lost: open}", (3, 19, "'open' is not one of local, closed")),
     ("a: {limits: {requests_per_minute: 0}}", (3, 37, "should be greater than 0")),
 ]
 
@@ -179,15 +182,15 @@ def test_thousands_of_names_that_are_nearly_right_take_no_time() -> None:
     assert time.process_time() - began < 2
 
 
-def test_a_tenant_that_nobody_can_be_and_what_has_no_effect_yet_are_warned_about() -> None:
-    found = loaded(
-        "  a: {}\n  b: {limits: {max_in_flight: 1}, credentials: [{jwt_subject: b}]}\n  c: {limits: {max_in_flight: 2}, credentials: [{jwt_subject: c}]}\n"
-    )
+def test_a_tenant_that_nobody_can_be_is_warned_about_and_nothing_else_is() -> None:
+    found = loaded("  a: {}\n  b: {limits: {max_in_flight: 1}, budgets: [{window: 1d, usd: 1}], credentials: [{jwt_subject: b}]}\n")
 
-    assert [(problem.line, problem.message.partition(":")[0].partition(";")[0]) for problem in found.problems] == [
-        (3, "tenant 'a' has no credentials"),
-        (4, "'limits' have no effect yet"),
-    ]
+    assert [(problem.line, problem.message.partition(":")[0]) for problem in found.problems] == [(3, "tenant 'a' has no credentials")]
+
+
+@pytest.mark.parametrize(("said", "closed"), [("", False), (", store_lost: local", False), (", store_lost: closed", True)])
+def test_what_a_tenant_may_spend_without_the_store_is_its_own_affair(said: str, closed: bool) -> None:
+    assert read(f"  a: {{credentials: [{{jwt_subject: a}}]{said}}}\n").by_id["a"].is_closed is closed
 
 
 def test_a_star_stands_for_something_and_never_for_a_sign_that_parts() -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from fakes import FakeClock
 from pointsman.core.errors import InvalidRequest, MalformedMessage, NotYet, PointsmanError, Violation
 from pointsman.core.tenants import NOBODY_TOLD_APART
+from pointsman.gate import Gate
 from pointsman.identity import Identity
 from pointsman.router import Call
 from pointsman.telemetry import Log
@@ -188,7 +189,7 @@ async def test_how_often_a_call_was_tried_before_is_known(told: str, tries: int)
 
 async def test_more_calls_than_are_borne_are_sent_elsewhere_and_told_when_to_come_back() -> None:
     door = Door()
-    door.boundary._most_calls = 0
+    door.boundary._gate = Gate(0, FakeClock())
     context = Context()
 
     with pytest.raises(grpc.aio.AbortError):

@@ -27,6 +27,7 @@ from pointsman.core.errors import (
     NoEligibleModel,
     NotYet,
     PointsmanError,
+    RateLimited,
     ServerError,
     StreamInterrupted,
     UnknownModel,
@@ -34,6 +35,7 @@ from pointsman.core.errors import (
     Violation,
     refusal,
 )
+from pointsman.core.relief import Relief
 from pointsman.core.vocabulary import DropReason
 from pointsman.wire.status import DOMAIN, INTERNAL, STATUSES, error_of, reason_of, status_of
 
@@ -60,6 +62,8 @@ def example(kind: type[PointsmanError]) -> PointsmanError:
         if isinstance(error, ConstrainedOut):
             error.constraints = ("eu-only", "no/preview.models")
         return error
+    if issubclass(kind, RateLimited):
+        return kind("too often", retry_after_s=2.5)
     if issubclass(kind, StreamInterrupted):
         return kind("it broke off", emitted_tokens=7)
     return kind("a sentence")
@@ -125,6 +129,8 @@ def test_a_status_has_one_error_info_and_the_id_of_the_request(kind: type[Points
         (UnknownModel, details.BadRequest),
         (ConstrainedOut, details.PreconditionFailure),
         (BudgetExhausted, details.QuotaFailure),
+        (RateLimited, details.QuotaFailure),
+        (RateLimited, details.RetryInfo),
         (AllUnavailable, details.RetryInfo),
         (UpstreamUnavailable, details.RetryInfo),
     ],
@@ -288,3 +294,51 @@ def test_details_that_do_not_go_with_the_status_are_no_reason_to_raise_anything_
     )
 
     assert type(error_of(failed)) is ServerError
+
+
+RELIEFS = (
+    Relief(limit="accuracy", given=0.95, needed=0.84, model="gpt-6.1-terra"),
+    Relief(limit="max_cost", given=1_000, needed=2_500_000_000, model="openai/gpt-oss-120b"),
+    Relief(limit="wait", given=0, needed=12.25, model="small"),
+)
+
+
+@pytest.mark.parametrize("kind", [NoEligibleModel, BudgetExhausted])
+def test_what_would_help_arrives_as_it_was_sent(kind: type[NoEligibleModel]) -> None:
+    error = kind("nothing fits", rule="default", counts={"QUALITY": 2})
+    error.reliefs = RELIEFS
+
+    arrived = back(error)
+
+    assert isinstance(arrived, kind)
+    assert (arrived.reliefs, arrived.counts, arrived.rule) == (RELIEFS, {"QUALITY": 2}, "default")
+
+
+def test_limits_to_relax_are_preconditions_for_those_who_read_standard_details() -> None:
+    error = NoEligibleModel("nothing fits", counts={"QUALITY": 2})
+    error.reliefs = RELIEFS
+
+    (failure,) = found_in(status_of(error, ""), details.PreconditionFailure)
+
+    assert [(found.type, found.subject, found.description) for found in failure.violations] == [
+        ("LIMIT", "accuracy", "accuracy 0.84 (gpt-6.1-terra)"),
+        ("LIMIT", "max_cost", "max_cost $2.50 (openai/gpt-oss-120b)"),
+        ("LIMIT", "wait", "a wait of 12 s (small)"),
+    ]
+
+
+def test_a_budget_that_heals_says_when_and_one_that_does_not_says_nothing() -> None:
+    heals, does_not = BudgetExhausted("spent"), BudgetExhausted("spent")
+    heals.reliefs = RELIEFS
+
+    (retry,) = found_in(status_of(heals, ""), details.RetryInfo)
+
+    assert retry.retry_delay.ToMilliseconds() == 12_250
+    assert found_in(status_of(does_not, ""), details.RetryInfo) == []
+
+
+def test_when_to_come_back_arrives_as_it_was_sent() -> None:
+    arrived = back(RateLimited("too often", retry_after_s=2.5))
+
+    assert isinstance(arrived, RateLimited)
+    assert arrived.retry_after_s == 2.5

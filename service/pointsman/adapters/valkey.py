@@ -24,7 +24,7 @@ TIMEOUT_S = 0.020
 CONNECTIONS = 16
 """At once. More would not be faster: the server runs commands one after the other, and this process, too."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 1.5
 """After which a server that failed is asked again; short, since a call that finds out loses TIMEOUT_S at most."""
 
 _HELD_UP_S = 0.005
@@ -108,7 +108,7 @@ class Valkey:
 
     def _check(self) -> None:
         if not self._breaker.admits(self._clock.monotonic()):
-            raise StoreDown(f"Valkey at {self.where} fails, and is left alone for a moment")
+            raise StoreDown(f"Valkey at {self.where} fails, and is left alone for a moment", was_asked=False)
 
     async def _slot(self) -> None:
         """Wait for a connection's turn. Too long a wait is no fault of the server's."""
@@ -116,7 +116,7 @@ class Valkey:
             async with asyncio.timeout(self._timeout_s if self._slots.locked() else None):
                 await self._slots.acquire()
         except TimeoutError:
-            raise StoreDown(f"all connections to Valkey at {self.where} are taken") from None
+            raise StoreDown(f"all connections to Valkey at {self.where} are taken", was_asked=False) from None
 
     async def _watched(self, commands: Sequence[Sequence[Word]], *, probe: bool) -> list[Reply | ResponseError]:
         """Send commands, and take down how the server fared."""

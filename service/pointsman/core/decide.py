@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, structs
 
 from pointsman.core.catalog import Catalog, Model
+from pointsman.core.claim import within
 from pointsman.core.decision import Candidate, Decision, Dropped, Shadowed
-from pointsman.core.drops import Bar, Terms, barred, unfit
+from pointsman.core.drops import Bar, Terms, barred, short_of, unfit
 from pointsman.core.errors import NoEligibleModel, refusal
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
@@ -152,6 +153,8 @@ def _offer(terms: Terms, model_id: str, bar: Bar) -> _Offer:
     if (reason := next(barred(model, terms), None)) is not None:
         return _Offer(model, None, reason)
     candidate = estimate(model, terms.facts, terms.market.state(model_id), terms.ruleset.defaults)
+    if bar.cost is not None:
+        candidate = within(candidate, model.price, bar.cost)
     return _Offer(model, candidate, next(unfit(model, candidate, terms, bar), None))
 
 
@@ -221,11 +224,23 @@ def _plan(first: Iterable[Candidate], then: Iterable[Candidate] = ()) -> tuple[C
 
 
 def _reason(trial: _Trial) -> DecisionReason:
+    if trial.terms.market.windows and _is_degraded(trial):
+        return DecisionReason.DEGRADED
     if trial.terms.asked is not None:
         return DecisionReason.CALLER_MODEL
     if trial.route.rollout is not None:
         return DecisionReason.ROLLOUT
     return DecisionReason.DEFAULT if trial.route.is_default else DecisionReason.RULE_MATCH
+
+
+def _is_degraded(trial: _Trial) -> bool:
+    """Return whether a candidate was dropped because of a window after whose exhaustion the cheapest tier goes on."""
+    for offer in trial.offers:
+        if offer.candidate is not None and offer.dropped is not None and offer.dropped.reason is DropReason.BUDGET:
+            short = short_of(offer.model, offer.candidate, trial.terms)
+            if short is not None and short.degrades:
+                return True
+    return False
 
 
 def _decision(trial: _Trial, choice: _Choice, dropped: dict[str, Dropped], shadows: tuple[Shadowed, ...]) -> Decision:

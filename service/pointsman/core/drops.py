@@ -10,7 +10,7 @@ from msgspec import Struct
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, Dropped
 from pointsman.core.facts import Facts
-from pointsman.core.market import Market
+from pointsman.core.market import Market, WindowLeft
 from pointsman.core.money import NANO_PER_USD, dollars
 from pointsman.core.ruleset import Constraint, Ruleset
 from pointsman.core.vocabulary import CAPABILITIES, DropReason
@@ -105,8 +105,31 @@ def _too_dear(model: Model, candidate: Candidate, terms: Terms, limit: int | Non
         yield _dropped(model, DropReason.BUDGET, f"{expected} tokens > {market.tokens_left} left")
     elif market.cost_left is not None and candidate.expected_cost > market.cost_left:
         yield _dropped(model, DropReason.BUDGET, f"{_dollars_apart(candidate.expected_cost, market.cost_left)} left")
+    elif market.windows and (short := short_of(model, candidate, terms)) is not None:
+        yield _dropped(model, DropReason.BUDGET, _told(short, candidate))
     if limit is not None and candidate.expected_cost > limit:
         yield _dropped(model, DropReason.COST, _dollars_apart(candidate.expected_cost, limit))
+    elif limit is not None and candidate.tokens.output_cap < 1:
+        yield _dropped(model, DropReason.COST, f"the input alone may cost {dollars(limit)}, all that the request may")
+
+
+def short_of(model: Model, candidate: Candidate, terms: Terms) -> WindowLeft | None:
+    """Return the first window of `Market.windows` that has too little left for the candidate; None where there is none."""
+    is_cheapest = model.tier == terms.ruleset.catalog.tiers[0]
+    binding = [window for window in terms.market.windows if window.tier in ("", model.tier) and not (window.degrades and is_cheapest)]
+    return next((window for window in binding if _taken(window, candidate) > window.left), None)
+
+
+def _taken(window: WindowLeft, candidate: Candidate) -> int:
+    if window.kind == "tokens":
+        return candidate.tokens.input_upper_bound + candidate.tokens.output
+    return candidate.expected_cost if window.kind == "usd" else 1
+
+
+def _told(short: WindowLeft, candidate: Candidate) -> str:
+    taken, of = _taken(short, candidate), f" for tier {short.tier}" if short.tier else ""
+    amounts = _dollars_apart(taken, short.left) if short.kind == "usd" else f"{taken} {short.kind} > {short.left}"
+    return f"{amounts} left{of}" + ("; only the cheapest tier goes on" if short.degrades else "")
 
 
 def _too_slow(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Dropped]:

@@ -16,12 +16,14 @@
     │  ├─ ContextTooLong         the input fits in no model's window
     │  ├─ BudgetExhausted        the tenant has nothing left
     │  └─ AllUnavailable         every model fails or is full at present
+    ├─ RateLimited               the tenant asks too often, or too much at once; `retry_after_s` says when to come back
     ├─ DeadlineTooShort          the caller left too little time to begin
     ├─ DeadlinePassed            time was up before an answer came
     ├─ UpstreamUnavailable       every attempt failed; the message says how each
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
     ├─ NotCached                 no answer is kept, and no model was to be called
     ├─ UnknownDecision           no decision of that id is kept
+    ├─ UsageUnknown              what was used cannot be told at present
     ├─ Overloaded                the server has as much to do as it can bear
     ├─ Ending                    the server is about to end; another one will serve
     ├─ NotYet                    a later version will do this
@@ -42,6 +44,7 @@ from pointsman.core.vocabulary import DropReason
 if TYPE_CHECKING:
     from pointsman.core.completion import Attempt
     from pointsman.core.decision import Dropped, Explanation, Shadowed
+    from pointsman.core.relief import Relief
 
 
 class PointsmanError(Exception):
@@ -109,6 +112,8 @@ class NoEligibleModel(PointsmanError):
         self.dropped: tuple[Dropped, ...] = ()
         self.shadows: tuple[Shadowed, ...] = ()
         """What rules in shadow would have decided."""
+        self.reliefs: tuple[Relief, ...] = ()
+        """Which single limit to relax, and by how much, so that a model fits; empty where no one limit would help."""
 
 
 class ConstrainedOut(NoEligibleModel):
@@ -124,9 +129,22 @@ class ContextTooLong(NoEligibleModel):
 class BudgetExhausted(NoEligibleModel):
     """The tenant's budget leaves no model."""
 
+    @property
+    def heals_in_s(self) -> float | None:
+        """Seconds until it may leave one; None where waiting alone does not help."""
+        return next((relief.needed for relief in self.reliefs if relief.limit == "wait"), None)
+
 
 class AllUnavailable(NoEligibleModel):
     """Every model on offer fails or is full at present."""
+
+
+class RateLimited(PointsmanError):
+    """The tenant asks more often, or for more at once, than its limits in `tenants.yaml` allow."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineTooShort(PointsmanError):
@@ -155,6 +173,10 @@ class NotCached(PointsmanError):
 
 class UnknownDecision(PointsmanError):
     """No decision of that id is kept any more, or ever was, by this server."""
+
+
+class UsageUnknown(PointsmanError):
+    """What was used is kept where it cannot be asked for at present."""
 
 
 class Overloaded(PointsmanError):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pointsman.core.facts import Facts, RequestFacts, TimeFacts, TokenFacts
+from pointsman.core.facts import BudgetFacts, Facts, RequestFacts, TimeFacts, TokenFacts
 from pointsman.core.lengths import usual
 from pointsman.core.money import usd
 from pointsman.core.reading import Reading
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Defaults
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
+
+UNBOUNDED = BudgetFacts()
 
 
 def gather(
@@ -22,6 +24,7 @@ def gather(
     request_id: str,
     tenant: Tenant = NOBODY_TOLD_APART,
     stream: bool = False,
+    budget: BudgetFacts = UNBOUNDED,
 ) -> Facts:
     """Return the facts of a request; `now` is in UTC. Who calls is known from the credential alone: nothing in a request says it."""
     return Facts(
@@ -29,6 +32,7 @@ def gather(
         features=reading.features,
         tokens=_tokens(request, reading),
         tenant=tenant.facts,
+        budget=budget,
         time=time_facts(now),
     )
 

@@ -39,6 +39,18 @@ class ModelState(Struct, frozen=True, kw_only=True):
 AS_CATALOGED = ModelState()
 
 
+class WindowLeft(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a window of the tenant has left."""
+
+    kind: str
+    """ "tokens", "usd" (nano-USD) or "requests"."""
+    left: int
+    tier: str = ""
+    """Only models of this tier are bound by it; empty for all."""
+    degrades: bool = False
+    """Models of the cheapest tier are not bound by it."""
+
+
 class Market(Struct, frozen=True, kw_only=True):
     """The state of the world for one decision."""
 
@@ -47,9 +59,11 @@ class Market(Struct, frozen=True, kw_only=True):
     time_left_ms: float | None = None
     """Until the deadline of the call; None where the decision is not for a call of now."""
     tokens_left: int | None = None
-    """In the tightest token window of the tenant; None without one."""
+    """In the tightest window of the tenant that counts the tokens of every model alike; None without one."""
     cost_left: int | None = None
-    """Nano-USD in the tightest money window of the tenant; None without one."""
+    """Nano-USD, in the same way."""
+    windows: tuple[WindowLeft, ...] = ()
+    """The other windows that bind the tenant: those of one tier, of requests, and those that degrade."""
     turns_left: float = 0.0
     """That are expected of this conversation; it matters where a provider has its prefix."""
     turn_gap_s: float = 0.0

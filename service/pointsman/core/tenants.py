@@ -39,6 +39,16 @@ class Window(Struct, frozen=True, kw_only=True):
     on_exhausted: str
     """ "reject", "degrade" or "warn"."""
 
+    @property
+    def kind(self) -> str:
+        """What it is a window of."""
+        return "tokens" if self.tokens is not None else "usd" if self.usd is not None else "requests"
+
+    @property
+    def limit(self) -> int:
+        """How much there is of it: tokens, nano-USD or requests."""
+        return self.tokens or self.usd or self.requests or 0
+
 
 class Tenant(Struct, frozen=True, kw_only=True):
     """Someone who may call, and what rules may know of him."""
@@ -47,6 +57,8 @@ class Tenant(Struct, frozen=True, kw_only=True):
     roles: frozenset[TenantRole] = frozenset({TenantRole.CALLER})
     facts: TenantFacts = TenantFacts()
     windows: tuple[Window, ...] = ()
+    is_closed: bool = False
+    """Spends nothing while it is not known what other replicas have spent for it; else each spends its share."""
 
 
 def anonymous(name: str) -> Tenant:

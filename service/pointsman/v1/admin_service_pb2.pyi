@@ -28,7 +28,7 @@ class GetRulesRequest(_message.Message):
     def __init__(self, include_files: _Optional[bool] = ...) -> None: ...
 
 class GetRulesResponse(_message.Message):
-    __slots__ = ("revision", "loaded_at", "stale", "diagnostics", "files", "tenants_revision", "anonymous_tenant")
+    __slots__ = ("revision", "loaded_at", "stale", "diagnostics", "files", "tenants_revision", "anonymous_tenant", "tenants_alone")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     LOADED_AT_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class GetRulesResponse(_message.Message):
     FILES_FIELD_NUMBER: _ClassVar[int]
     TENANTS_REVISION_FIELD_NUMBER: _ClassVar[int]
     ANONYMOUS_TENANT_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_ALONE_FIELD_NUMBER: _ClassVar[int]
     revision: str
     loaded_at: _timestamp_pb2.Timestamp
     stale: bool
@@ -43,7 +44,8 @@ class GetRulesResponse(_message.Message):
     files: _containers.RepeatedCompositeFieldContainer[RuleFile]
     tenants_revision: str
     anonymous_tenant: str
-    def __init__(self, revision: _Optional[str] = ..., loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stale: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[RuleFile, _Mapping]]] = ..., tenants_revision: _Optional[str] = ..., anonymous_tenant: _Optional[str] = ...) -> None: ...
+    tenants_alone: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[str] = ..., loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stale: _Optional[bool] = ..., diagnostics: _Optional[_Iterable[_Union[Diagnostic, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[RuleFile, _Mapping]]] = ..., tenants_revision: _Optional[str] = ..., anonymous_tenant: _Optional[str] = ..., tenants_alone: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RuleFile(_message.Message):
     __slots__ = ("path", "content")

@@ -24,7 +24,8 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from pointsman.core.errors import Ending, InvalidRequest, MalformedMessage, Overloaded, PointsmanError, Violation
-from pointsman.core.tenants import TenantRole
+from pointsman.core.tenants import Tenant, TenantRole
+from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
 from pointsman.router import Call
@@ -84,7 +85,7 @@ class Boundary:
         self._revision = revision
         self._identity = identity
         self._certificates = certificates
-        self._most_calls = most_calls
+        self._gate = Gate(most_calls, clock)
         self._traces = traces
         self._metrics = metrics
         self._under_way = 0
@@ -96,9 +97,11 @@ class Boundary:
 
         async def serve(data: bytes, context: Context) -> R | None:
             story, shown = self._begin(method, context)
+            inside = None
             try:
                 call = await self._call(story, shown, role, context)
-                response = await handle(self._admitted(kind, data), call)
+                inside = self._admitted(call.tenant)
+                response = await handle(_parsed(kind, data), call)
             except BaseException as error:  # each is either told to the caller or was the caller's leaving
                 await self._failed(error, story, context)
                 raise  # not reached where the call was aborted
@@ -106,7 +109,7 @@ class Boundary:
                 self._succeeded(story, context)
                 return response
             finally:
-                self._left()
+                self._left(inside)
 
         return grpc.unary_unary_rpc_method_handler(serve, None, _serialized)
 
@@ -115,9 +118,11 @@ class Boundary:
 
         async def serve(data: bytes, context: Context) -> AsyncGenerator[R, None]:
             story, shown = self._begin(method, context, is_stream=True)
+            inside = None
             try:
                 call = await self._call(story, shown, TenantRole.CALLER, context)
-                async with aclosing(handle(self._admitted(kind, data), call)) as responses:
+                inside = self._admitted(call.tenant)
+                async with aclosing(handle(_parsed(kind, data), call)) as responses:
                     async for response in responses:
                         yield response
                 self._succeeded(story, context)
@@ -125,7 +130,7 @@ class Boundary:
                 await self._failed(error, story, context)
                 raise
             finally:
-                self._left()
+                self._left(inside)
 
         return grpc.unary_stream_rpc_method_handler(serve, None, _serialized)
 
@@ -147,13 +152,11 @@ class Boundary:
 
         return admit
 
-    def _admitted(self, kind: type[M], data: bytes) -> M:
-        """Return the message of a call that may go on. Raises Ending, and MalformedMessage for bytes that are none."""
+    def _admitted(self, tenant: Tenant) -> Tenant:
+        """Return the tenant of a call that may go on, who then is inside. Raises Ending, Overloaded and RateLimited."""
         if self._ending:
             raise Ending("this server is about to end; call another one, or again in a moment")
-        if self._under_way > self._most_calls:
-            raise Overloaded(f"{self._most_calls} calls are under way, and more would slow all of them; call another server, or later")
-        return _parsed(kind, data)
+        return self._gate.enter(tenant)
 
     def refuse_new_calls(self) -> None:
         """Answer calls that begin from now on with UNAVAILABLE, which callers try elsewhere; those under way go on."""
@@ -199,9 +202,10 @@ class Boundary:
             hear=story.hear,
         )
 
-    def _left(self) -> None:
-        """Count a call that has ended."""
+    def _left(self, inside: Tenant | None = None) -> None:
+        """Count a call that has ended, and was inside if it was let in."""
         self._under_way -= 1
+        self._gate.leave(inside)
         if self._ending:
             self._left_one.set()
 

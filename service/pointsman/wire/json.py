@@ -8,6 +8,7 @@ from pointsman.core.account import Account
 from pointsman.core.cachebook import CacheAccount
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
+from pointsman.core.ledger import Group
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.wire import codec
 
@@ -25,6 +26,12 @@ def completion_to_json(decision: Decision, completion: Completion) -> str:
 def models_to_json(models: list[codec.ListedModel]) -> str:
     """Return a ListModelsResponse."""
     return MessageToJson(admin_pb.ListModelsResponse(models=[codec.listed_model_to_pb(model) for model in models]))
+
+
+def usage_to_json(groups: list[Group]) -> str:
+    """Return a GetUsageResponse of one page, whose numbers of zero are there, too."""
+    response = admin_pb.GetUsageResponse(rows=[codec.usage_row_to_pb(group) for group in groups])
+    return MessageToJson(response, always_print_fields_with_no_presence=True)
 
 
 def account_to_json(account: Account) -> str:

@@ -53,14 +53,9 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
         "ExplainDecision": boundary.unary(
             f"{ADMIN_SERVICE}/ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision, TenantRole.ADMIN
         ),
-        "GetCache": boundary.unary("GetCache", admin_pb.GetCacheRequest, rpcs.get_cache, TenantRole.ADMIN),
-        "PurgeCache": boundary.unary("PurgeCache", admin_pb.PurgeCacheRequest, rpcs.purge_cache, TenantRole.ADMIN),
-        "GetUsage": boundary.unary(
-            f"{ADMIN_SERVICE}/GetUsage",
-            admin_pb.GetUsageRequest,
-            _not_yet("GetUsage", "every completion carries its usage and cost"),
-            TenantRole.ADMIN,
-        ),
+        "GetCache": boundary.unary(f"{ADMIN_SERVICE}/GetCache", admin_pb.GetCacheRequest, rpcs.get_cache, TenantRole.ADMIN),
+        "PurgeCache": boundary.unary(f"{ADMIN_SERVICE}/PurgeCache", admin_pb.PurgeCacheRequest, rpcs.purge_cache, TenantRole.ADMIN),
+        "GetUsage": boundary.unary(f"{ADMIN_SERVICE}/GetUsage", admin_pb.GetUsageRequest, rpcs.get_usage, TenantRole.ADMIN),
     }
     return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
 
@@ -109,7 +104,8 @@ class _Rpcs:
         return admin_pb.ListModelsResponse(models=models, anonymous_tenant=self._identity.everybody())
 
     async def get_rules(self, message: admin_pb.GetRulesRequest, _call: Call) -> admin_pb.GetRulesResponse:
-        return codec.rules_to_pb(codec.rules_in_use(self._live.current, self._identity.everybody(), files=message.include_files))
+        everybody, alone = self._identity.everybody(), self._router.tenants_alone()
+        return codec.rules_to_pb(codec.rules_in_use(self._live.current, everybody, alone, files=message.include_files))
 
     async def check_rules(self, message: admin_pb.CheckRulesRequest, _call: Call) -> admin_pb.CheckRulesResponse:
         sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
@@ -130,6 +126,11 @@ class _Rpcs:
     async def explain_decision(self, message: admin_pb.ExplainDecisionRequest, _call: Call) -> admin_pb.ExplainDecisionResponse:
         made = self._router.recent.find(message.decision_id)
         return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
+
+    async def get_usage(self, message: admin_pb.GetUsageRequest, _call: Call) -> admin_pb.GetUsageResponse:
+        tenants = self._live.tenants()
+        names = tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
+        return codec.usage_to_pb(await self._router.used(codec.usage_query_from_pb(message, self._router.now()), names))
 
 
 def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.StreamCompleteRequest) -> Call:

@@ -7,8 +7,9 @@ Every status carries one ErrorInfo (domain "pointsman") and, where they help, Ba
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from math import ceil
 from urllib.parse import quote
 
 import grpc
@@ -21,6 +22,7 @@ from grpc_status import rpc_status
 
 from pointsman.core import errors
 from pointsman.core.errors import PointsmanError, Violation
+from pointsman.core.relief import LIMITS, Relief, in_words
 
 DOMAIN = "pointsman"
 RETRY_AFTER_S = 1
@@ -38,6 +40,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.ConstrainedOut: (grpc.StatusCode.FAILED_PRECONDITION, "CONSTRAINED_OUT"),
     errors.ContextTooLong: (grpc.StatusCode.INVALID_ARGUMENT, "CONTEXT_TOO_LONG"),
     errors.BudgetExhausted: (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXHAUSTED"),
+    errors.RateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, "TENANT_RATE_LIMIT"),
     errors.AllUnavailable: (grpc.StatusCode.UNAVAILABLE, "MODELS_UNAVAILABLE"),
     errors.DeadlineTooShort: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT"),
     errors.DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
@@ -45,6 +48,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.StreamInterrupted: (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED"),
     errors.Overloaded: (grpc.StatusCode.UNAVAILABLE, "OVERLOADED"),
     errors.NotCached: (grpc.StatusCode.NOT_FOUND, "NOT_CACHED"),
+    errors.UsageUnknown: (grpc.StatusCode.UNAVAILABLE, "USAGE_UNKNOWN"),
     errors.UnknownDecision: (grpc.StatusCode.NOT_FOUND, "DECISION_UNKNOWN"),
     errors.Ending: (grpc.StatusCode.UNAVAILABLE, "ENDING"),
     errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),
@@ -105,6 +109,7 @@ def _metadata(error: PointsmanError) -> dict[str, str]:
     if not isinstance(error, errors.NoEligibleModel):
         return {}
     found = {"rule": error.rule} | {_camel(reason): str(count) for reason, count in error.counts.items()}
+    found |= {_camel(f"RELAX_{relief.limit}"): f"{relief.given} {relief.needed} {relief.model}" for relief in error.reliefs}
     if isinstance(error, errors.ConstrainedOut):
         found["constraints"] = ",".join(error.constraints[: _share(error.constraints, _CONSTRAINTS_SHARE)])
     return found
@@ -131,12 +136,31 @@ def _details(error: PointsmanError) -> list[Message]:
             fitting_ids = constraints[: _share(constraints, _CONSTRAINTS_SHARE)]
             violations_of = [details.PreconditionFailure.Violation(type="CONSTRAINT", subject=name) for name in fitting_ids]
             return [details.PreconditionFailure(violations=violations_of)]
-        case errors.BudgetExhausted():
-            return [details.QuotaFailure(violations=[details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])])]
-        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Overloaded() | errors.Ending():
-            return [details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))]
+        case errors.BudgetExhausted(heals_in_s=heals_in_s):
+            quota = details.QuotaFailure(violations=[details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])])
+            return [quota] if heals_in_s is None else [quota, _retry_after(heals_in_s)]
+        case errors.RateLimited(retry_after_s=retry_after_s):
+            limit = details.QuotaFailure.Violation(subject="tenant", description=str(error)[:500])
+            return [details.QuotaFailure(violations=[limit]), _retry_after(retry_after_s)]
+        case errors.NoEligibleModel(reliefs=reliefs) if reliefs:
+            return [
+                details.PreconditionFailure(
+                    violations=[
+                        details.PreconditionFailure.Violation(type="LIMIT", subject=relief.limit, description=in_words(relief))
+                        for relief in reliefs
+                    ]
+                )
+            ]
+        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Overloaded() | errors.Ending() | errors.UsageUnknown():
+            return [_retry_after(RETRY_AFTER_S)]
         case _:
             return []
+
+
+def _retry_after(seconds: float) -> details.RetryInfo:
+    delay = Duration()
+    delay.FromMilliseconds(ceil(seconds * 1000))
+    return details.RetryInfo(retry_delay=delay)
 
 
 def error_of(rpc_error: grpc.aio.AioRpcError) -> PointsmanError:
@@ -162,7 +186,7 @@ def _status_in(rpc_error: grpc.aio.AioRpcError) -> Status | None:
 
 
 def _unpacked(status: Status) -> list[Message]:
-    kinds: tuple[type[Message], ...] = (details.ErrorInfo, details.BadRequest, details.RequestInfo)
+    kinds: tuple[type[Message], ...] = (details.ErrorInfo, details.BadRequest, details.RequestInfo, details.RetryInfo)
     unpacked = []
     for packed in status.details:
         for kind in kinds:
@@ -181,13 +205,25 @@ def _rebuilt(kind: type[PointsmanError], message: str, found: dict[str, Message]
     metadata = dict(info.metadata) if isinstance(info, details.ErrorInfo) else {}
     if issubclass(kind, errors.StreamInterrupted):
         return kind(message, emitted_tokens=int(metadata.get("emittedTokens", 0)))
+    if issubclass(kind, errors.RateLimited):
+        retry = found.get("RetryInfo")
+        return kind(message, retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if isinstance(retry, details.RetryInfo) else 0.0)
     if not issubclass(kind, errors.NoEligibleModel):
         return kind(message)
     error = kind(message, rule=metadata.pop("rule", ""))
     if isinstance(error, errors.ConstrainedOut):
         error.constraints = tuple(filter(None, metadata.pop("constraints", "").split(",")))
+    error.reliefs = tuple(_reliefs(metadata))
     error.counts = {_snake(key): int(count) for key, count in metadata.items() if count.isdecimal()}
     return error
+
+
+def _reliefs(metadata: dict[str, str]) -> Iterator[Relief]:
+    """Yield what metadata say would help; what a newer server says and this client does not know is passed over."""
+    for limit in LIMITS:
+        match metadata.get(_camel(f"RELAX_{limit}"), "").split(" "):
+            case [given, needed, model]:
+                yield Relief(limit=limit, given=float(given), needed=float(needed), model=model)
 
 
 def _by_code(code: grpc.StatusCode) -> type[PointsmanError]:

@@ -23,7 +23,7 @@ from pointsman.core.market import Market
 from pointsman.core.ruleset import Condition, Route, Ruleset
 from pointsman.core.vocabulary import DecisionReason, DropReason, OnEmpty, Strategy
 
-RULESETS, DRAWS = (300, 34) if os.environ.get("POINTSMAN_TEST_SOAK") else (60, 34)
+RULESETS, DRAWS = (300, 34) if os.environ.get("POINTSMAN_TEST_SOAK") else (104, 24)
 
 MUST_OCCUR = (
     {f"dropped: {reason.name}" for reason in set(DropReason) - {DropReason.UNSPECIFIED, DropReason.TENANT}}  # there are no tenants yet

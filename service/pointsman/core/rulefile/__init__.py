@@ -26,7 +26,7 @@ from pointsman.core.rulefile.lints import warnings
 from pointsman.core.rulefile.routes import Drafts, RouteDraft, RoutesReader, Rules, is_shadow
 from pointsman.core.rulefile.structure import check, problem_at
 from pointsman.core.rulefile.tenant_lints import strangers
-from pointsman.core.rulefile.tenants import TENANTS, TenantsReader, no_effect_yet
+from pointsman.core.rulefile.tenants import TENANTS, TenantsReader
 from pointsman.core.rulefile.trust import UNBOUND, Trust
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenants
@@ -124,7 +124,6 @@ def _tenants(nodes: Mapping[str, Node], sources: Mapping[str, bytes], problems: 
     if TENANTS not in nodes:
         return None
     tiers = CatalogReader(nodes[MODELS], MODELS, []).tiers if MODELS in nodes else ()
-    problems += no_effect_yet(nodes[TENANTS])
     return TenantsReader(nodes[TENANTS], tiers, problems).read(sources[TENANTS])
 
 

@@ -18,6 +18,11 @@ TENANTS = "tenants.yaml"
 MOST_PATTERNS = 100
 """Of one kind, with a `*`."""
 
+MOST_WINDOW_USD = 9_000_000
+"""Nano-dollars of more are beyond 2^53, up to which Valkey's scripts count exactly."""
+
+MOST_COUNTED = 9_000_000_000_000_000
+
 _SHORTEST_S, _LONGEST_S = 60, 30 * 86_400
 
 _KINDS = ("api_key_sha256", "spiffe", "subject", "jwt_subject")
@@ -66,7 +71,13 @@ class TenantsReader:
             requests_per_minute=limits.requests_per_minute if limits else None,
             max_in_flight=limits.max_in_flight if limits else None,
         )
-        tenant = Tenant(id=name, roles=frozenset(map(TenantRole, doc.roles)), facts=facts, windows=tuple(self._windows(node, doc)))
+        tenant = Tenant(
+            id=name,
+            roles=frozenset(map(TenantRole, doc.roles)),
+            facts=facts,
+            windows=tuple(self._windows(node, doc)),
+            is_closed=doc.store_lost == "closed",
+        )
         if not doc.credentials:
             self._error(key_of(section, name), f"tenant '{name}' has no credentials: nobody can call as it", severity=Severity.WARNING)
         for item, credential in zip(_items(node, "credentials"), doc.credentials, strict=False):
@@ -135,19 +146,11 @@ class TenantsReader:
             self._error(find(item, ("window",)), f"a window of {window.window} is not allowed", "from 1m to 30d")
         if sum(amount is not None for amount in (window.tokens, window.usd, window.requests)) != 1:
             self._error(item, "a budget is one of tokens, usd, requests", "give exactly one of them; a tenant may have several budgets")
+        if max(window.usd or 0, 0) > MOST_WINDOW_USD or max(window.tokens or 0, window.requests or 0) > MOST_COUNTED:
+            message = f"a budget counts exactly up to {MOST_WINDOW_USD:,} dollars, or {MOST_COUNTED:,} tokens or requests"
+            self._error(item, message, "say less, or leave it out: it would never be spent")
         if window.tier and self._tiers and window.tier not in self._tiers:
             self._error(find(item, ("tier",)), f"unknown tier '{window.tier}'", did_you_mean(window.tier, self._tiers))
-
-
-def no_effect_yet(root: Node) -> Iterator[Problem]:
-    """Yield where a file says what this version reads and does not hold, once for each kind."""
-    section = _section(root)
-    tenants = [entry.node for entry in section.entries.values() if isinstance(entry.node, Mapping)] if section else []
-    for key in ("limits", "budgets"):
-        first = next((tenant for tenant in tenants if key in tenant.entries), None)
-        if first is not None:
-            message = f"'{key}' have no effect yet; a later version holds tenants to them"
-            yield problem_at(key_of(first, key), TENANTS, message, severity=Severity.WARNING)
 
 
 def _section(root: Node) -> Mapping | None:

@@ -24,6 +24,7 @@ from pointsman.wire.codec.rules import (
     rules_in_use,
     rules_to_pb,
 )
+from pointsman.wire.codec.usage import usage_query_from_pb, usage_query_to_pb, usage_row_from_pb, usage_row_to_pb, usage_to_pb
 
 __all__ = [
     "Judgement",
@@ -55,4 +56,9 @@ __all__ = [
     "rules_in_use",
     "rules_to_pb",
     "stream_response",
+    "usage_query_from_pb",
+    "usage_query_to_pb",
+    "usage_row_from_pb",
+    "usage_row_to_pb",
+    "usage_to_pb",
 ]

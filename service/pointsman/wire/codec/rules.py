@@ -31,6 +31,8 @@ class RulesInUse(Struct, frozen=True, kw_only=True):
     """Empty where callers are not told apart."""
     anonymous_tenant: str = ""
     """The tenant that everybody is, where callers are not told apart."""
+    tenants_alone: tuple[str, ...] = ()
+    """Tenants that spend only the server's share of their budgets, because what the others spend cannot be asked for now."""
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ def judgement_from_pb(message: pb.CheckRulesResponse) -> Judgement:
     )
 
 
-def rules_in_use(snapshot: Snapshot, anonymous_tenant: str, *, files: bool) -> RulesInUse:
+def rules_in_use(snapshot: Snapshot, anonymous_tenant: str, tenants_alone: tuple[str, ...] = (), *, files: bool) -> RulesInUse:
     """Return the rules in use as a client sees them, with their files if wanted."""
     return RulesInUse(
         revision=snapshot.ruleset.revision,
@@ -75,6 +77,7 @@ def rules_in_use(snapshot: Snapshot, anonymous_tenant: str, *, files: bool) -> R
         files={name: text.decode(errors="replace") for name, text in snapshot.sources.items() if name not in PRIVATE} if files else {},
         tenants_revision=snapshot.tenants.revision if snapshot.tenants else "",
         anonymous_tenant=anonymous_tenant,
+        tenants_alone=tenants_alone,
     )
 
 
@@ -88,6 +91,7 @@ def rules_to_pb(rules: RulesInUse) -> pb.GetRulesResponse:
         files=[pb.RuleFile(path=name, content=text) for name, text in rules.files.items()],
         tenants_revision=rules.tenants_revision,
         anonymous_tenant=rules.anonymous_tenant,
+        tenants_alone=rules.tenants_alone,
     )
 
 
@@ -101,6 +105,7 @@ def rules_from_pb(message: pb.GetRulesResponse) -> RulesInUse:
         files={file.path: file.content for file in message.files},
         tenants_revision=message.tenants_revision,
         anonymous_tenant=message.anonymous_tenant,
+        tenants_alone=tuple(message.tenants_alone),
     )
 
 

@@ -78,6 +78,10 @@ class TenantDoc(Document):
     credentials: Annotated[list[CredentialDoc], Field(description="Any of these; several, so that one can follow another.")] = []
     limits: Annotated[LimitsDoc | None, Field(description="How much it may ask.")] = None
     budgets: Annotated[list[WindowDoc], Field(description="All hold at once.")] = []
+    store_lost: Annotated[
+        Literal["local", "closed"],
+        Field(description="While Valkey cannot be asked: local, each replica spends its share of the budgets; closed, nothing is spent."),
+    ] = "local"
 
 
 class TenantsDoc(Document):

@@ -1,0 +1,3 @@
+-- Shows what the meters have.
+
+return levels({})

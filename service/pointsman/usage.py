@@ -1,0 +1,20 @@
+"""What was used, for those who run Pointsman."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pointsman.core.errors import UsageUnknown
+from pointsman.core.ledger import Page, Query, Row, page
+from pointsman.ports import StoreDown, Usages
+
+
+async def used(usages: Usages, tenants: Iterable[str], query: Query) -> Page:
+    """Return a page of what was used, by these tenants where the query names none. Raises UsageUnknown."""
+    rows: list[Row] = []
+    try:
+        for tenant in (query.tenant,) if query.tenant else tenants:
+            rows += await usages.rows(tenant, query.first_hour, query.last_hour)
+    except StoreDown as down:
+        raise UsageUnknown(f"what was used is kept in Valkey, which cannot be asked now ({down}); ask again in a moment") from None
+    return page(rows, query)
