@@ -24,10 +24,10 @@ from pointsman.ports import Budgets, Clock, StoreDown
 MOST_PENDING = 5_000
 """Settlements that wait for the store. What is beyond counts in full: those holds end unsettled."""
 
-EVERY_S = 0.25
+EVERY_S = 0.1
 """A store that was lost is looked for."""
 
-RECONCILED_S = 1.0
+RECONCILED_S = 0.8
 """After the store answers again here, until every other replica has noticed, too: each looks half a second apart at most."""
 
 MOST_SHARES = 16
