@@ -95,7 +95,8 @@ def some_model(random: Random) -> Document:
         "tags": [name for name in TAGS if random.random() < 0.7],
     }
     latency = {"ttft_ms": random.choice((0, 100, 100, 450.5)), "tokens_per_s": random.choice((20, 100, 100, 1000))}
-    model |= {"prompt_cache": {"min_tokens": 100, "ttl": random.choice(("90s", "5m"))}} if random.random() < 0.5 else {}
+    kept: Document = {"min_tokens": 100, "ttl": random.choice(("90s", "5m"))}
+    model |= {"prompt_cache": kept} if random.random() < 0.5 else {}
     return model | ({"latency": latency} if random.random() < 0.8 else {})
 
 

@@ -18,6 +18,7 @@ from pointsman.core.request import Message
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import FinishReason, Role, TokenCountMethod
+from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece
 from pointsman.recall import Recall
@@ -121,7 +122,7 @@ class StreamingProvider:
 
 def recall_of(executor: Executor, clock: Clock) -> Recall:
     """Return what gives answers in a process without others."""
-    return Recall(executor, MemoryCache(clock), Alone(), clock)
+    return Recall(executor, Economy(WordCounter().count), MemoryCache(clock), Alone(), clock)
 
 
 def failed(error_type: str = "connection") -> AttemptFailed:

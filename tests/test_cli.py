@@ -362,6 +362,24 @@ def test_json_is_the_response_as_protobuf_writes_it(capsys: pytest.CaptureFixtur
     assert [model["id"] for model in json.loads(models)["models"]] == ["builtin", "builtin-careful"]
 
 
+def test_cache_tells_what_a_server_saved_and_drops_a_tenants_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving("--rules", str(RULES)) as address:
+        for _ in range(2):
+            assert run(capsys, "complete", "What is 2 + 2?", "--cache", "use", "--server", address)[0] == 0
+        code, out, _ = run(capsys, "cache", "--server", address)
+        told = json.loads(run(capsys, "cache", "--json", "--server", address)[1])
+        purged = run(capsys, "cache", "--purge", "default", "--server", address)
+        refused = run(capsys, "complete", "What is 2 + 2?", "--cache", "only", "--server", address)
+
+    assert code == 0
+    assert "1 entries of" in out
+    assert "nothing like it was asked before" in out
+    assert [(row["tenant"], row["hits"], row["misses"]) for row in told["rows"]] == [("default", "1", "1")]
+    assert purged[:2] == (0, "dropped, 1 entries by this server\n")
+    assert refused[0] == 1
+    assert "no answer is kept" in refused[2]
+
+
 def test_a_bad_field_is_named_as_the_server_names_it(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = local(capsys, "route", "", "--accuracy", "1.5")
 

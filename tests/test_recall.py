@@ -16,7 +16,7 @@ from pointsman.affinity import Affinity
 from pointsman.core.completion import Completion, Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, InvalidRequest, NotCached, PointsmanError, StreamInterrupted, UpstreamUnavailable
-from pointsman.core.request import CachePolicy, Generation, Message, Request, ToolCall
+from pointsman.core.request import CachePolicy, Generation, Message, Prompt, Request, ToolCall
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.core.vocabulary import CacheMode, CacheStatus, FinishReason, Role
@@ -54,8 +54,10 @@ class Model:
         self.calls = 0
         self.ended = 0
         self.hold: asyncio.Event | None = None
+        self.prompts: list[Prompt] = []
 
     async def answer(self, call: ModelCall) -> Answer:
+        self.prompts.append(call.prompt)
         outcome = await self._begin()
         if isinstance(outcome, AttemptFailed):
             raise outcome
@@ -549,3 +551,51 @@ async def test_nothing_is_left_behind(clock: FakeClock) -> None:
     assert router._recall._flights._flights == {}
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "flight"]
     assert model.calls > 20
+
+
+# Sending less
+
+
+async def test_a_route_sends_less_where_it_says_so_and_tells_what_was_left_out(clock: FakeClock) -> None:
+    rules = ruleset_of(
+        MODELS,
+        "version: 1\nroutes: [{id: default, why: w, use: {candidates: [mini]}, cache: {mode: exact}, optimize: {prompt: trim_history, target_tokens: 60}}]\n",
+    )
+    router = router_over(model := Model("fine"), clock, lambda: rules)
+    turns = tuple(Message(role=role, parts=("word " * 20,)) for _ in range(5) for role in (Role.USER, Role.ASSISTANT))
+    asked = structs.replace(ASK, prompt=Prompt(messages=(*turns, Message(role=Role.USER, parts=("and now?",)))))
+    first, again = await ask(router, asked), await ask(router, asked)
+
+    assert model.prompts[0].messages == asked.prompt.messages[8:]
+    assert first.optimisation is not None
+    assert (first.optimisation.removed, first.optimisation.tokens_before > 200) == ("turns 4", True)
+    assert (again.cache_status, again.optimisation) == (S.HIT, None)
+
+
+# What is told of it
+
+
+async def test_the_account_says_what_was_saved_by_tenant_and_rule(clock: FakeClock) -> None:
+    router = router_over(Model("391"), clock)
+    for tenant, times in (("search", 3), ("ads", 2)):
+        for _ in range(times):
+            await ask(router, made=call(tenant=tenant))
+    await ask(router, WARM)
+    ads, search = router.cache_account().rows
+
+    assert (ads.tenant, ads.rule, ads.hits, ads.misses) == ("ads", "default", 1, 1)
+    assert (search.hits, search.misses, search.bypassed) == (2, 1, 1)
+    assert (search.saved_input_tokens, search.saved_output_tokens) == (20, 10)
+    assert search.saved == 2 * (10 + 5) * 1_000  # nano-dollars, at a dollar for a million tokens
+    assert [row.tenant for row in router.cache_account("ads").rows] == ["ads"]
+    assert router.cache_account().entries == 2
+
+
+async def test_purged_answers_are_gone_for_their_tenant_alone(clock: FakeClock) -> None:
+    router = router_over(model := Model("391"), clock)
+    for tenant in ("search", "ads"):
+        await ask(router, made=call(tenant=tenant))
+
+    assert await router.purge_cache("search") == 1
+    assert [(await ask(router, made=call(tenant=tenant))).cache_status for tenant in ("search", "ads")] == [S.MISS, S.HIT]
+    assert model.calls == 3

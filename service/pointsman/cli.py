@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import calls, diff, explain, fetch, keys, learn, rules, score, serve, trace, usage
+from pointsman.commands import cache, calls, diff, explain, fetch, keys, learn, rules, score, serve, trace, usage
 from pointsman.commands.options import CACHE_MODES
 from pointsman.settings import BadSetting, Settings, described
 
@@ -40,6 +40,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _serve(commands, settings)
     _calls(commands, settings)
+    _cache(commands, settings)
     _command(commands, "fetch", fetch.fetch, "Bring the embedded model into the cache (93 MB, once).")
     _learning(commands, settings)
     _traces(commands)
@@ -100,6 +101,16 @@ def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
     command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of each call, in seconds (default: 30)")
     command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
     command.set_defaults(local=False)
+
+
+def _cache(commands: Commands, settings: Settings) -> None:
+    cache_ = _command(commands, "cache", cache.cache, "Show what a server's response cache saved, and why the last misses missed.")
+    cache_.add_argument("--tenant", default="", metavar="NAME", help="only this tenant")
+    cache_.add_argument("--purge", metavar="TENANT", help="drop every kept answer of a tenant instead")
+    cache_.add_argument("--json", action="store_true", help="print the response as JSON")
+    cache_.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
+    cache_.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
+    cache_.set_defaults(local=False)
 
 
 def _request_options(command: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from msgspec import Struct
 
 from pointsman.core.account import Account
+from pointsman.core.cachebook import CacheAccount
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, Violation
@@ -143,6 +144,17 @@ class Client:
         message = admin_pb.ExplainDecisionRequest(decision_id=decision_id)
         response: admin_pb.ExplainDecisionResponse = await self._called(self._admin.ExplainDecision, message, timeout_s)
         return codec.account_from_pb(response)
+
+    async def cache(self, tenant: str = "", *, timeout_s: float | None = None) -> CacheAccount:
+        """Return what the server's response cache did for a tenant, or for all. Raises PointsmanError."""
+        response: admin_pb.GetCacheResponse = await self._called(self._admin.GetCache, admin_pb.GetCacheRequest(tenant=tenant), timeout_s)
+        return codec.cache_account_from_pb(response)
+
+    async def purge_cache(self, tenant: str, *, timeout_s: float | None = None) -> codec.Purged:
+        """Drop every kept answer of a tenant. Raises PointsmanError."""
+        message = admin_pb.PurgeCacheRequest(tenant=tenant)
+        response: admin_pb.PurgeCacheResponse = await self._called(self._admin.PurgeCache, message, timeout_s)
+        return codec.Purged(entries=response.entries, complete=response.complete)
 
     async def usage(
         self,

@@ -34,6 +34,7 @@ from pointsman.core.request import Prompt, Request
 from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
+from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
 from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Usages
@@ -90,10 +91,11 @@ async def open_live_router(
             "embedded": OpenAiProvider(http, _endpoint_of(fleet), _count_by(counter)),
         }
         upstreams = Upstreams(KnownStates(keys, fleet.is_ready if embedded else _in_cache(settings)), clock, say)
+        reader = Reader(counter, load_estimator(settings.estimator).estimate)
         router = Router(
             rules=rules,
-            reader=Reader(counter, load_estimator(settings.estimator).estimate),
-            recall=_recall(Executor(ports, counter, clock, upstreams), valkey, clock, stack),
+            reader=reader,
+            recall=_recall(Executor(ports, counter, clock, upstreams), Economy(reader.count), valkey, clock, stack),
             affinity=_affinity(valkey, clock),
             upstreams=upstreams,
             clock=clock,
@@ -153,15 +155,15 @@ def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsync
     return open_valkey(url, clock=clock, say=say)
 
 
-def _recall(executor: Executor, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack) -> Recall:
+def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack) -> Recall:
     """Return what gives answers again: of this process, or of all replicas where they share a store."""
     near = MemoryCache(clock)
     if valkey is None:
-        return Recall(executor, near, Alone(), clock)
+        return Recall(executor, economy, near, Alone(), clock)
     names = Names(valkey)
     turns = SharedTurns(valkey, names)
     stack.push_async_callback(turns.close)
-    return Recall(executor, SharedCache(valkey, names, near, clock), turns, clock)
+    return Recall(executor, economy, SharedCache(valkey, names, near, clock), turns, clock)
 
 
 def _affinity(valkey: Valkey | None, clock: Clock) -> Affinity:

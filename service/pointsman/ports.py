@@ -111,6 +111,19 @@ class Cache(Protocol):
         ...
 
 
+class Answers(Cache, Protocol):
+    """A cache whose answers can be counted and dropped."""
+
+    @property
+    def near(self) -> tuple[int, int]:
+        """How many entries this process keeps by itself, and the bytes that they take."""
+        ...
+
+    async def purge(self, tenant: str) -> int:
+        """Drop all that is a tenant's, and return how many entries of this process that were. Raises StoreDown where others keep theirs."""
+        ...
+
+
 class Turns(Protocol):
     """Agrees with other replicas on who asks a model. Nothing here raises; a turn whose holder dies is free again within seconds."""
 

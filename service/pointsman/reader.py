@@ -52,12 +52,13 @@ class Reader:
         key = await loop.run_in_executor(self._threads, digest, prompt) if long else digest(prompt)
         reading = self._readings.get(key)
         if reading is None:
-            what = (prompt, self._count, self._estimate)
+            what = (prompt, self.count, self._estimate)
             reading = await loop.run_in_executor(self._threads, read, *what) if long else read(*what)
             self._readings[key] = reading
         return reading
 
-    def _count(self, text: str) -> Count:
+    def count(self, text: str) -> Count:
+        """Return the tokens of one text, on any thread; those of messages are remembered."""
         if len(text) < SHORT:
             return self._counter.count(text)
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -12,24 +12,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from pointsman.core.cachekey import CacheKey, answer_key, fingerprint, idempotency_key
-from pointsman.core.caching import KEPT_LONGER, Entry, Use, age_s, entry_from, entry_of, fits, is_worth_keeping, recalled, use_of
+from pointsman.core.cachebook import CacheAccount, Cachebook
+from pointsman.core.cachekey import CacheKey
+from pointsman.core.caching import Entry, Use, entry_from, fits, recalled
 from pointsman.core.completion import Completion
-from pointsman.core.decision import Decision
-from pointsman.core.errors import DeadlinePassed, InvalidRequest, NotCached, PointsmanError, UpstreamUnavailable, Violation
+from pointsman.core.errors import DeadlinePassed, PointsmanError, UpstreamUnavailable
+from pointsman.core.optimise import Optimisation
 from pointsman.core.pieces import Gathering, streamed
-from pointsman.core.request import CachePolicy, Request
-from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import CacheStatus, FinishReason
+from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.flights import Events, Flight, Flights
-from pointsman.ports import Cache, Clock, Turns
-from pointsman.spending import FREE, Purse
-
-ONCE_S = 86_400.0
-"""How long a result is kept for the key that its caller gave it."""
+from pointsman.kept import Asked, Kept, by_own_key, by_request, names_another, not_cached
+from pointsman.ports import Answers, Clock, Turns
 
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.01, 0.1
 """Between looks for what another replica is about to answer."""
@@ -38,110 +35,89 @@ _SLACK_S = 0.25
 """For whoever asks a model to say itself that time is up: it knows what was tried."""
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """One call that has been decided on."""
-
-    request: Request
-    decision: Decision
-    ruleset: Ruleset
-    tenant: str
-    policy: CachePolicy = CachePolicy()
-    own_key: str = ""
-    """The caller's key, by which the call may be repeated; empty without one."""
-    deadline: float
-    """In seconds of the monotonic clock."""
-    again: bool = True
-    """Whether a model may be asked twice."""
-    is_stream: bool = False
-    purse: Purse = FREE
-    """Pays for the models that are asked."""
-
-
-class _Kept(Struct, frozen=True, kw_only=True):
-    """How one kind of answer is kept."""
-
-    key: CacheKey
-    mark: bytes = b""
-    """Of the request, where the key is the caller's own."""
-    known: Callable[[bytes | None], Entry | None]
-    """Reads what was kept; None where there is nothing, or nothing that may be given. Raises InvalidRequest."""
-    keep: Callable[[Completion], Entry | None]
-    """Makes what is to be kept; None where nothing is."""
-    ttl_s: float
-
-
 class Recall:
     """Gives answers: kept ones where they fit, else those of models."""
 
     def __init__(
-        self, executor: Executor, cache: Cache, turns: Turns, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        executor: Executor,
+        economy: Economy,
+        cache: Answers,
+        turns: Turns,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._executor = executor
+        self._economy = economy
         self._cache = cache
         self._turns = turns
         self._clock = clock
         self._sleep = sleep
         self._flights = Flights(clock)
+        self._book = Cachebook()
 
     async def complete(self, asked: Asked) -> Completion:
         """Return the answer. Raises what `Executor.run` raises, NotCached, and InvalidRequest for a key that names another request."""
-        use = self._use(asked)
+        use = asked.use
         if use.looks and not asked.own_key:  # without what follows for those who must wait, since this is most of what a cache is for
-            kept = self._answers(asked, use)
+            kept = by_request(asked, use, self._now_s)
             if (entry := kept.known(self._cache.peek(kept.key))) is not None:
-                return self._recalled(entry, asked, CacheStatus.HIT)
-        return await _gathered(self._events(asked, use))
+                return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
+        return self._told(await _gathered(self._events(asked, use)), asked)
 
     async def stream(self, asked: Asked) -> Events:
         """Yield the answer as it comes, and last the completion without its message. Raises as `complete` and `Executor.stream` do."""
-        async with aclosing(self._events(asked, self._use(asked))) as events:
+        async with aclosing(self._events(asked, asked.use)) as events:
             async for event in events:
                 if isinstance(event, Completion):
-                    for piece in streamed(event):
+                    for piece in streamed(self._told(event, asked)):
                         yield piece
                 else:
                     yield event
 
-    @staticmethod
-    def _use(asked: Asked) -> Use:
-        return use_of(asked.policy, asked.ruleset.settings(asked.decision.rule.id), asked.request.generation)
+    def account(self, tenant: str = "") -> CacheAccount:
+        """Return what the cache did for a tenant, or for all."""
+        entries, size = self._cache.near
+        return self._book.account(tenant, entries=entries, size=size)
+
+    async def purge(self, tenant: str) -> int:
+        """Drop every kept answer of a tenant, and return how many of this process those were. Raises StoreDown where others keep theirs."""
+        return await self._cache.purge(tenant)
+
+    def _told(self, completion: Completion, asked: Asked) -> Completion:
+        """Take down what the cache did for a call, and return its completion."""
+        status = completion.cache_status
+        if not status:
+            return completion
+        tenant, rule = asked.tenant, asked.decision.rule.id
+        if completion.attempts:
+            self._book.count(tenant, rule, status)
+            if status is CacheStatus.MISS:
+                self._book.missed(tenant, asked.request, asked.decision, self._clock.now())
+        else:
+            tokens = completion.usage.input_tokens, completion.usage.output_tokens
+            saved = asked.ruleset.catalog.models[completion.model].price.cost(*tokens)
+            self._book.count(tenant, rule, status, input_tokens=tokens[0], output_tokens=tokens[1], saved=saved)
+        return completion
 
     def _events(self, asked: Asked, use: Use) -> Events:
         """Return what an answer consists of: pieces, and a completion, which has the message unless the pieces carried it."""
-        return self._once(asked, use) if asked.own_key else self._answer(asked, use)
+        if not asked.own_key:
+            return self._answer(asked, use)
+        return self._shared(asked, by_own_key(asked, self._now_s), lambda: self._answer(asked, use))
 
     def _answer(self, asked: Asked, use: Use) -> Events:
         if use.required and not use.looks:
-            raise _not_cached()
+            raise not_cached()
         if use.is_off:
             return self._asked(asked, use.status)
-        kept = self._answers(asked, use)
+        kept = by_request(asked, use, self._now_s)
         if use.required:
             return self._recalled_only(asked, kept)
         return self._shared(asked, kept, lambda: self._or_stale(asked, kept.key)) if use.looks else self._refreshed(asked, kept)
 
-    def _answers(self, asked: Asked, use: Use) -> _Kept:
-        """Return how answers to the request are kept."""
-        key = answer_key(asked.tenant, asked.request, asked.decision, asked.ruleset.route(asked.decision.rule.id))
-        return _Kept(key=key, known=self._fitting(asked, use), keep=self._keeping(asked), ttl_s=use.ttl_s * KEPT_LONGER)
-
-    def _once(self, asked: Asked, use: Use) -> Events:
-        """Return the first result of the caller's own key, and that of this call if it is the first."""
-        key, mark = idempotency_key(asked.tenant, asked.own_key), fingerprint(asked.request)
-
-        def known(data: bytes | None) -> Entry | None:
-            entry = entry_from(data)
-            if entry is not None and entry.fingerprint != mark:
-                raise _names_another()
-            return entry
-
-        def keep(completion: Completion) -> Entry | None:
-            return entry_of(completion, asked.decision, self._now_s(), fingerprint=mark)
-
-        kept = _Kept(key=key, mark=mark, known=known, keep=keep, ttl_s=ONCE_S)
-        return self._shared(asked, kept, lambda: self._answer(asked, use))
-
-    async def _shared(self, asked: Asked, kept: _Kept, ask: Callable[[], Events]) -> Events:
+    async def _shared(self, asked: Asked, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield a kept answer, or one under way for all who ask the same. Where that fails, they share one more."""
         if (entry := kept.known(self._cache.peek(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
@@ -150,7 +126,7 @@ class Recall:
         while may_try:
             flight, is_first = self._flights.join(kept.key.digest, kept.mark, lambda: self._flight(asked, kept, ask))
             if flight.mark != kept.mark:
-                raise _names_another()
+                raise names_another()
             has_begun = False
             try:
                 async with aclosing(self._read(flight, asked, is_first=is_first)) as events:
@@ -174,7 +150,7 @@ class Recall:
             async for event in events:
                 yield event
 
-    async def _flight(self, asked: Asked, kept: _Kept, ask: Callable[[], Events]) -> Events:
+    async def _flight(self, asked: Asked, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield the answer that those who ask the same share: kept by another replica, under way there, or asked for here."""
         if (entry := kept.known(await self._cache.get(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
@@ -189,7 +165,7 @@ class Recall:
         finally:
             await self._turns.give_back(kept.key)
 
-    async def _awaited(self, asked: Asked, kept: _Kept) -> Entry | None:
+    async def _awaited(self, asked: Asked, kept: Kept) -> Entry | None:
         """Return what another replica comes to answer; None when it is this one's turn, or half of the time is gone."""
         now = self._clock.monotonic()
         until, pause_s = now + (asked.deadline - now) / 2, _FIRST_LOOK_S
@@ -200,7 +176,7 @@ class Recall:
                 return entry
         return kept.known(await self._cache.get(kept.key)) if is_ours else None
 
-    async def _kept(self, kept: _Kept, ask: Callable[[], Events]) -> Events:
+    async def _kept(self, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield the answer that is asked for, and keep it when it is whole."""
         gathering = Gathering()
         async with aclosing(ask()) as events:
@@ -211,15 +187,15 @@ class Recall:
                 elif event.finish_reason is not FinishReason.ERROR and (entry := kept.keep(gathering.whole(event))) is not None:
                     await self._cache.put(kept.key, entry.encoded(), ttl_s=kept.ttl_s)
 
-    async def _refreshed(self, asked: Asked, kept: _Kept) -> Events:
+    async def _refreshed(self, asked: Asked, kept: Kept) -> Events:
         async with aclosing(self._kept(kept, lambda: self._asked(asked, CacheStatus.BYPASS))) as events:
             async for event in events:
                 yield event
 
-    async def _recalled_only(self, asked: Asked, kept: _Kept) -> Events:
+    async def _recalled_only(self, asked: Asked, kept: Kept) -> Events:
         entry = kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
         if entry is None:
-            raise _not_cached()
+            raise not_cached()
         yield self._recalled(entry, asked, CacheStatus.HIT)
 
     async def _or_stale(self, asked: Asked, key: CacheKey) -> Events:
@@ -240,28 +216,19 @@ class Recall:
         """Yield what the models of the plan say."""
         decision, catalog, executor = asked.decision, asked.ruleset.catalog, self._executor
         settings = asked.ruleset.settings(decision.rule.id)
+        request, spared = await self._economy.spared(asked.request, settings)
         if not asked.is_stream:
             whole = await executor.run(
-                decision, asked.request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+                decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
             )
-            yield _marked(whole, status)
+            yield _marked(whole, status, spared)
             return
         answer = executor.stream(
-            decision, asked.request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+            decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
         )
         async with aclosing(answer) as events:
             async for event in events:
-                yield _marked(event, status) if isinstance(event, Completion) else event
-
-    def _fitting(self, asked: Asked, use: Use) -> Callable[[bytes | None], Entry | None]:
-        def known(data: bytes | None) -> Entry | None:
-            entry = entry_from(data)
-            return entry if entry and fits(entry, asked.decision) and age_s(entry, self._now_s()) <= use.oldest_s else None
-
-        return known
-
-    def _keeping(self, asked: Asked) -> Callable[[Completion], Entry | None]:
-        return lambda completion: entry_of(completion, asked.decision, self._now_s()) if is_worth_keeping(completion) else None
+                yield _marked(event, status, spared) if isinstance(event, Completion) else event
 
     def _recalled(self, entry: Entry, asked: Asked, status: CacheStatus) -> Completion:
         dearest = asked.ruleset.catalog.models[asked.decision.baseline_model].price
@@ -271,8 +238,8 @@ class Recall:
         return self._clock.now().timestamp()
 
 
-def _marked(completion: Completion, status: CacheStatus) -> Completion:
-    return structs.replace(completion, cache_status=status) if status else completion
+def _marked(completion: Completion, status: CacheStatus, spared: Optimisation | None) -> Completion:
+    return structs.replace(completion, cache_status=status, optimisation=spared) if status or spared else completion
 
 
 async def _gathered(events: Events) -> Completion:
@@ -286,12 +253,3 @@ async def _gathered(events: Events) -> Completion:
                 gathering.add(event)
     assert completion is not None  # an answer without one has raised
     return completion
-
-
-def _not_cached() -> NotCached:
-    return NotCached("no answer is kept for this request, and a model was not to be called; ask with another cache mode, or without one")
-
-
-def _names_another() -> InvalidRequest:
-    message = "was given with another request within the last day; a key names one request: repeat that, or use a new key"
-    return InvalidRequest(Violation(field="idempotency-key", message=message))

@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from pointsman.affinity import Affinity, Known
+from pointsman.core.cachebook import CacheAccount
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decide import outcome_of
@@ -27,9 +28,10 @@ from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 from pointsman.core.vocabulary import CacheStatus, DropReason
+from pointsman.kept import Asked
 from pointsman.ports import Clock
 from pointsman.reader import Reader
-from pointsman.recall import Asked, Recall
+from pointsman.recall import Recall
 from pointsman.recent import Recent
 from pointsman.spending import FREE, Purse, Spending
 from pointsman.telemetry import Decided
@@ -130,6 +132,14 @@ class Router:
                     if known is not None:
                         self._affinity.note(known, ruleset, decision, event)
                 yield event
+
+    def cache_account(self, tenant: str = "") -> CacheAccount:
+        """Return what the response cache did for a tenant, or for all."""
+        return self._recall.account(tenant)
+
+    async def purge_cache(self, tenant: str) -> int:
+        """Drop every kept answer of a tenant, and return how many entries of this process that were. Raises StoreDown."""
+        return await self._recall.purge(tenant)
 
     def models(self) -> list[ModelStatus]:
         """Return the catalog with its state, ordered by id."""

@@ -41,6 +41,22 @@ def test_what_is_fenced_is_code_whatever_the_task() -> None:
     assert features(Request.of("```\nx = 1\n```").prompt, ESTIMATE).has_code
 
 
+def test_a_fence_of_json_alone_is_no_code() -> None:
+    answer = 'Name two colours, as in\n```json\n{"colours": ["___"]}\n```'
+
+    assert not features(Request.of(answer).prompt, ESTIMATE).has_code
+    assert features(Request.of(f"{answer}\n```\nx = 1\n```").prompt, ESTIMATE).has_code
+
+
+def test_the_language_is_that_of_what_is_asked() -> None:
+    turns = (
+        Message(role=Role.USER, parts=("What is the capital of France?",)),
+        Message(role=Role.USER, parts=("Und wie heißt die von Italien?",)),
+    )
+
+    assert features(Prompt(messages=turns), ESTIMATE).language == "de"
+
+
 def test_no_evidence_is_the_base_rate_without_confidence() -> None:
     seen = features(Request.of("zzz qqq").prompt, ESTIMATE)
 

@@ -13,7 +13,7 @@ pytest.importorskip("sklearn", reason="learning needs the extra `learn`: scikit-
 
 from pointsman.adapters.artifact import digest_of, packed, unpacked
 from pointsman.cli import main
-from pointsman.core.estimator import Estimator
+from pointsman.core.estimator import Estimator, Weights
 from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.learn import trees
 from pointsman.learn.rows import asked, read_rows
@@ -29,17 +29,23 @@ def table() -> Table:
 
 
 @pytest.fixture(scope="module")
-def artifact(table: Table) -> bytes:
+def weights(table: Table) -> Weights:
     """Return what was learned from them."""
-    return packed(train(table))
+    return train(table)
+
+
+@pytest.fixture(scope="module")
+def artifact(weights: Weights) -> bytes:
+    """Return that, packed."""
+    return packed(weights)
 
 
 def test_the_same_rows_give_the_same_bytes(artifact: bytes) -> None:
     assert packed(train(table_of(rows_made()))) == artifact
 
 
-def test_the_artifact_gives_back_the_scores_of_training(table: Table, artifact: bytes) -> None:
-    trained, loaded = Estimator(train(table)), Estimator(unpacked(artifact, digest=digest_of(artifact)))
+def test_the_artifact_gives_back_the_scores_of_training(table: Table, weights: Weights, artifact: bytes) -> None:
+    trained, loaded = Estimator(weights), Estimator(unpacked(artifact, digest=digest_of(artifact)))
 
     assert [trained.estimate(row.prompt) for row in table.rows[:40]] == [loaded.estimate(row.prompt) for row in table.rows[:40]]
 
@@ -108,3 +114,25 @@ def test_the_command_writes_the_artifact_and_its_card(tmp_path: Path, capsys: py
 def test_a_folder_without_rows_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no \*\.jsonl\.gz"):
         read_rows(tmp_path)
+
+
+def test_ones_own_outcomes_are_learned_from_with_models_and_tasks_of_any_name() -> None:
+    renamed = {"mixtral-8x7b-instruct-v0.1": "ours-small", "gpt-4-1106-preview": "ours-large"}
+    own = [
+        msgspec.structs.replace(row, id=row.id.partition("/")[2], source="ours", task=("extract", "code")[row.task == "mmlu/professional_law"],
+                                models={renamed[name]: outcome for name, outcome in row.models.items()})
+        for row in rows_made() if row.id.startswith("routellm_mmlu")
+    ]  # fmt: skip
+    estimator = Estimator(train(table_of(own)))
+    easy = estimator.estimate("which virus attacks the cells of birds and 12 boats?")
+    hard = estimator.estimate("does the statute of the court bind birds and 12 boats?")
+
+    assert (easy.task, hard.task) == ("extract", "code")
+    assert hard.complexity > easy.complexity
+
+
+def test_a_source_that_two_models_did_not_answer_is_refused_by_name() -> None:
+    row = msgspec.structs.replace(rows_made(2)[0], id="1", source="ours", models={})
+
+    with pytest.raises(ValueError, match="source ours: expected two models or more"):
+        table_of([row])

@@ -124,3 +124,22 @@ async def test_the_python_client_says_both(start: Start) -> None:
 
     assert [completion.cache_status for _, completion in kept] == [CacheStatus.MISS, CacheStatus.HIT]
     assert [completion.cache_status for _, completion in repeated] == [CacheStatus.UNSPECIFIED, CacheStatus.HIT]
+
+
+async def test_what_the_cache_did_is_told_and_a_tenants_answers_are_dropped(start: Start) -> None:
+    running = await start(ScriptedProvider("hello", "again"))
+    async with Client(running.address) as client:
+        for _ in range(3):
+            await client.complete("hi", cache=CachePolicy(mode=CacheMode.USE))
+        account = await client.cache()
+        (row,) = account.rows
+        purged = await client.purge_cache("default")
+        with pytest.raises(InvalidRequest, match="name the tenant"):
+            await client.purge_cache("")
+        _, completion = await client.complete("hi", cache=CachePolicy(mode=CacheMode.USE))
+
+    assert (row.tenant, row.hits, row.misses, row.saved > 0) == ("default", 2, 1, True)
+    assert [(miss.tenant, miss.changed) for miss in account.misses] == [("default", "nothing like it was asked before")]
+    assert (account.entries, account.bytes > 0) == (1, True)
+    assert (purged.entries, purged.complete) == (1, True)
+    assert completion.cache_status is CacheStatus.MISS

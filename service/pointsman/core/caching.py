@@ -149,7 +149,7 @@ def recalled(entry: Entry, status: CacheStatus, *, baseline_cost: int) -> Comple
 
 def shared(completion: Completion) -> Completion:
     """Return an answer for one who shares it with the call that paid for it."""
-    return structs.replace(completion, usage=free(completion.usage), attempts=(), cache_status=CacheStatus.COALESCED)
+    return structs.replace(completion, usage=free(completion.usage), attempts=(), cache_status=CacheStatus.COALESCED, optimisation=None)
 
 
 def free(usage: Usage) -> Usage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pointsman.core.optimise import Optimisation
 from pointsman.core.request import Message, redacted
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 
@@ -72,3 +73,5 @@ class Completion(Struct, frozen=True, kw_only=True):
     model: str
     """The model that answered; another than was chosen after a fallback."""
     cache_status: CacheStatus = CacheStatus.UNSPECIFIED
+    optimisation: Optimisation | None = None
+    """What was left out of the prompt; None where the route says nothing of that. For the log: not sent over the wire."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
-from pointsman.core.request import Image, Prompt, ToolCall, ToolResult
+from pointsman.core.request import Image, Message, Prompt, ToolCall, ToolResult
 
 FRAME_MESSAGE = 3
 """Tokens that frame one message; the chat formats of the reference family spend three on role and separators."""
@@ -28,18 +28,28 @@ def count_prompt(prompt: Prompt, count: Callable[[str], int]) -> int:
     return texts + IMAGE * images + frames
 
 
+def count_message(message: Message, count: Callable[[str], int]) -> int:
+    """Return the tokens of one message, by which a prompt is shorter without it."""
+    images = sum(isinstance(part, Image) for part in message.parts)
+    return sum(count(text) for text in _texts_of_message(message) if text) + IMAGE * images + FRAME_MESSAGE
+
+
 def texts_of(prompt: Prompt) -> Iterator[str]:
     """Yield every text that will be sent, tools and schema included."""
     for message in prompt.messages:
-        for part in message.parts:
-            if isinstance(part, str):  # nearly all are
-                yield part
-            else:
-                yield from _texts_of_part(part)
+        yield from _texts_of_message(message)
     for tool in prompt.tools:
         yield from (tool.name, tool.description, tool.parameters_json)
     if prompt.response_format is not None:
         yield prompt.response_format.json_schema
+
+
+def _texts_of_message(message: Message) -> Iterator[str]:
+    for part in message.parts:
+        if isinstance(part, str):  # nearly all are
+            yield part
+        else:
+            yield from _texts_of_part(part)
 
 
 def _texts_of_part(part: Image | ToolCall | ToolResult) -> tuple[str, ...]:

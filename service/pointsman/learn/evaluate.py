@@ -32,6 +32,7 @@ from pointsman.learn.rewording import CHANGES, agreeing
 from pointsman.learn.rows import PAIRS, Row, source_of
 from pointsman.learn.table import FOLDS, Table, folds_of, table_of
 from pointsman.learn.train import OTHER_ABILITY, train
+from pointsman.learn.trees import grown
 
 Doubles = NDArray[np.float64]
 Fit = Callable[[Table], Callable[[Table], Doubles]]
@@ -64,6 +65,7 @@ def routers() -> dict[str, Fit]:
         "keywords": lambda _: lambda table: np.array([keywords.complexity(row.prompt) for row in table.rows]),
         "task only": _task_only,
         "tf-idf": _tf_idf,
+        "shape only": _shape_only,
     }
 
 
@@ -76,8 +78,7 @@ def evaluate(rows: Sequence[Row], *, progress: Callable[[str], None] = lambda _:
     protocols = {
         "known": Protocol(folds_of(table), table.keys),
         "rows": Protocol(np.random.default_rng(0).permutation(len(rows)) % FOLDS, lines),
-        "unseen": Protocol(by_source, table.keys),
-    }
+    } | ({"unseen": Protocol(by_source, table.keys)} if by_source.any() else {})
     needs: dict[str, dict[str, Doubles]] = {}
     ours: dict[str, list[Estimate]] = {}
     for title, protocol in protocols.items():
@@ -93,13 +94,13 @@ def evaluate(rows: Sequence[Row], *, progress: Callable[[str], None] = lambda _:
     return Report(
         known=scores["known"],
         rows=scores["rows"],
-        unseen=scores["unseen"],
+        unseen=scores.get("unseen", {}),
         calibration=_calibration(ours["known"], table, sources),
-        calibration_unseen=_calibration(ours["unseen"], table, sources),
+        calibration_unseen=_calibration(ours["unseen"], table, sources) if "unseen" in ours else {},
         models={
             source: ranking(table.take(sources == source), [ours["known"][at] for at in np.flatnonzero(sources == source)])
             for source in _present(sources)
-            if len(rows[int(np.flatnonzero(sources == source)[0])].models) > len(PAIRS[source])
+            if len(rows[int(np.flatnonzero(sources == source)[0])].models) > 2
         },
         rewording=rewording,
         curves={
@@ -120,6 +121,12 @@ def _tf_idf(table: Table) -> Callable[[Table], Doubles]:
     seen: csr_matrix = words.fit_transform([row.prompt for row in table.rows])
     model = Ridge(alpha=3.0, solver="sparse_cg", random_state=0).fit(seen, table.gain)
     return lambda other: np.asarray(model.predict(words.transform([row.prompt for row in other.rows])))
+
+
+def _shape_only(table: Table) -> Callable[[Table], Doubles]:
+    """The forest without topics, and no length beside it: what words add is what pointsman has beyond this."""
+    forest = grown(table.shapes.astype(np.float32), (table.gain,))
+    return lambda other: np.array([forest.vote(shape)[0] for shape in other.shapes.astype(np.float32)])
 
 
 def _need(fit: Fit, table: Table, protocol: Protocol) -> Doubles:
@@ -152,7 +159,9 @@ def _rewording(table: Table, estimators: Sequence[Asked]) -> dict[str, float]:
 
 
 def _present(sources: NDArray[np.str_]) -> Iterator[str]:
-    return (source for source in PAIRS if (sources == source).any())
+    """Return the sources, public ones first."""
+    own = sorted(set(sources.tolist()) - set(PAIRS))
+    return (source for source in (*PAIRS, *own) if (sources == source).any())
 
 
 def _scores(need: Doubles, table: Table, sources: NDArray[np.str_]) -> dict[str, Score]:

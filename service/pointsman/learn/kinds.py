@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.core.vocabulary import Subject, Task
+from pointsman.core.vocabulary import TASKS, Subject, Task
 
 _MERGED = {"gsm8k": "gsm"}
 """Two sources ask the same questions of GSM8K; kept apart, the kinds would tell only the frames around them."""
@@ -49,8 +49,9 @@ def subject_of(kind: str) -> Subject:
 
 
 def task_of(kind: str) -> Task:
-    """Return the task of a kind."""
-    return next((task for task, fields in _TASKS.items() if _field(kind) in fields.split()), "knowledge")
+    """Return the task of a kind; the name of a task stands for itself."""
+    named: Task = next((task for task in TASKS if task == _field(kind)), "knowledge")
+    return next((task for task, fields in _TASKS.items() if _field(kind) in fields.split()), named)
 
 
 def _field(kind: str) -> str:

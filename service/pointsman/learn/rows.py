@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,46 +37,54 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "zeroeval": ("Llama-3.1-8B-Instruct", "gpt-4o-2024-08-06"),
     "mmlu_pro": ("Llama-3.1-8B-Instruct", "gemini-1.5-pro-002"),
 }
-"""Weak and strong model of each source that is learned from."""
+"""Weak and strong model of the public sources. Of one's own, they are the least and the most able of the models that answered every row."""
+
+_NOISE = frozenset({"routellm_mtbench"})
+"""Sources whose scores tell nothing: 37 prompts, judged by a model."""
 
 REFERENCE = "Llama-3.1-8B-Instruct"
-"""The model that complexity is about."""
+"""The model that complexity is about, on public sources. On one's own, it is about the weak model."""
 
 _DECODER = msgspec.json.Decoder(Row)
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """Return the rows of all `*.jsonl.gz` of a folder whose source has a pair of models, in the order of their ids."""
+    """Return the rows of all `*.jsonl.gz` of a folder, in the order of their ids. Raises FileNotFoundError if there are none."""
     found: list[Row] = []
     for path in sorted(folder.glob("*.jsonl.gz")):
         with gzip.open(path, "rb") as lines:
             found.extend(_DECODER.decode(line) for line in lines)
-    rows = sorted((row for row in found if source_of(row) in PAIRS), key=lambda row: row.id)
+    rows = sorted((row for row in found if source_of(row) not in _NOISE), key=lambda row: row.id)
     if not rows:
-        raise FileNotFoundError(f"{folder}: no *.jsonl.gz with rows of {', '.join(PAIRS)}")
+        raise FileNotFoundError(f"{folder}: no *.jsonl.gz with rows of source, id, prompt, task, models")
     return rows
 
 
 def source_of(row: Row) -> str:
-    """Return the source by the id, as in `zeroeval/8f53`."""
-    return row.id.partition("/")[0]
+    """Return the source: of public ones as the id says, as in `zeroeval/8f53`."""
+    prefix = row.id.partition("/")[0]
+    return prefix if prefix in PAIRS or prefix in _NOISE else row.source
 
 
-def gain_of(row: Row) -> float:
-    """Return by how much the strong model of the pair did better, -1..1."""
-    weak, strong = PAIRS[source_of(row)]
-    return row.models[strong].score - row.models[weak].score
+def pairs_of(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+    """Return the weak and the strong model of each source. Raises ValueError where fewer than two models answered every row of one."""
+    by_source: dict[str, list[Row]] = {}
+    for row in rows:
+        by_source.setdefault(source_of(row), []).append(row)
+    return {source: PAIRS.get(source) or _extremes(source, found) for source, found in by_source.items()}
 
 
-def failure_of(row: Row) -> float:
-    """Return how far the weak model of the pair failed, 0..1."""
-    return 1.0 - row.models[PAIRS[source_of(row)][0]].score
+def _extremes(source: str, rows: Sequence[Row]) -> tuple[str, str]:
+    common = set.intersection(*(set(row.models) for row in rows))
+    if len(common) < 2:
+        raise ValueError(f"source {source}: expected two models or more that answered every row, found {len(common)}")
+    ranked = sorted(common, key=lambda name: (sum(row.models[name].score for row in rows), name))
+    return ranked[0], ranked[-1]
 
 
-def costs_of(row: Row) -> tuple[float, float]:
-    """Return what the weak and the strong model of the pair cost, in dollars; NaN where the source does not tell."""
-    weak, strong = (row.models[name].cost_usd for name in PAIRS[source_of(row)])
-    return (float("nan") if weak is None else weak, float("nan") if strong is None else strong)
+def is_reference(row: Row) -> bool:
+    """Return whether the weak model of the row is the one that complexity is about."""
+    return REFERENCE in row.models or source_of(row) not in PAIRS
 
 
 def asked(prompt: str) -> str:

@@ -12,7 +12,7 @@ from pointsman.core.estimator.shape import shape_of
 from pointsman.core.estimator.weights import Doubles
 from pointsman.core.estimator.wording import ends, words_of
 from pointsman.learn.kinds import kind_of
-from pointsman.learn.rows import REFERENCE, Row, costs_of, failure_of, gain_of, question_key
+from pointsman.learn.rows import REFERENCE, Outcome, Row, is_reference, pairs_of, question_key, source_of
 
 FOLDS = 5
 
@@ -58,16 +58,18 @@ def table_of(rows: Sequence[Row]) -> Table:
     seen = [ends(row.prompt).lower() for row in rows]
     words = [words_of(text) for text in seen]
     shapes = [shape_of(text, found, len(row.prompt)) for text, found, row in zip(seen, words, rows, strict=True)]
+    pairs = pairs_of(rows)
+    outcomes = [(row.models[pairs[source_of(row)][0]], row.models[pairs[source_of(row)][1]]) for row in rows]
     return Table(
         rows=rows,
         words=words,
         shapes=np.array(shapes),
         kinds=np.array([kind_of(row.task) for row in rows]),
-        gain=np.array([gain_of(row) for row in rows]),
-        failure=np.array([failure_of(row) for row in rows]),
-        peers_failure=np.array([_peers_failure(row) for row in rows]),
-        costs=np.array([costs_of(row) for row in rows]),
-        reference=np.array([REFERENCE in row.models for row in rows]),
+        gain=np.array([strong.score - weak.score for weak, strong in outcomes]),
+        failure=np.array([1.0 - weak.score for weak, _ in outcomes]),
+        peers_failure=np.array([_peers_failure(row, weak) for row, (weak, _) in zip(rows, outcomes, strict=True)]),
+        costs=np.array([(_cost(weak), _cost(strong)) for weak, strong in outcomes]),
+        reference=np.array([is_reference(row) for row in rows]),
         keys=np.array([question_key(row) for row in rows]),
     )
 
@@ -77,6 +79,10 @@ def folds_of(table: Table, count: int = FOLDS) -> NDArray[np.int64]:
     return table.keys % count
 
 
-def _peers_failure(row: Row) -> float:
-    scores = [outcome.score for model, outcome in sorted(row.models.items()) if model in _PEERS]
-    return 1.0 - sum(scores) / len(scores) if scores else failure_of(row)
+def _peers_failure(row: Row, weak: Outcome) -> float:
+    scores = [outcome.score for model, outcome in sorted(row.models.items()) if model in _PEERS] or [weak.score]
+    return 1.0 - sum(scores) / len(scores)
+
+
+def _cost(outcome: Outcome) -> float:
+    return float("nan") if outcome.cost_usd is None else outcome.cost_usd

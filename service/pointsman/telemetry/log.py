@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from pointsman.core.decision import Decision
+from pointsman.core.optimise import Optimisation
 from pointsman.telemetry.story import Story
 
 FLUSH_S = 0.1
@@ -52,6 +53,8 @@ class CallLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     attempts: int = 0
     cache: str = ""
     """What the response cache did: hit, miss, bypass, coalesced or stale; empty where it is off."""
+    optimized: str = ""
+    """What was left out of the prompt before it was sent: "12040 -> 5988 tokens: turns 8"; empty where the route says nothing of that."""
     trace: str = ""
     """Id of the trace, in hexadecimal; empty where none is made."""
 
@@ -95,9 +98,14 @@ def _answer(story: Story) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cost_nano_usd": usage.cost,
         "attempts": len(completion.attempts),
+        "optimized": _spared(completion.optimisation) if completion.optimisation is not None else "",
         "cache": completion.cache_status.name.lower() if completion.cache_status else "",
         "answered_by": "" if is_chosen else completion.model,
     }
+
+
+def _spared(found: Optimisation) -> str:
+    return f"{found.tokens_before} -> {found.tokens_after} tokens: {found.removed or 'nothing'}"
 
 
 class Note(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="note"):

@@ -213,3 +213,73 @@ class UsageRow(_message.Message):
     cache_hits: int
     fallbacks: int
     def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., cost: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ..., baseline_cost: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ..., cache_hits: _Optional[int] = ..., fallbacks: _Optional[int] = ...) -> None: ...
+
+class GetCacheRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class GetCacheResponse(_message.Message):
+    __slots__ = ("rows", "misses", "entries", "bytes")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[CacheRow]
+    misses: _containers.RepeatedCompositeFieldContainer[CacheMiss]
+    entries: int
+    bytes: int
+    def __init__(self, rows: _Optional[_Iterable[_Union[CacheRow, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[CacheMiss, _Mapping]]] = ..., entries: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class CacheRow(_message.Message):
+    __slots__ = ("tenant", "rule", "hits", "misses", "coalesced", "stale", "bypassed", "saved_input_tokens", "saved_output_tokens", "saved")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    COALESCED_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    BYPASSED_FIELD_NUMBER: _ClassVar[int]
+    SAVED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SAVED_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SAVED_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    rule: str
+    hits: int
+    misses: int
+    coalesced: int
+    stale: int
+    bypassed: int
+    saved_input_tokens: int
+    saved_output_tokens: int
+    saved: _routing_pb2.Money
+    def __init__(self, tenant: _Optional[str] = ..., rule: _Optional[str] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., coalesced: _Optional[int] = ..., stale: _Optional[int] = ..., bypassed: _Optional[int] = ..., saved_input_tokens: _Optional[int] = ..., saved_output_tokens: _Optional[int] = ..., saved: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class CacheMiss(_message.Message):
+    __slots__ = ("decision_id", "time", "tenant", "rule", "changed")
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    decision_id: str
+    time: _timestamp_pb2.Timestamp
+    tenant: str
+    rule: str
+    changed: str
+    def __init__(self, decision_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., rule: _Optional[str] = ..., changed: _Optional[str] = ...) -> None: ...
+
+class PurgeCacheRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class PurgeCacheResponse(_message.Message):
+    __slots__ = ("entries", "complete")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    complete: bool
+    def __init__(self, entries: _Optional[int] = ..., complete: _Optional[bool] = ...) -> None: ...

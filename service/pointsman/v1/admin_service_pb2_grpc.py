@@ -60,6 +60,16 @@ class AdminServiceStub:
                 request_serializer=pointsman_dot_v1_dot_admin__service__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=pointsman_dot_v1_dot_admin__service__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.GetCache = channel.unary_unary(
+                '/pointsman.v1.AdminService/GetCache',
+                request_serializer=pointsman_dot_v1_dot_admin__service__pb2.GetCacheRequest.SerializeToString,
+                response_deserializer=pointsman_dot_v1_dot_admin__service__pb2.GetCacheResponse.FromString,
+                _registered_method=True)
+        self.PurgeCache = channel.unary_unary(
+                '/pointsman.v1.AdminService/PurgeCache',
+                request_serializer=pointsman_dot_v1_dot_admin__service__pb2.PurgeCacheRequest.SerializeToString,
+                response_deserializer=pointsman_dot_v1_dot_admin__service__pb2.PurgeCacheResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -101,6 +111,20 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCache(self, request, context):
+        """Returns what the response cache of this server did since its start.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeCache(self, request, context):
+        """Drops every kept answer of a tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +152,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=pointsman_dot_v1_dot_admin__service__pb2.GetUsageRequest.FromString,
                     response_serializer=pointsman_dot_v1_dot_admin__service__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'GetCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCache,
+                    request_deserializer=pointsman_dot_v1_dot_admin__service__pb2.GetCacheRequest.FromString,
+                    response_serializer=pointsman_dot_v1_dot_admin__service__pb2.GetCacheResponse.SerializeToString,
+            ),
+            'PurgeCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeCache,
+                    request_deserializer=pointsman_dot_v1_dot_admin__service__pb2.PurgeCacheRequest.FromString,
+                    response_serializer=pointsman_dot_v1_dot_admin__service__pb2.PurgeCacheResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +300,60 @@ class AdminService:
             '/pointsman.v1.AdminService/GetUsage',
             pointsman_dot_v1_dot_admin__service__pb2.GetUsageRequest.SerializeToString,
             pointsman_dot_v1_dot_admin__service__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.v1.AdminService/GetCache',
+            pointsman_dot_v1_dot_admin__service__pb2.GetCacheRequest.SerializeToString,
+            pointsman_dot_v1_dot_admin__service__pb2.GetCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.v1.AdminService/PurgeCache',
+            pointsman_dot_v1_dot_admin__service__pb2.PurgeCacheRequest.SerializeToString,
+            pointsman_dot_v1_dot_admin__service__pb2.PurgeCacheResponse.FromString,
             options,
             channel_credentials,
             insecure,

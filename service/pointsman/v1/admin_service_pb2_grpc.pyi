@@ -43,6 +43,10 @@ class AdminServiceStub:
     """Lists the models of the catalog with their state."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]
     """Returns what was used and what it cost."""
+    GetCache: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetCacheRequest, _admin_service_pb2.GetCacheResponse]
+    """Returns what the response cache of this server did since its start."""
+    PurgeCache: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.PurgeCacheRequest, _admin_service_pb2.PurgeCacheResponse]
+    """Drops every kept answer of a tenant."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -59,6 +63,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lists the models of the catalog with their state."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Returns what was used and what it cost."""
+    GetCache: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetCacheRequest, _admin_service_pb2.GetCacheResponse]  # type: ignore[assignment]
+    """Returns what the response cache of this server did since its start."""
+    PurgeCache: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.PurgeCacheRequest, _admin_service_pb2.PurgeCacheResponse]  # type: ignore[assignment]
+    """Drops every kept answer of a tenant."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """AdminService shows and checks what Pointsman works with."""
@@ -102,5 +110,21 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetUsageResponse, _abc.Awaitable[_admin_service_pb2.GetUsageResponse]]:
         """Returns what was used and what it cost."""
+
+    @_abc_1.abstractmethod
+    def GetCache(
+        self,
+        request: _admin_service_pb2.GetCacheRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetCacheResponse, _abc.Awaitable[_admin_service_pb2.GetCacheResponse]]:
+        """Returns what the response cache of this server did since its start."""
+
+    @_abc_1.abstractmethod
+    def PurgeCache(
+        self,
+        request: _admin_service_pb2.PurgeCacheRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.PurgeCacheResponse, _abc.Awaitable[_admin_service_pb2.PurgeCacheResponse]]:
+        """Drops every kept answer of a tenant."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

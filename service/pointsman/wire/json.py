@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.json_format import MessageToJson
 
 from pointsman.core.account import Account
+from pointsman.core.cachebook import CacheAccount
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.ledger import Group
@@ -36,3 +37,13 @@ def usage_to_json(groups: list[Group]) -> str:
 def account_to_json(account: Account) -> str:
     """Return an ExplainDecisionResponse."""
     return MessageToJson(codec.account_to_pb(account))
+
+
+def cache_account_to_json(account: CacheAccount) -> str:
+    """Return a GetCacheResponse."""
+    return MessageToJson(codec.cache_account_to_pb(account))
+
+
+def purged_to_json(done: codec.Purged) -> str:
+    """Return a PurgeCacheResponse."""
+    return MessageToJson(admin_pb.PurgeCacheResponse(entries=done.entries, complete=done.complete))

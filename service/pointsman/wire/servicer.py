@@ -14,11 +14,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from msgspec import structs
 
 from pointsman.core.account import account
-from pointsman.core.errors import NotYet
+from pointsman.core.errors import InvalidRequest, NotYet, Violation
 from pointsman.core.rulefile import Trust
 from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity
 from pointsman.live import Live, checked, proposed
+from pointsman.ports import StoreDown
 from pointsman.recent import Made, changed
 from pointsman.router import Call, Router
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -52,6 +53,8 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
         "ExplainDecision": boundary.unary(
             f"{ADMIN_SERVICE}/ExplainDecision", admin_pb.ExplainDecisionRequest, rpcs.explain_decision, TenantRole.ADMIN
         ),
+        "GetCache": boundary.unary(f"{ADMIN_SERVICE}/GetCache", admin_pb.GetCacheRequest, rpcs.get_cache, TenantRole.ADMIN),
+        "PurgeCache": boundary.unary(f"{ADMIN_SERVICE}/PurgeCache", admin_pb.PurgeCacheRequest, rpcs.purge_cache, TenantRole.ADMIN),
         "GetUsage": boundary.unary(f"{ADMIN_SERVICE}/GetUsage", admin_pb.GetUsageRequest, rpcs.get_usage, TenantRole.ADMIN),
     }
     return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
@@ -108,6 +111,17 @@ class _Rpcs:
         sources = proposed(self._live.current.sources, {file.path: file.content for file in message.files})
         judging = asyncio.get_running_loop().run_in_executor(_ONE, _judgement, sources, self._live.trust, self._router.recent.made())
         return codec.judgement_to_pb(await judging)
+
+    async def get_cache(self, message: admin_pb.GetCacheRequest, _call: Call) -> admin_pb.GetCacheResponse:
+        return codec.cache_account_to_pb(self._router.cache_account(message.tenant))
+
+    async def purge_cache(self, message: admin_pb.PurgeCacheRequest, _call: Call) -> admin_pb.PurgeCacheResponse:
+        if not message.tenant:
+            raise InvalidRequest(Violation(field="tenant", message="is empty: name the tenant whose answers are to be dropped"))
+        try:
+            return admin_pb.PurgeCacheResponse(entries=await self._router.purge_cache(message.tenant), complete=True)
+        except StoreDown:
+            return admin_pb.PurgeCacheResponse()
 
     async def explain_decision(self, message: admin_pb.ExplainDecisionRequest, _call: Call) -> admin_pb.ExplainDecisionResponse:
         made = self._router.recent.find(message.decision_id)

@@ -349,3 +349,21 @@ def test_an_error_in_the_middle_is_not_quoted() -> None:
 def test_the_end_of_a_stream_is_no_json() -> None:
     with pytest.raises(AttemptFailed, match="bad_response"):
         StreamedReply().read(DONE)
+
+
+@pytest.mark.parametrize(("quirks", "sent_as"), [(Quirks(), None), (Quirks(prompt_cache_key=True), "c0ffee")])
+def test_the_name_of_a_conversation_is_sent_only_to_an_api_that_takes_it(quirks: Quirks, sent_as: str | None) -> None:
+    call = asked(Message(role=Role.USER, parts=("hi",)))
+    named = structs.replace(call, model=structs.replace(call.model, quirks=quirks), prefix_key="c0ffee")
+
+    assert json.loads(request_to_json(named, stream=False)).get("prompt_cache_key") == sent_as
+    assert "prompt_cache_key" not in json.loads(request_to_json(structs.replace(named, prefix_key=""), stream=False))
+
+
+def test_a_longer_conversation_begins_with_the_bytes_of_a_shorter_one() -> None:
+    turns = [
+        Message(role=role, parts=(text,)) for role, text in ((Role.SYSTEM, "s"), (Role.USER, "é"), (Role.ASSISTANT, "b"), (Role.USER, "c"))
+    ]
+    short, long = (request_to_json(asked(*messages), stream=False) for messages in (turns[:2], turns))
+
+    assert long.startswith(short[: short.index(b"]")])

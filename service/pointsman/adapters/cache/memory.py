@@ -37,6 +37,11 @@ class MemoryCache:
         """What is kept takes, as far as it is known here."""
         return int(self._held.currsize)
 
+    @property
+    def near(self) -> tuple[int, int]:
+        """Entries and bytes."""
+        return len(self), self.used_bytes
+
     def __len__(self) -> int:
         """Return how many entries are kept, those past their time included."""
         return len(self._held)

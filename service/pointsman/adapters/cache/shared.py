@@ -39,6 +39,11 @@ class SharedCache:
         self._clock = clock
         self.peek: Callable[[CacheKey], bytes | None] = near.peek
 
+    @property
+    def near(self) -> tuple[int, int]:
+        """Entries and bytes of this process."""
+        return self._near.near
+
     async def get(self, key: CacheKey) -> bytes | None:
         """Return what is kept, by this process or by another."""
         if (near := self._near.peek(key)) is not None:

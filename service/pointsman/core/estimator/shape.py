@@ -37,7 +37,7 @@ def shape_of(lower: str, words: list[str], length: int) -> list[float]:
     digits = list(map(len, numbers))
     distinct, distinct_numbers = set(words), len(set(numbers))
     total = sum(digits)
-    count = len(words) - sum(map(POLITE.__contains__, words))
+    count = len(words) if POLITE.isdisjoint(distinct) else len(words) - sum(map(POLITE.__contains__, words))
     plain = max(len(words) - len(numbers), 1)
     options, first = _options(lower)
     return [
@@ -50,7 +50,7 @@ def shape_of(lower: str, words: list[str], length: int) -> list[float]:
         log1p(sum(map(lower.count, _SIGNS))),
         log1p(lower.count(" ", 0, first) if options > 1 else count),
         log1p(len(_CODE & distinct) + lower.count("```")),
-        (sum(map(len, words)) - total) / plain,
+        (len("".join(words)) - total) / plain,
         (len(distinct) - distinct_numbers) / plain,
         log1p(lower.count("?")),
         log1p(len(_NEGATIONS & distinct)),
@@ -66,7 +66,7 @@ def shape_of(lower: str, words: list[str], length: int) -> list[float]:
         log1p(lower.count("-")),
         log1p(lower.count("/")),
         float("_" in lower or "..." in lower),
-        log1p(max(map(len, words), default=0)),
+        log1p(max(map(len, distinct), default=0)),
         log1p(len(_RELATIONS & distinct)),
         log1p(len(_TRUTHS & distinct)),
     ]

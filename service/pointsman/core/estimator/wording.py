@@ -52,6 +52,6 @@ def words_of(lower: str) -> list[str]:
 
 def ids_of(words: Iterable[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
     """Return the number of each word that the vocabulary knows, once, rising."""
-    found = set(map(vocabulary.__getitem__, words))
+    found = set(map(vocabulary.__getitem__, set(words)))  # most words of a long text come again, and unknown ones are slow to look up
     found.discard(UNKNOWN)
     return np.array(sorted(found), dtype=np.int64)

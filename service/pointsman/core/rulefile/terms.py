@@ -15,11 +15,6 @@ from pointsman.core.rulefile.documents import CacheDoc, RouteDoc
 from pointsman.core.ruleset import RouteSettings
 from pointsman.core.yamlnodes import Mapping, Node, find, key_of
 
-LATER = {
-    "optimize": "prompt optimisation",
-}
-"""Settings that are read and checked, and have no effect in this version."""
-
 _ASKED_FOR_TTL = CacheDoc.model_fields["ttl"].default
 """Of answers that are kept because their callers ask for it, where the route says nothing."""
 
@@ -72,7 +67,7 @@ def dollars_at(item: Node, *path: str) -> int | None:
 
 
 def misfits(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
-    """Yield what does not go together in a route, and what has no effect yet."""
+    """Yield what does not go together in a route."""
     yield from _strategy(item, doc)
     if doc.use.on_empty == "fallback" and not doc.fallbacks:
         yield Misfit(
@@ -86,9 +81,6 @@ def misfits(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
         yield Misfit(_key(item, "optimize"), "trim_history and target_tokens go together", "give both, or neither")
     if doc.expires is not None and not is_date(doc.expires):
         yield Misfit(find(item, ("expires",)), f"'{doc.expires}' is no date", "as in 2027-01-31")
-    for name, what in LATER.items():
-        if getattr(doc, name) is not None:
-            yield Misfit(_key(item, name), f"'{name}' has no effect yet; a later version brings {what}", "", Severity.WARNING)
 
 
 def _strategy(item: Node, doc: RouteDoc) -> Iterator[Misfit]:
