@@ -30,7 +30,7 @@ from upstream import JSON, Exchange, Upstream
 from valkeys import ValkeyServer
 
 SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
-CALLERS, SECONDS, KILLS, LIMIT = (64, 30, 8, 300_000) if SOAK else (24, 4, 1, 60_000)
+CALLERS, SECONDS, KILLS, LIMIT = (64, 30, 8, 300_000) if SOAK else (24, 2, 1, 20_000)
 KEY = "pm_search"
 INPUT = 3
 """Tokens of input that the upstream counts: fewer than any bound on it."""

@@ -134,7 +134,9 @@ def _shared_budgets(
     replicas = Replicas(valkey, settings.replicas)
     _beside(replicas.run(), stack)
     kept = ValkeyBudgets(valkey)
-    return SharedBudgets(kept, clock, say, replicas=replicas.count), kept
+    shared = SharedBudgets(kept, clock, say, replicas=replicas.count)
+    _beside(shared.run(), stack)
+    return shared, kept
 
 
 def _beside(running: Coroutine[None, None, None], stack: AsyncExitStack) -> None:

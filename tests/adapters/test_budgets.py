@@ -206,7 +206,7 @@ class MemoryLife(BudgetLife):
 
 
 def test_whatever_happens_in_memory_counts_are_right() -> None:
-    run_state_machine_as_test(MemoryLife, settings=settings(max_examples=2000 if SOAK else 40, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(MemoryLife, settings=settings(max_examples=2000 if SOAK else 25, stateful_step_count=40, deadline=None))
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_whatever_happens_in_valkey_counts_are_right(valkey_life: type[BudgetLif
     run_state_machine_as_test(
         valkey_life,
         settings=settings(
-            max_examples=500 if SOAK else 12,
+            max_examples=500 if SOAK else 8,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -24,7 +24,7 @@ TIMEOUT_S = 0.020
 CONNECTIONS = 16
 """At once. More would not be faster: the server runs commands one after the other, and this process, too."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 1.5
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 0.5
 """After which a server that failed is asked again; short, since a call that finds out loses TIMEOUT_S at most."""
 
 _HELD_UP_S = 0.005
