@@ -40,7 +40,7 @@ def _fitted(numbers: Floats, outcome: Doubles, rising: list[int]) -> list[Decisi
     smallest = min(SMALLEST, max(1, len(outcome) // 10))
     trees: list[DecisionTreeRegressor] = (
         ExtraTreesRegressor(
-            TREES, max_depth=DEPTH, min_samples_leaf=smallest, max_features=LOOKED_AT, monotonic_cst=rising, random_state=SEED, n_jobs=-1
+            TREES, max_depth=DEPTH, min_samples_leaf=smallest, max_features=LOOKED_AT, monotonic_cst=rising, random_state=SEED
         )
         .fit(numbers, outcome)
         .estimators_
