@@ -13,8 +13,9 @@ from pointsman.core.decide import decide
 from pointsman.core.experience import SUMMED_EVERY_S
 from pointsman.core.market import Market, ModelState
 from pointsman.core.request import Image, Message, Prompt, Request
+from pointsman.core.ruleset import RouteSettings
 from pointsman.core.vocabulary import FinishReason, Role
-from pointsman.execute import Executor
+from pointsman.execute import PLAIN, Executor
 from pointsman.ports import Answer, Finished, ModelCall, Piece
 from pointsman.upstreams import Upstreams
 
@@ -45,7 +46,9 @@ class Timed(Struct, frozen=True):
         yield Finished(finish_reason=self.finish, usage=self.usage)
 
 
-async def shown(provider: Timed, *, streams: bool, request: Request = ASKED, reader_takes_s: float = 0.0) -> ModelState:
+async def shown(
+    provider: Timed, *, streams: bool, request: Request = ASKED, reader_takes_s: float = 0.0, settings: RouteSettings = PLAIN
+) -> ModelState:
     """Return what is known of the model after some calls of it."""
     clock = provider.clock
     upstreams = Upstreams(AllWell(), clock)
@@ -54,7 +57,7 @@ async def shown(provider: Timed, *, streams: bool, request: Request = ASKED, rea
     for _ in range(30):
         deadline = clock.monotonic() + 3600
         if not streams:
-            await executor.run(decision, request, RULES.catalog, deadline=deadline)
+            await executor.run(decision, request, RULES.catalog, deadline=deadline, settings=settings)
             continue
         async for _event in executor.stream(decision, request, RULES.catalog, deadline=deadline):
             clock.advance(reader_takes_s)
@@ -96,6 +99,10 @@ async def test_a_reader_who_takes_his_time_hides_the_pace_of_the_model() -> None
 )
 async def test_counting_is_learned_from_what_providers_say_of_text(usage: Usage | None, request_: Request) -> None:
     assert (await shown(Timed(FakeClock(), usage), streams=True, request=request_)).counts == {}
+
+
+async def test_what_was_left_out_of_a_prompt_hides_how_the_model_counts() -> None:
+    assert (await shown(Timed(FakeClock()), streams=False, settings=RouteSettings(optimize="lossless"))).counts == {}
 
 
 async def test_an_answer_that_was_held_back_shows_nothing() -> None:

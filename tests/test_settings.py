@@ -48,6 +48,7 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_GRACE_S", "2.5", "grace_s", 2.5),
     ("POINTSMAN_ANONYMOUS_TENANT", "dev", "anonymous_tenant", "dev"),
     ("POINTSMAN_MOST_CALLS", "50", "most_calls", 50),
+    ("POINTSMAN_CACHE_MB", "64", "cache_mb", 64),
     ("POINTSMAN_TLS_CERT", "/tls/cert.pem", "tls_cert", Path("/tls/cert.pem")),
     ("POINTSMAN_TLS_KEY", "/tls/key.pem", "tls_key", Path("/tls/key.pem")),
     ("POINTSMAN_TLS_CLIENT_CA", "/tls/ca.pem", "tls_client_ca", Path("/tls/ca.pem")),

@@ -472,6 +472,32 @@ async def test_a_hold_that_cannot_be_settled_counts_in_full_after_its_time() -> 
     assert await house.used() == [408, 408_000]
 
 
+class Slow(MemoryBudgets):
+    """A store that takes a hold at once, and says so never."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.took = asyncio.Event()
+
+    async def hold(self, tenant: str, hold: Hold) -> Taken:
+        await super().hold(tenant, hold)
+        self.took.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # not reached
+
+
+async def test_what_was_held_for_a_caller_who_left_meanwhile_is_given_back() -> None:
+    clock = FakeClock()
+    slow = Slow(clock)
+    house = House(ScriptedProvider("two words"), clock=clock, budgets=slow)
+    calling = asyncio.create_task(house.complete())
+    await slow.took.wait()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+
+    assert await house.used() == [0, 0]
+
+
 async def test_what_is_known_of_tenants_is_forgotten_when_they_no_longer_call() -> None:
     house = House(ScriptedProvider("two words"))
     await house.complete()

@@ -125,9 +125,10 @@ def main(command: list[str]) -> int:
     except CannotRun:
         print(f"joining the Valkey at {server.url}", file=sys.stderr)
     try:
-        with suppress(KeyboardInterrupt):
-            return subprocess.run(command, env={**os.environ, "POINTSMAN_VALKEY_URL": server.url}, check=False).returncode
-        return 0
+        process = subprocess.Popen(command, env={**os.environ, "POINTSMAN_VALKEY_URL": server.url})
+        while True:
+            with suppress(KeyboardInterrupt):  # the command has heard it, too, and may have something to finish
+                return process.wait()
     finally:
         server.close()
 

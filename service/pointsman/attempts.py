@@ -154,11 +154,12 @@ class Attempting(Generic[T]):
         )
 
     def _counts_as(self, usage: Usage) -> float | None:
-        """Return how many tokens the model counts for one of ours; None where it does not say, or pictures are among them."""
-        counted, features = self._work.decision.tokens.input, self._work.decision.features
-        if counted < COUNTED or not usage.input_tokens or usage.estimated or self._work.request.prompt.shows_pictures:
+        """Return how many tokens the model counts for one of ours; None where it does not say, or was sent other things than we counted."""
+        work = self._work
+        counted, features = work.decision.tokens.input, work.decision.features
+        if counted < COUNTED or not usage.input_tokens or usage.estimated or work.request.prompt.shows_pictures or not work.sends_all:
             return None
-        frame = factor(self._work.catalog.models[self.candidate.model].tokenizer, features.text_class).frame
+        frame = factor(work.catalog.models[self.candidate.model].tokenizer, features.text_class).frame
         return max(0, usage.input_tokens - frame) / counted
 
     def blamed(self, failed: AttemptFailed) -> AttemptFailed:

@@ -139,7 +139,7 @@ class Executor:
         self._second_tries.called()
         if settings.timeout_s is not None:
             deadline = min(deadline, self._clock.monotonic() + settings.timeout_s)
-        return Work(decision, request, catalog, self._clock, deadline, purse=purse)
+        return Work(decision, request, catalog, self._clock, deadline, purse=purse, sends_all=not settings.optimize)
 
     async def _first(self, work: Work, start: Start[T], settings: RouteSettings, *, again: bool) -> Attempting[T]:
         """Return the first attempt of which something came. Raises DeadlinePassed and UpstreamUnavailable."""

@@ -1,6 +1,7 @@
 """Answers under way that more than one call waits for: asked of a model once, given to each from the beginning.
 
-A flight belongs to none of its callers: whoever leaves, the first one included, leaves it to the others, and with the last one it ends.
+A flight belongs to none of its callers: whoever leaves, the first one included, leaves it to the others, and with the last one it ends. It
+brings the answer as fast as it comes, however slowly it is read: all of it is kept anyway.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pointsman.adapters.anthropic import AnthropicProvider
 from pointsman.adapters.artifact import UnreadableArtifact, load_estimator
 from pointsman.adapters.builtin import BuiltinProvider
-from pointsman.adapters.cache import Alone, MemoryCache, Names, SharedCache, SharedTurns
+from pointsman.adapters.cache import Alone, MemoryCache
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
 from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, fetch, installed, supervise
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from pointsman.adapters.valkey import Valkey
 
 
-TRAILS_BYTES = 8 << 20
-"""Of what is remembered of conversations: some ten thousand."""
+TRAILS_BYTES = 4 << 20
+"""Of what is remembered of conversations: some seven thousand."""
 
 
 def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]:
@@ -95,7 +95,9 @@ async def open_live_router(
         router = Router(
             rules=rules,
             reader=reader,
-            recall=_recall(Executor(ports, counter, clock, upstreams), Economy(reader.count), valkey, clock, stack),
+            recall=_recall(
+                Executor(ports, counter, clock, upstreams), Economy(reader.count), valkey, clock, stack, megabytes=settings.cache_mb
+            ),
             affinity=_affinity(valkey, clock),
             upstreams=upstreams,
             clock=clock,
@@ -155,11 +157,15 @@ def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsync
     return open_valkey(url, clock=clock, say=say)
 
 
-def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack) -> Recall:
+def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: Clock, stack: AsyncExitStack, *, megabytes: int) -> Recall:
     """Return what gives answers again: of this process, or of all replicas where they share a store."""
-    near = MemoryCache(clock)
+    near = MemoryCache(clock, most_bytes=megabytes << 20)
     if valkey is None:
         return Recall(executor, economy, near, Alone(), clock)
+    from pointsman.adapters.cache.names import Names  # noqa: PLC0415  # as above
+    from pointsman.adapters.cache.shared import SharedCache  # noqa: PLC0415  # as above
+    from pointsman.adapters.cache.turns import SharedTurns  # noqa: PLC0415  # as above
+
     names = Names(valkey)
     turns = SharedTurns(valkey, names)
     stack.push_async_callback(turns.close)
@@ -169,7 +175,12 @@ def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: 
 def _affinity(valkey: Valkey | None, clock: Clock) -> Affinity:
     """Return what remembers conversations: of this process, or of all replicas where they share a store."""
     near = MemoryCache(clock, most_bytes=TRAILS_BYTES)
-    return Affinity(near if valkey is None else SharedCache(valkey, Names(valkey), near, clock, kind="trail"), clock)
+    if valkey is None:
+        return Affinity(near, clock)
+    from pointsman.adapters.cache.names import Names  # noqa: PLC0415  # as above
+    from pointsman.adapters.cache.shared import SharedCache  # noqa: PLC0415  # as above
+
+    return Affinity(SharedCache(valkey, Names(valkey), near, clock, kind="trail"), clock)
 
 
 async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:

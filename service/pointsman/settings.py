@@ -154,6 +154,7 @@ class Settings:
         "Valkey (or Redis) that replicas share, as valkey://HOST:6379; without it each process keeps to itself.",
         secret=True,
     )
+    cache_mb: int = _setting(16, _count, "Megabytes of answers that a process keeps for those who ask the same again.")
     replicas: int = _setting(
         1, _count, "Processes that share the Valkey, at least: while it is lost, each spends that part of a budget. More are noticed."
     )

@@ -152,6 +152,9 @@ class _Purse:
             except StoreDown as down:
                 self._release(hold)  # it may have been taken all the same
                 return Refused(told=str(down))
+            except asyncio.CancelledError:
+                self._release(hold)  # the caller has gone while the store was asked
+                raise
             self.spending.mirror.saw(self.tenant, taken.levels)
             if taken.granted:
                 return _Held(self, candidate, claim.output_cap, hold)

@@ -30,9 +30,17 @@ class Work:
     """What one plan is run for, and the attempts so far."""
 
     def __init__(
-        self, decision: Decision, request: Request, catalog: Catalog, clock: Clock, deadline: float, *, purse: Purse = FREE
+        self,
+        decision: Decision,
+        request: Request,
+        catalog: Catalog,
+        clock: Clock,
+        deadline: float,
+        *,
+        purse: Purse = FREE,
+        sends_all: bool = True,
     ) -> None:
-        """`deadline` is in seconds of the monotonic clock; `purse` pays."""
+        """`deadline` is in seconds of the monotonic clock; `purse` pays; `sends_all` unless something was left out of the prompt."""
         self.decision = decision
         self.request = request
         self.catalog = catalog
@@ -45,6 +53,7 @@ class Work:
         self._passed_over: list[str] = []
         self._unpaid: list[Refused] = []
         self.purse = purse
+        self.sends_all = sends_all
 
     @property
     def is_unpaid(self) -> bool:

@@ -10,16 +10,28 @@ from typing import Any
 
 import pytest
 
-from fakes import FakeClock
-from pointsman.adapters.cache import Alone, MemoryCache, Names, SharedCache, SharedTurns
-from pointsman.adapters.cache.memory import OVERHEAD
-from pointsman.adapters.cache.shared import LARGEST, NEAR_S
-from pointsman.adapters.cache.turns import LEASE_MS
+from fakes import FakeClock, catalog_yaml, facts_of, model_yaml, ruleset_of
+from pointsman.adapters.cache.memory import OVERHEAD, Alone, MemoryCache
+from pointsman.adapters.cache.names import Names
+from pointsman.adapters.cache.shared import LARGEST, NEAR_S, SharedCache
+from pointsman.adapters.cache.turns import LEASE_MS, SharedTurns
 from pointsman.adapters.valkey import Valkey
+from pointsman.affinity import Affinity
 from pointsman.core.cachekey import CacheKey
+from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.decide import decide
+from pointsman.core.market import Market
+from pointsman.core.request import Message, Prompt, Request
+from pointsman.core.vocabulary import AttemptReason, FinishReason, Role
 from valkeys import ValkeyServer
 
 PATIENT_S = 5.0
+
+RULES = ruleset_of(
+    catalog_yaml({"m": model_yaml().replace("context_window", "prompt_cache: {min_tokens: 512, ttl: 5m}, context_window")}),
+    "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n",
+)
+DECISION = decide(RULES, facts_of(), Market())
 MANY = 1_000_000 if os.environ.get("POINTSMAN_TEST_SOAK") else 30_000
 
 ONE, OTHER, STRANGERS = CacheKey("search", b"1" * 32), CacheKey("search", b"2" * 32), CacheKey("ads", b"3" * 32)
@@ -329,3 +341,28 @@ async def test_where_nobody_can_say_it_is_everybodys_turn(own_valkey: ValkeyServ
 
     assert await there.take(ONE)
     await here.give_back(ONE)
+
+
+# Conversations
+
+
+async def test_a_conversation_that_another_replica_served_is_known_here(replicas: Replicas, clock: FakeClock) -> None:
+    long = Message(role=Role.USER, parts=("word " * 500,))
+    first = Request(prompt=Prompt(messages=(long,)))
+    then = Request(prompt=Prompt(messages=(long, Message(role=Role.ASSISTANT, parts=("so",)), long)))
+    here, there = (Affinity(replicas.cache(), clock) for _ in range(2))
+    known = await here.known("search", first, RULES.catalog)
+    assert known is not None
+    usage = Usage(input_tokens=700, output_tokens=5)
+    attempt = Attempt(model="m", provider="p", reason=AttemptReason.PRIMARY, latency_ms=1.0, usage=usage)
+    here.note(
+        known, RULES, DECISION, Completion(message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(attempt,), model="m")
+    )
+    await asyncio.gather(*here._keeping)
+
+    found = await there.known("search", then, RULES.catalog)
+    assert found is not None
+    assert found.trail.tokens("m") == 700
+    by_itself = await Affinity(replicas.cache(), clock).known("search", then, RULES.catalog, ask_others=False)
+    assert by_itself is not None
+    assert by_itself.trail.turns == ()

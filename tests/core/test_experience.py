@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
 from pointsman.core.catalog import Model
-from pointsman.core.experience import ASSUMED, KEPT, SUMMED_EVERY_S, Experience, Observation
+from pointsman.core.experience import SUMMED_EVERY_S, Experience, Observation
 from pointsman.core.lengths import Length
 from pointsman.core.market import ModelState
+from pointsman.core.sample import ASSUMED, KEPT
 from pointsman.core.tokenisers import factor
 
 MODELS = ruleset_of(

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="learning needs the extra `learn`: scikit-learn is not installed")
 
+from pointsman.learn.answers import Answers
 from pointsman.learn.measure import (
     apgr,
     apgr_interval,
@@ -87,6 +88,7 @@ REPORT = Report(
     calibration={"pooled": Calibration(1420, 0.03, 0.02, 0.04, 0.018)},
     calibration_unseen={"pooled": Calibration(1420, 0.1, 0.09, 0.12, 0.018)},
     models={"zeroeval": Ranking(21, 0.06, 0.09, 0.04, 0.8)},
+    answers={"zeroeval": Answers(21, 0.24, 0.92)},
     rewording={"spelling": 0.9},
     curves={"zeroeval": {"length": ([0.0, 1.0], [0.5, 0.8])}},
 )
@@ -99,6 +101,7 @@ def test_a_report_is_written_as_tables() -> None:
     assert "| length | 40% / 70% / - / 0.700 |" in text
     assert "| pooled | 1,420 | 0.030 (0.020-0.040) | 0.018 | 0.100 |" in text
     assert "| zeroeval | 21 | 0.060 | 0.090 | 0.040 | 0.80 |" in text
+    assert "| zeroeval | 21 | 24.0% | 92.0% |" in text
     assert "| spelling | 90.0% |" in text
 
 

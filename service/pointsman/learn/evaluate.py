@@ -14,6 +14,7 @@ from sklearn.linear_model import Ridge
 from pointsman.core.estimator import Estimate, Estimator
 from pointsman.core.quality import quality
 from pointsman.learn import keywords
+from pointsman.learn.answers import answers
 from pointsman.learn.measure import (
     apgr,
     apgr_interval,
@@ -101,6 +102,11 @@ def evaluate(rows: Sequence[Row], *, progress: Callable[[str], None] = lambda _:
             source: ranking(table.take(sources == source), [ours["known"][at] for at in np.flatnonzero(sources == source)])
             for source in _present(sources)
             if len(rows[int(np.flatnonzero(sources == source)[0])].models) > 2
+        },
+        answers={
+            source: found
+            for source in _present(sources)
+            if (found := answers(table.take(sources == source), [ours["known"][at] for at in np.flatnonzero(sources == source)]))
         },
         rewording=rewording,
         curves={

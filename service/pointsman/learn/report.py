@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from msgspec import Struct
 
+from pointsman.learn.answers import SEEN, Answers
 from pointsman.learn.ranking import Ranking
 
 
@@ -60,6 +61,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """The same, trained on the other sources only."""
     models: Mapping[str, Ranking]
     """By source that more than two models answered."""
+    answers: Mapping[str, Answers]
+    """By source whose answers were counted."""
     rewording: Mapping[str, float]
     """Share of decisions that stay, by change of the wording."""
     curves: Mapping[str, Mapping[str, tuple[list[float], list[float]]]]
@@ -74,7 +77,13 @@ def table_text(report: Report) -> str:
         "APGR, sources never seen": report.unseen,
     }
     tables = [_apgr(title, scores) for title, scores in titles.items() if scores]
-    tables += [_operating(report.known), _calibration(report), _models(report.models), _rewording(report.rewording)]
+    tables += [
+        _operating(report.known),
+        _calibration(report),
+        _models(report.models),
+        _answers(report.answers),
+        _rewording(report.rewording),
+    ]
     return "\n\n".join("\n".join(lines) for lines in tables if lines) + "\n"
 
 
@@ -120,6 +129,13 @@ def _models(models: Mapping[str, Ranking]) -> list[str]:
         for source, found in models.items()
     ]
     return lines + rows
+
+
+def _answers(found: Mapping[str, Answers]) -> list[str]:
+    if not found:
+        return []
+    lines = _head(f"length of answers, after {SEEN} of a model", "models", "median error", "within the 90th percentile")
+    return lines + [_row(source, str(each.models), f"{each.error:.1%}", f"{each.covered:.1%}") for source, each in found.items()]
 
 
 def _rewording(rewording: Mapping[str, float]) -> list[str]:

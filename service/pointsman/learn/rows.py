@@ -18,6 +18,7 @@ class Outcome(Struct, frozen=True):
     score: float
     """0..1; 1 is right."""
     cost_usd: float | None = None
+    output_tokens: int | None = None
 
 
 class Row(Struct, frozen=True):

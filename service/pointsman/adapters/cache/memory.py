@@ -8,7 +8,7 @@ from msgspec import Struct
 from pointsman.core.cachekey import CacheKey
 from pointsman.ports import Clock
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 16 << 20
 MOST_ENTRIES = 50_000
 
 OVERHEAD = 450
