@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -723,3 +723,11 @@ def test_a_listing_says_why_a_model_cannot_serve() -> None:
 
     assert codec.listed_model_from_pb(message).unavailable is DropReason.NO_CREDENTIAL
     assert codec.listed_model_from_pb(admin_pb.Model(id="m")).unavailable is None
+
+
+def test_tenants_that_spend_alone_are_told_with_the_rules_in_use() -> None:
+    rules = codec.RulesInUse(
+        revision="0123456789ab", loaded_at=datetime(2026, 11, 23, tzinfo=UTC), stale=False, problems=(), tenants_alone=("search", "ads")
+    )
+
+    assert codec.rules_from_pb(codec.rules_to_pb(rules)) == rules

@@ -121,19 +121,24 @@ Place = tuple[str, int, int]
 class _Gauge:
     """One meter of an account."""
 
-    __slots__ = ("_buckets", "meter", "used")
+    __slots__ = ("_buckets", "_changes_ms", "meter", "used")
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self.used = 0
         self._buckets: dict[int, int] = {}
         """In the order of time, which only goes forward."""
+        self._changes_ms = 0
+        """Before the next bucket begins, none leaves."""
 
     def advance(self, now_ms: int) -> None:
         """Let go of buckets that no longer count."""
-        buckets, first = self._buckets, now_ms // self.meter.width_ms - self.meter.reach
-        while buckets and (oldest := next(iter(buckets))) < first:
-            self.used -= buckets.pop(oldest)
+        if now_ms >= self._changes_ms:
+            meter, buckets = self.meter, self._buckets
+            first = now_ms // meter.width_ms - meter.reach
+            while buckets and (oldest := next(iter(buckets))) < first:
+                self.used -= buckets.pop(oldest)
+            self._changes_ms = (first + meter.reach + 1) * meter.width_ms
 
     def add(self, bucket: int, amount: int, now_ms: int) -> None:
         """Add to a bucket, unless that no longer counts."""
@@ -143,7 +148,10 @@ class _Gauge:
 
     def level(self) -> Level:
         """Return what it shows."""
-        return Level(self.used, next((bucket for bucket, amount in self._buckets.items() if amount), -1))
+        for bucket, amount in self._buckets.items():
+            if amount:
+                return Level(self.used, bucket)
+        return Level(0, -1)
 
 
 class Account:

@@ -69,9 +69,7 @@ class Claim(Struct, frozen=True, kw_only=True):
 
     def hold(self, id_: str, lasts_ms: int, entry: Entry) -> Hold:
         """Return the hold that the call needs; `entry` is for the ledger if nobody settles it."""
-        amounts = [self._amount(each) for each in self.bounds]
-        shares = [Share(meter=each.meter, amount=amount, limit=each.limit) for each, amount in zip(self.bounds, amounts, strict=True)]
-        return Hold(id=id_, lasts_ms=lasts_ms, shares=tuple(shares), entry=entry)
+        return Hold(id=id_, lasts_ms=lasts_ms, shares=self._shares(), entry=entry)
 
     def affordable(self, shown: Levels) -> int:
         """Return the most output that the windows have room for, by what their meters show; negative where there is none for the input."""
@@ -84,19 +82,18 @@ class Claim(Struct, frozen=True, kw_only=True):
     def heals_in_s(self, shown: Levels) -> float | None:
         """Return the seconds until something of every meter is free again that has no room now; None where time alone does not help."""
         until = 0
-        for each, level in zip(self.bounds, shown.levels, strict=True):
-            amount = self._amount(each)
-            if each.limit is not None and level.used + amount > each.limit:
-                if amount > each.limit:
+        for share, level in zip(self._shares(), shown.levels, strict=True):
+            if share.limit is not None and level.used + share.amount > share.limit:
+                if share.amount > share.limit:
                     return None
-                until = max(until, each.meter.leaves_ms(level.oldest))
+                until = max(until, share.meter.leaves_ms(level.oldest))
         return max(0, until - shown.now_ms) / 1000
 
-    def _amount(self, bound: Bound) -> int:
-        if not bound.counts:
-            return 0
-        kind = bound.meter.kind
-        return self.input_bound + self.output_cap if kind == "tokens" else self.cost if kind == "usd" else 1
+    def _shares(self) -> tuple[Share, ...]:
+        amounts = {"tokens": self.input_bound + self.output_cap, "usd": self.cost, "requests": 1}
+        return tuple(
+            [Share(meter=each.meter, amount=amounts[each.meter.kind] if each.counts else 0, limit=each.limit) for each in self.bounds]
+        )
 
     def _reaches(self, kind: str, left: int) -> int:
         if kind == "tokens":
