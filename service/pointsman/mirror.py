@@ -75,6 +75,14 @@ class Mirror:
         self._tell(self._of(tenant), found)
         return found
 
+    def shares(self, now_ms: int) -> list[tuple[str, str, float]]:
+        """Return tenant, window and spent share of every window of the tenants that are being served."""
+        return [
+            (name, name_of(each.window), each.share_and_pace(now_ms)[0])
+            for name, seen in self._seen.items()
+            for each in (seen.standing.filled if seen.standing is not None else ())
+        ]
+
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Keep what is known up to date until cancelled."""
         while True:

@@ -69,13 +69,22 @@ async def watching(metrics: Metrics | None, router: Router, live: Live, clock: C
     if metrics is None:
         yield
         return
-    from pointsman.telemetry.metrics import watch  # noqa: PLC0415  # as said above
+    from pointsman.telemetry.metrics import State, watch  # noqa: PLC0415  # as said above
 
     def look(lag_s: float) -> None:
         snapshot = live.current
-        age_s = (clock.now() - snapshot.loaded_at).total_seconds()
-        states = [(status.model.id, status.state) for status in router.models()]
-        metrics.state(states, snapshot.ruleset.revision, age_s, stale=snapshot.stale, under_way=under_way(), lag_s=lag_s)
+        metrics.state(
+            State(
+                models=[(status.model.id, status.state) for status in router.models()],
+                revision=snapshot.ruleset.revision,
+                age_s=(clock.now() - snapshot.loaded_at).total_seconds(),
+                stale=snapshot.stale,
+                under_way=under_way(),
+                lag_s=lag_s,
+                budgets=router.budget_shares(),
+                alone=len(router.tenants_alone()),
+            )
+        )
 
     task = asyncio.create_task(watch(look), name="metrics")
     try:

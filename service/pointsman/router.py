@@ -160,6 +160,10 @@ class Router:
         """Return the tenants that spend only this process's share, because the store is lost."""
         return () if self._spending is None else self._spending.alone()
 
+    def budget_shares(self) -> list[tuple[str, str, float]]:
+        """Return tenant, window and spent share of every window of the tenants that are being served."""
+        return [] if self._spending is None else self._spending.shares()
+
     def now(self) -> datetime:
         """Return the time in UTC, as decisions have it."""
         return self._clock.now()

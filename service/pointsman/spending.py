@@ -103,6 +103,10 @@ class Spending:
         """Return what pays for the attempts at a decision."""
         return _Purse(self, tenant, decision, catalog)
 
+    def shares(self) -> list[tuple[str, str, float]]:
+        """Return tenant, window and spent share of every window of the tenants that are being served."""
+        return self.mirror.shares(self.now_ms())
+
     def now_ms(self) -> int:
         """Return the time in ms of UTC."""
         return int(self._clock.now().timestamp() * 1000)

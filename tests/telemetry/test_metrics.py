@@ -17,7 +17,7 @@ from pointsman.core.decide import outcome_of
 from pointsman.core.market import Market, ModelState
 from pointsman.core.vocabulary import CacheStatus
 from pointsman.telemetry import Decided, Story
-from pointsman.telemetry.metrics import MOST_SERIES, Metrics, serve, watch
+from pointsman.telemetry.metrics import MOST_SERIES, Metrics, State, serve, watch
 from stories import METHOD, RULES, story
 
 README = Path(__file__).parents[2] / "README.md"
@@ -117,11 +117,22 @@ def test_a_call_that_is_traced_leads_to_its_trace() -> None:
 def test_the_state_of_things_is_that_of_the_last_look() -> None:
     metrics = Metrics()
     able, full = ModelState(), ModelState(has_room=False)
-    metrics.state([("a", able), ("b", able)], "111111111111", 5.0, stale=False, under_way=0, lag_s=0.0)
-    metrics.state([("a", able), ("b", full)], "222222222222", 1.0, stale=True, under_way=3, lag_s=0.25)
+    before = State(
+        models=[("a", able), ("b", able), ("gone", able)], revision="111111111111", age_s=5.0, stale=False, under_way=0, lag_s=0.0,
+        budgets=[("search", "usd per 1d", 0.5), ("left", "usd per 1d", 0.9)],
+    )  # fmt: skip
+    metrics.state(before)
+    metrics.state(
+        State(
+            models=[("a", able), ("b", full)], revision="222222222222", age_s=1.0, stale=True, under_way=3, lag_s=0.25,
+            budgets=[("search", "usd per 1d", 1.2)], alone=2,
+        )
+    )  # fmt: skip
 
-    assert [value(metrics, "pointsman_model_available", model=model) for model in "ab"] == [1, 0]
-    assert [value(metrics, "pointsman_ruleset_info", revision=revision) for revision in ("111111111111", "222222222222")] == [0, 1]
+    assert [value(metrics, "pointsman_model_available", model=model) for model in ("a", "b", "gone")] == [1, 0, None]
+    assert [value(metrics, "pointsman_ruleset_info", revision=revision) for revision in ("111111111111", "222222222222")] == [None, 1]
+    assert [value(metrics, "pointsman_budget_spent_ratio", tenant=name, window="usd per 1d") for name in ("search", "left")] == [1.2, None]
+    assert value(metrics, "pointsman_tenants_alone") == 2
     assert value(metrics, "pointsman_ruleset_stale") == 1
     assert value(metrics, "pointsman_calls_under_way") == 3
     assert value(metrics, "pointsman_event_loop_lag_seconds") == 0.25

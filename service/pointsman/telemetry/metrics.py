@@ -8,7 +8,7 @@ ones are counted as `other`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +39,23 @@ class Described:
     kind: str
     labels: tuple[str, ...]
     says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The state of things at one moment."""
+
+    models: Sequence[tuple[str, ModelState]]
+    revision: str
+    age_s: float
+    """Of the rules in use."""
+    stale: bool
+    under_way: int
+    lag_s: float
+    budgets: Sequence[tuple[str, str, float]] = ()
+    """Tenant, window, spent share."""
+    alone: int = 0
+    """Tenants that spend this process's share alone."""
 
 
 class _Child(Protocol):
@@ -81,6 +98,8 @@ class Metrics:
             "By which factor an estimate of input, output, cost or latency was off, either way: 1 is right.", _TIMES_OFF,
         )  # fmt: skip
         self._gauge("pointsman_model_available", ("model",), "1 if decisions may choose the model now.")
+        self._gauge("pointsman_budget_spent_ratio", ("tenant", "window"), "Spent or held share of a window, of tenants that call.")
+        self._gauge("pointsman_tenants_alone", (), "Tenants that spend this process's share alone, because the store is lost.")
         self._gauge("pointsman_ruleset_stale", (), "1 if the rule directory cannot be used, and older rules serve.")
         self._gauge("pointsman_ruleset_age_seconds", (), "Since the rules in use were loaded.")
         self._gauge("pointsman_ruleset_info", ("revision",), "1 for the revision in use.")
@@ -157,20 +176,29 @@ class Metrics:
         self.described.append(Described(shown, kind, labels, says))
         self._parents[name], self._series[name] = parent, {}
 
-    def state(
-        self, models: Iterable[tuple[str, ModelState]], revision: str, age_s: float, *, stale: bool, under_way: int, lag_s: float
-    ) -> None:
+    def state(self, seen: State) -> None:
         """Take down the state of things."""
-        for model, state in models:
-            self._of("pointsman_model_available", model).set(float(state.has_credential and state.healthy and state.has_room))
-        info = self._series["pointsman_ruleset_info"]
-        for known in info:
-            info[known].set(0.0)
-        self._of("pointsman_ruleset_info", revision).set(1.0)
-        self._of("pointsman_ruleset_stale").set(float(stale))
-        self._of("pointsman_ruleset_age_seconds").set(age_s)
-        self._of("pointsman_calls_under_way").set(under_way)
-        self._of("pointsman_event_loop_lag_seconds").set(lag_s)
+        self._only("pointsman_model_available", {(model,): float(_is_able(state)) for model, state in seen.models})
+        self._only("pointsman_ruleset_info", {(seen.revision,): 1.0})
+        self._only("pointsman_budget_spent_ratio", {(tenant, window): share for tenant, window, share in seen.budgets})
+        self._of("pointsman_tenants_alone").set(seen.alone)
+        self._of("pointsman_ruleset_stale").set(float(seen.stale))
+        self._of("pointsman_ruleset_age_seconds").set(seen.age_s)
+        self._of("pointsman_calls_under_way").set(seen.under_way)
+        self._of("pointsman_event_loop_lag_seconds").set(seen.lag_s)
+
+    def _only(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set the series of a gauge to these, and drop those that are no longer."""
+        series = self._series[name]
+        for labels in [labels for labels in series if labels not in values]:
+            self._parents[name].remove(*labels)
+            del series[labels]
+        for labels, value in values.items():
+            self._of(name, *labels).set(value)
+
+
+def _is_able(state: ModelState) -> bool:
+    return state.has_credential and state.healthy and state.has_room
 
 
 def _tokens(usage: Usage) -> tuple[tuple[str, int], ...]:
