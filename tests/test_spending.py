@@ -402,6 +402,14 @@ routes:
     assert rules == ["default", "thrifty"]
 
 
+async def test_how_far_budgets_are_spent_is_told_for_metrics() -> None:
+    house = House(ScriptedProvider("two words"))
+    await house.complete()
+    await house.spending.settled()
+
+    assert house.router.budget_shares() == [("t", "tokens per 1d", 0.0102), ("t", "usd per 1d", pytest.approx(0.000102))]
+
+
 async def test_route_holds_nothing() -> None:
     house = House(ScriptedProvider())
 
