@@ -154,7 +154,10 @@ class Router:
 
     async def used(self, query: Query, tenants: Iterable[str]) -> Page:
         """Return what was used, by these tenants where the query names none. Raises UsageUnknown."""
-        return Page(groups=(), more=False) if self._spending is None else await used(self._spending.usages, tenants, query)
+        if self._spending is None:
+            return Page(groups=(), more=False)
+        await self._spending.settled()
+        return await used(self._spending.usages, tenants, query)
 
     def tenants_alone(self) -> tuple[str, ...]:
         """Return the tenants that spend only this process's share, because the store is lost."""

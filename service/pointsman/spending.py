@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from itertools import count
 from typing import Protocol
 
@@ -29,6 +30,9 @@ from pointsman.ports import Budgets, Clock, StoreDown, Usages
 
 GRACE_S = 30.0
 """How much longer than its call a hold lasts. After that, whoever took it has gone, and it counts as spent."""
+
+ENTERED_EACH_S = 0.1
+"""What was used without a hold: a task for each such call cost as much as a fifth of an answer from the cache."""
 
 TRIES = 3
 """Of a hold, each with the output that the windows still have room for; others may be faster each time."""
@@ -93,6 +97,8 @@ class Spending:
         self._process = secrets.token_hex(8)
         self._numbers = count()
         self._settling: set[asyncio.Task[None]] = set()
+        self._entries: dict[tuple[str, str, str], Sums] = {}
+        self._is_wanted = asyncio.Event()
 
     async def bound(self, tenant: Tenant, market: Market) -> tuple[Standing, Market, BudgetFacts]:
         """Return how a tenant with windows stands, a market that is bound by what is left, and the facts of that."""
@@ -122,8 +128,28 @@ class Spending:
         task.add_done_callback(self._settling.discard)
         return task
 
+    def enter(self, tenant: str, entered: Entry) -> None:
+        """Have what was used without a hold entered into the ledger, soon and together with what is like it."""
+        if not self._entries:
+            self._entering = self.in_background(self._enter_soon())
+        key = (tenant, entered.model, entered.route)
+        known = self._entries.get(key)
+        self._entries[key] = entered.sums if known is None else known.plus(entered.sums)
+
+    async def _enter_soon(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENTERED_EACH_S):
+                await self._is_wanted.wait()
+        entries, self._entries = self._entries, {}
+        self._is_wanted.clear()
+        for (tenant, model, route), sums in entries.items():
+            with suppress(StoreDown):  # whoever knows the store enters it later
+                await self.budgets.settle(tenant, _NO_HOLD, (), Entry(model=model, route=route, sums=sums))
+
     async def settled(self) -> None:
-        """Wait until all that was to be settled is."""
+        """Wait until all that was to be settled and entered is."""
+        if self._entries:
+            self._is_wanted.set()
         while self._settling:
             await asyncio.wait(self._settling)
 
@@ -170,7 +196,7 @@ class _Purse:
     def recalled(self, completion: Completion) -> None:
         """As in `Purse`."""
         sums = Sums(requests=1, cache_hits=1, baseline_cost=completion.usage.baseline_cost)
-        self.settle(_NO_HOLD, NOTHING, Entry(model=completion.model, route=self.route, sums=sums))
+        self.spending.enter(self.tenant.id, Entry(model=completion.model, route=self.route, sums=sums))
 
     def _claim(self, candidate: Candidate, output_cap: int) -> Claim:
         model = self._catalog.models[candidate.model]
@@ -191,7 +217,10 @@ class _Purse:
 
     def settle(self, hold: Hold, usage: Usage, entered: Entry | None) -> None:
         """Put what was used in the place of a hold, in the background."""
-        self.in_background(self._settle(hold, usage, entered))
+        if hold.shares or entered is None:
+            self.in_background(self._settle(hold, usage, entered))
+        else:
+            self.spending.enter(self.tenant.id, entered)
 
     def in_background(self, settling: Coroutine[None, None, None]) -> None:
         """Have something settled that the next hold waits for."""

@@ -134,6 +134,10 @@ class Ruleset:
     """Files that are wholly in shadow, each with its own constraints and routes, and perhaps without a default."""
     comparisons: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     """Every fact that rules look at, with the literals that they compare it with."""
+    _by_id: Mapping[str, Route] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {route.ref.id: route for route in self.routes})
 
     def settings(self, route: str) -> RouteSettings:
         """Return what a route says of the calls that it decides on."""
@@ -141,7 +145,7 @@ class Ruleset:
 
     def route(self, name: str) -> Route:
         """Return the route of that id, which must be one of those in force."""
-        return next(found for found in self.routes if found.ref.id == name)
+        return self._by_id[name]
 
     def next_match(self, facts: Facts, after: int) -> Matched:
         """Return the first route behind `after` that matches, with the shadows before it. Slower than `match`, and rarely needed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import assume, given
@@ -11,7 +12,7 @@ from msgspec import structs
 from pointsman.core.decide import LONGEST_PLAN, decide
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.errors import NoEligibleModel
-from pointsman.core.ruleset import Route, Ruleset
+from pointsman.core.ruleset import Route
 from pointsman.core.vocabulary import CAPABILITIES, DecisionReason, Strategy
 from worlds import World, checked, facts, markets, rulesets, worlds
 
@@ -133,7 +134,7 @@ def test_taking_away_a_dropped_model_changes_nothing_that_is_planned(world: Worl
     gone = {drop.model for drop in decision.dropped}
 
     routes = tuple(without(gone, route) for route in ruleset.routes)
-    poorer = Ruleset(**{name: getattr(ruleset, name) for name in Ruleset.__slots__} | {"routes": routes})
+    poorer = replace(ruleset, routes=routes)
 
     assert decided((poorer, asked, market)).plan == decision.plan
 
