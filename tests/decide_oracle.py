@@ -332,8 +332,8 @@ def above(takes: float, limit: float | None) -> bool:
 
 
 def refused(rule: str, drops: list[DropReason]) -> Refused:
-    """Return the refusal that says best why nothing was left; that the caller named other models does not count."""
-    reasons = {reason for reason in drops if reason is not DropReason.NOT_ASKED}
+    """Return the refusal that says best why nothing was left; that the caller named other models, or a key is not set, does not count."""
+    reasons = {reason for reason in drops if reason not in {DropReason.NOT_ASKED, DropReason.NO_CREDENTIAL}}
     kinds = {
         "ConstrainedOut": {DropReason.CONSTRAINT},
         "ContextTooLong": {DropReason.CONTEXT_WINDOW},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
@@ -439,3 +441,35 @@ def test_an_artifact_that_is_none_is_told(capsys: pytest.CaptureFixture[str], tm
 
     assert code == 1
     assert "not an artifact of the estimator" in err
+
+
+@pytest.mark.parametrize("command", [["route", "--local", "hi"], ["rules", "explain", "hi"], ["models", "--local"]])
+def test_an_estimator_that_cannot_be_read_is_named_with_its_variable(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.bin"
+    own.write_text("garbage")
+    monkeypatch.setenv("POINTSMAN_ESTIMATOR", str(own))
+
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith(f"pointsman: POINTSMAN_ESTIMATOR={own}: not an artifact of the estimator")
+
+
+def test_a_reader_who_has_seen_enough_ends_a_command_in_silence() -> None:
+    command = f"{sys.executable} -m pointsman.cli rules schema tenants | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # whichever bash there is
+
+    assert done.stderr == ""
+
+
+def test_a_name_that_no_tenant_can_have_gets_no_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "new", "a b"]) == 2
+    assert capsys.readouterr().err.startswith("pointsman: 'a b' cannot be the name of a tenant")
+
+
+def test_temperature_and_seed_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["complete", "--help"])
+    assert "--temperature" in capsys.readouterr().out
+    assert main(["complete", "--local", "2+2?", "--temperature", "3"]) == 1
+    assert "request.generation.temperature" in capsys.readouterr().err

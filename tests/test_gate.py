@@ -48,7 +48,7 @@ def test_who_is_refused_is_told_when_to_come_back() -> None:
     gate, six = Gate(1000, FakeClock()), tenant(requests_per_minute=6)
     gate.enter(six)
 
-    with pytest.raises(RateLimited, match=r"tenant 't' may ask 6 times per minute \(requests_per_minute\), and has") as refused:
+    with pytest.raises(RateLimited, match=r"tenant 't' may ask 6 times per minute \(requests_per_minute\): one each 10 s") as refused:
         gate.enter(six)
 
     assert refused.value.retry_after_s == 10

@@ -6,6 +6,7 @@ Exit code 0 is fine, 1 says that a check or a call failed, 2 that the command wa
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TypeAlias
 from pointsman import __version__
 from pointsman.commands import cache, calls, diff, explain, fetch, keys, learn, rules, score, serve, trace, usage
 from pointsman.commands.options import CACHE_MODES
+from pointsman.offline import UnreadableArtifact
 from pointsman.settings import BadSetting, Settings, described
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -28,7 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     options = parser(settings).parse_args(arguments)
     command: Command = options.command
-    return command(options, settings)
+    try:
+        return command(options, settings)
+    except UnreadableArtifact as error:
+        print(f"pointsman: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def parser(settings: Settings) -> argparse.ArgumentParser:
@@ -54,6 +63,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 def _serve(commands: Commands, settings: Settings) -> None:
     variables = "\n".join(f"  {name:28} {says} Default: {_shown(default)}." for name, _, default, says in described())
+    variables += "\n  OTEL_*                       Traces: the standard variables of OpenTelemetry, such as OTEL_EXPORTER_OTLP_ENDPOINT."
     command = _command(
         commands, "serve", serve.serve, "Serve gRPC until SIGTERM.", epilog=f"settings, as environment variables:\n{variables}"
     )
@@ -118,6 +128,8 @@ def _request_options(command: argparse.ArgumentParser) -> None:
     asked.add_argument("--accuracy", type=float, metavar="P", help="least acceptable probability, 0..1, that the answer is right")
     asked.add_argument("--max-tokens", type=int, metavar="N", help="most tokens, input and output together")
     asked.add_argument("--max-output", type=int, metavar="N", help="most output tokens")
+    asked.add_argument("--temperature", type=float, metavar="T", help="0..2; at 0 an answer may be kept and given again")
+    asked.add_argument("--seed", type=int, metavar="N", help="asks for the same answer again, where the provider can")
     asked.add_argument("--max-cost", metavar="USD", help="most that the request may cost, as in 0.002")
     asked.add_argument("--max-latency", type=float, metavar="MS", help="time to the whole answer")
     asked.add_argument("--max-ttft", type=float, metavar="MS", help="time to the first token")

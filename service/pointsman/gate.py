@@ -46,7 +46,7 @@ class Gate:
         rate = found[1] if found is not None and found[0] == per_minute else self._begun(per_minute, now)
         self._rates[tenant] = per_minute, rate, now
         if not rate.has_room(now):
-            told = f"tenant '{tenant}' may ask {per_minute} times per minute (requests_per_minute), and has; slow down"
+            told = f"tenant '{tenant}' may ask {per_minute} times per minute (requests_per_minute): one each {60 / per_minute:.3g} s"
             raise RateLimited(told, retry_after_s=rate.room_at(now) - now)
         rate.take(now, 1)
 

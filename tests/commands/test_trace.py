@@ -89,6 +89,11 @@ def test_a_picture_is_written_where_it_is_wanted(spans: Path, tmp_path: Path) ->
     assert picture.read_text().startswith("<svg")
 
 
+def test_a_picture_that_cannot_be_written_is_said(spans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", str(spans), "--svg", str(tmp_path / "missing" / "trace.svg")]) == 2
+    assert capsys.readouterr().err.endswith("trace.svg: No such file or directory\n")
+
+
 @pytest.mark.parametrize(("arguments", "code"), [(["--id", "none"], 1), (["--help"], 0)])
 def test_a_call_that_is_not_there_is_said_to_be_missing(
     spans: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from collector import Collector, collecting
+from pointsman.commands.otlp import spans_of
 from pointsman.telemetry.export import FLUSH_S, CannotTrace, exporters, open_exporting
 from pointsman.telemetry.story import Story
 
@@ -44,6 +45,22 @@ def test_nothing_is_exported_unless_something_is_asked_for(environment: dict[str
 def test_what_there_is_not_is_refused_with_what_there_is(environment: dict[str, str], says: str) -> None:
     with pytest.raises(CannotTrace, match=says):
         exporters(environment)
+
+
+def test_a_sampler_that_there_is_not_is_refused() -> None:
+    with pytest.raises(CannotTrace, match=r"OTEL_TRACES_SAMPLER: expected one of always_on, .*, found bogus"):
+        exporters({"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "bogus"})
+
+
+def test_what_goes_to_the_console_is_what_the_command_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    exporting = open_exporting({"OTEL_TRACES_EXPORTER": "console"})
+    assert exporting is not None
+    trace = exporting.traces.tell(STORY)
+    exporting.close(print)
+
+    log = capsys.readouterr().err + '{"event": "call", "method": "Route"}\n'
+    (span,) = spans_of(log.encode())
+    assert (span.name, span.trace, span.attributes["pointsman.call.id"]) == (STORY.method, trace, "id-1")
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Collector:

@@ -56,7 +56,9 @@ def load_estimator(own: Path | None = None) -> Estimator:
     try:
         return Estimator(unpacked(own.read_bytes()))
     except OSError as error:
-        raise UnreadableArtifact(f"cannot read {own}: {error.strerror}") from None
+        raise UnreadableArtifact(f"POINTSMAN_ESTIMATOR={own}: cannot be read: {error.strerror}") from None
+    except UnreadableArtifact as error:
+        raise UnreadableArtifact(f"POINTSMAN_ESTIMATOR={own}: {error}; unset it to use the one that ships") from None
 
 
 def packed(weights: Weights) -> bytes:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import secrets
+import sys
 from hashlib import sha256
 
 from rich.markup import escape
 
 from pointsman.commands.show import terminal
+from pointsman.core.rulefile.documents.base import IDENTIFIER
 from pointsman.settings import Settings
 
 BYTES = 32
@@ -19,6 +22,9 @@ PREFIX = "pm_"
 
 def new(options: argparse.Namespace, _settings: Settings) -> int:
     """Show a new key and its digest. It is kept nowhere."""
+    if not re.fullmatch(IDENTIFIER, options.tenant):
+        print(f"pointsman: '{options.tenant}' cannot be the name of a tenant: letters, digits and . _ / -, at most 63", file=sys.stderr)
+        return 2
     key = PREFIX + secrets.token_urlsafe(BYTES)
     digest = sha256(key.encode()).hexdigest()
     if options.json:

@@ -29,7 +29,7 @@ def request_from_options(options: argparse.Namespace) -> Request:
     user = (Message(role=Role.USER, parts=(text,)),) if text else ()
     return Request(
         prompt=Prompt(messages=(*system, *user)),
-        generation=Generation(max_output_tokens=options.max_output),
+        generation=Generation(max_output_tokens=options.max_output, temperature=options.temperature, seed=options.seed),
         requirements=Requirements(
             accuracy=options.accuracy,
             max_total_tokens=options.max_tokens,

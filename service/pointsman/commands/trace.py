@@ -42,9 +42,7 @@ def trace(options: argparse.Namespace, _settings: Settings) -> int:
     console = terminal()
     for call in calls:
         console.print(_drawn(call, spans))
-    if options.svg:
-        _picture(calls, spans, options.svg)
-    return 0
+    return _drawn_to(calls, spans, options.svg) if options.svg else 0
 
 
 def _is_call(span: ReadSpan) -> bool:
@@ -53,6 +51,15 @@ def _is_call(span: ReadSpan) -> bool:
 
 def _is_asked_for(span: ReadSpan, asked: str) -> bool:
     return asked in {"", span.trace, span.attributes.get("pointsman.call.id")}
+
+
+def _drawn_to(calls: list[ReadSpan], spans: list[ReadSpan], path: Path) -> int:
+    try:
+        _picture(calls, spans, path)
+    except OSError as error:
+        print(f"pointsman: {path}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _picture(calls: list[ReadSpan], spans: list[ReadSpan], path: Path) -> None:

@@ -195,6 +195,8 @@ class ServerError(PointsmanError):
     """The server failed and says no more than the id under which its log has the cause."""
 
 
+_ASIDE = frozenset({DropReason.NOT_ASKED, DropReason.NO_CREDENTIAL})
+
 _KINDS: tuple[tuple[frozenset[DropReason], type[NoEligibleModel], str], ...] = (
     (frozenset({DropReason.CONSTRAINT}), ConstrainedOut, "the constraints leave no model"),
     (frozenset({DropReason.CONTEXT_WINDOW}), ContextTooLong, "the input is too long for every model on offer"),
@@ -206,10 +208,11 @@ _KINDS: tuple[tuple[frozenset[DropReason], type[NoEligibleModel], str], ...] = (
 def refusal(rule: str, dropped: tuple[Dropped, ...], constraints: tuple[str, ...], shadows: tuple[Shadowed, ...] = ()) -> NoEligibleModel:
     """Return the error that says best why every candidate of the rule was dropped.
 
-    NOT_ASKED says only that the caller named others, so it does not count when kinds are told apart.
+    NOT_ASKED says only that the caller named others, and NO_CREDENTIAL that a model of the catalog is not in use here, so neither counts
+    when kinds are told apart.
     """
     counts = Counter(drop.reason for drop in dropped)
-    reasons = {reason for reason in counts if reason is not DropReason.NOT_ASKED}
+    reasons = set(counts) - _ASIDE
     kind, sentence = next(
         ((kind, sentence) for among, kind, sentence in _KINDS if reasons and reasons <= among),
         (NoEligibleModel, "no model on offer satisfies the request"),

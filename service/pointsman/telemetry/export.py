@@ -6,15 +6,20 @@ whether there is anything to do at all, and that a collector which is down or sl
 
 from __future__ import annotations
 
+import json
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from threading import Thread
 
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from pointsman.telemetry.traces import Traces
 
@@ -30,6 +35,8 @@ MOST_WAITING = 4096
 EVERY_MS = 1000
 
 EXPORTER, PROTOCOL = "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_PROTOCOL"
+SAMPLER = "OTEL_TRACES_SAMPLER"
+SAMPLERS = tuple(f"{parent}{how}" for parent in ("", "parentbased_") for how in ("always_on", "always_off", "traceidratio"))
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -51,6 +58,8 @@ def exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
         "grpc",
     ):
         raise CannotTrace(f"{PROTOCOL}: expected grpc, found {protocol}; point the endpoint at the collector's gRPC port, 4317 as a rule")
+    if (sampler := environment.get(SAMPLER, "")) and sampler not in SAMPLERS:
+        raise CannotTrace(f"{SAMPLER}: expected one of {', '.join(SAMPLERS)}, found {sampler}")
     return tuple(name for name in asked if name != "none")
 
 
@@ -81,9 +90,19 @@ def open_exporting(environment: Mapping[str, str]) -> Exporting | None:
 
 def _exporter(name: str, environment: Mapping[str, str]) -> SpanExporter:
     if name == "console":
-        return ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
+        return ConsoleSpanExporter(out=sys.stderr, formatter=_line)
     timed = environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") or environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
     return OTLPSpanExporter() if timed else OTLPSpanExporter(timeout=EXPORT_S)
+
+
+def _line(span: ReadableSpan) -> str:
+    """Return a span as OTLP in JSON, where ids are hexadecimal, on one line: what `pointsman trace` reads."""
+    document = MessageToDict(encode_spans([span]))
+    told, own, parent = document["resourceSpans"][0]["scopeSpans"][0]["spans"][0], span.get_span_context(), span.parent
+    if own is not None:
+        told |= {"traceId": format_trace_id(own.trace_id), "spanId": format_span_id(own.span_id)}
+    told["parentSpanId"] = "" if parent is None else format_span_id(parent.span_id)
+    return json.dumps(document) + "\n"
 
 
 def _batching(exporter: SpanExporter, environment: Mapping[str, str]) -> BatchSpanProcessor:
