@@ -215,17 +215,27 @@ def streamed(stub: RouterServiceStub, each: Ask) -> tuple[pb.Decision, pb.Comple
     """Print an answer as it comes."""
     decision, completion = pb.Decision(), pb.Completion()
     CONSOLE.print(f"[bold]{each.request.prompt.text}[/]  ", end="")
+    column = 0
     for event in stub.StreamComplete(StreamCompleteRequest(request=each.request), timeout=60):
         match event.WhichOneof("event"):
             case "decision":
                 decision = event.decision
                 CONSOLE.print(f"[dim]{decision.chosen.model} answers as it thinks:[/]")
             case "delta":
-                print(event.delta.text, end="", flush=True)
+                column = told(event.delta.text, column)
             case _:
                 completion = event.completion
     print("\n")
     return decision, completion
+
+
+def told(piece: str, column: int) -> int:
+    """Print a piece of a text, in lines that fit, and return the column behind it."""
+    if piece.startswith(" ") and column + len(piece) > CONSOLE.width:
+        piece = f"\n{piece[1:]}"
+    print(piece, end="", flush=True)
+    _, breaks, rest = piece.rpartition("\n")
+    return len(rest) if breaks else column + len(piece)
 
 
 def table(lines: list[Line]) -> None:
@@ -261,7 +271,9 @@ def table(lines: list[Line]) -> None:
     cost, baseline = sum(line.cost_nano_usd for line in lines), sum(line.baseline_nano_usd for line in lines)
     saved = f"[bold]{1 - cost / baseline:.0%} saved[/]" if baseline else "nothing to save"
     CONSOLE.print(f"\n{dollars(cost)} spent, {dollars(baseline)} with the dearest model that could have served each: {saved}")
-    CONSOLE.print("[dim]u$: millionths of a dollar. Models that run in process have nominal prices, to be compared[/]")
+    CONSOLE.print(
+        "[dim]hard: chance that a 7-9B model fails; base: what the dearest model that fits would cost; u$: millionths of a dollar, nominal here[/]"
+    )
 
 
 def micro(nano_usd: int) -> str:
@@ -280,14 +292,12 @@ def closer_look(results: list[tuple[Ask, Line, pb.Decision | str]]) -> None:
     section("some answers")
     for kind in ("arithmetic", "summary", "chat", "JSON"):
         if kind in completions:
-            CONSOLE.print(
-                f"[bold]{kind}[/] ({completions[kind].model}): {completions[kind].message.text.strip()}", soft_wrap=True, markup=True
-            )
+            CONSOLE.print(f"[bold]{kind}[/] ({completions[kind].model}): {completions[kind].message.text.strip()}")
     section("a fallback")
     for attempt in completions["fallback"].attempts if "fallback" in completions else ():
         CONSOLE.print(f"  {attempt.model}: {attempt.error_type or 'answered'} after {attempt.latency.ToMilliseconds()} ms")
     section("a refusal that helps")
-    CONSOLE.print(next(str(outcome) for each, _, outcome in results if each.kind == "tiny budget"), soft_wrap=True, markup=False)
+    CONSOLE.print(next(str(outcome) for each, _, outcome in results if each.kind == "tiny budget"), markup=False)
     section("why that model for the proof?")
     if "decide" in decisions:
         show.explained(decision_from_pb(decisions["decide"]))
