@@ -146,11 +146,11 @@ class Request(Struct, frozen=True, kw_only=True):
     context: Context = Context()
 
     @classmethod
-    def of(cls, text: str, *, generation: Generation = Generation(), context: Context = Context(), **requirements: object) -> Request:
+    def of(cls, text: str, *, generation: Generation | None = None, context: Context | None = None, **requirements: object) -> Request:
         """Return the request of a single user text; the other keywords are those of Requirements."""
         needs = Requirements(**requirements)  # type: ignore[arg-type]  # checked by Struct
         prompt = Prompt(messages=(Message(role=Role.USER, parts=(text,)),))
-        return cls(prompt=prompt, generation=generation, requirements=needs, context=context)
+        return cls(prompt=prompt, generation=generation or Generation(), requirements=needs, context=context or Context())
 
 
 class CachePolicy(Struct, frozen=True, kw_only=True):
