@@ -21,7 +21,7 @@ from pointsman.core.optimise import Optimisation
 from pointsman.telemetry.story import Story
 
 FLUSH_S = 0.1
-"""Encoding and writing line by line would be a tenth of what the lines are about."""
+"""Making, encoding and writing lines one by one would be a tenth of what they are about; together it is done in a fifth of the time."""
 
 
 class CallLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag="call"):
@@ -123,13 +123,13 @@ class Log:
         self._out = sys.stderr.buffer if out is None else out
         self._now = now
         self._encoder = msgspec.json.Encoder()
-        self._waiting: list[CallLine] = []
+        self._waiting: list[tuple[Story, datetime, str]] = []
 
     def call(self, story: Story, trace: str = "") -> None:
         """Write the line of a call that has ended; it leaves within FLUSH_S, together with those of other calls."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._waiting.append(line_of(story, self._now(), trace))
+        self._waiting.append((story, self._now(), trace))
 
     def note(self, message: str, *, level: str = "info") -> None:
         """Write a line about the process, and those that wait."""
@@ -139,9 +139,9 @@ class Log:
 
     def flush(self) -> None:
         """Write the lines that wait."""
-        lines, self._waiting = self._waiting, []
-        if lines:
-            self._out.write(self._encoder.encode_lines(lines))
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._out.write(self._encoder.encode_lines([line_of(*each) for each in waiting]))
             self._out.flush()
 
     def unexpected(self, story: Story, error: BaseException) -> None:
