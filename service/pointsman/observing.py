@@ -14,7 +14,7 @@ from pointsman.live import Live
 from pointsman.ports import Clock
 from pointsman.router import Router
 from pointsman.settings import Settings
-from pointsman.telemetry import Log
+from pointsman.telemetry import Log, Story
 
 if TYPE_CHECKING:
     from pointsman.telemetry.metrics import Metrics
@@ -41,6 +41,7 @@ async def exporting(settings: Settings, log: Log) -> AsyncIterator[Traces | None
         yield exporting.traces if exporting else None
     finally:
         if exporting:
+            log.flush()
             await asyncio.to_thread(exporting.close, log.note)
 
 
@@ -61,6 +62,18 @@ async def measuring(settings: Settings) -> AsyncIterator[Metrics | None]:
         yield found
     finally:
         await asyncio.to_thread(end)
+
+
+def observer(traces: Traces | None, metrics: Metrics | None) -> Callable[[Story], str]:
+    """Return what makes of the story of a call whatever is wanted, and returns the id of its trace; empty where none is made."""
+
+    def observe(story: Story) -> str:
+        trace = traces.tell(story) if traces is not None else ""
+        if metrics is not None:
+            metrics.tell(story, trace)
+        return trace
+
+    return observe
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
@@ -25,7 +24,7 @@ from pointsman.adapters.tokens import JwtTokens
 from pointsman.core.tenants import NOBODY_TOLD_APART, anonymous
 from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
-from pointsman.observing import exporting, measuring, watching
+from pointsman.observing import exporting, measuring, observer, watching
 from pointsman.offline import open_live_router
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -34,10 +33,6 @@ from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
 from pointsman.wire.tls import BadCertificate, server_credentials
-
-if TYPE_CHECKING:
-    from pointsman.telemetry.metrics import Metrics
-    from pointsman.telemetry.traces import Traces
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 LARGEST_METADATA = 16 * 1024
@@ -77,7 +72,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
     async with _open(settings, log) as (router, live), exporting(settings, log) as traces, measuring(settings) as metrics:
         identity = _identity(live, settings, log)
-        server, checks, boundary = _server(router, live, identity, log, settings, traces=traces, metrics=metrics)
+        server, checks, boundary = _server(router, live, identity, log, settings, reads_context=traces is not None)
+        log.observe = observer(traces, metrics)
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
@@ -112,14 +108,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
 
 
 def _server(
-    router: Router,
-    live: Live,
-    identity: Identity,
-    log: Log,
-    settings: Settings,
-    *,
-    traces: Traces | None = None,
-    metrics: Metrics | None = None,
+    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False
 ) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
@@ -129,8 +118,7 @@ def _server(
         identity=identity,
         certificates=settings.tls_client_ca is not None,
         most_calls=settings.most_calls,
-        traces=traces,
-        metrics=metrics,
+        reads_context=reads_context,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()

@@ -123,13 +123,15 @@ class Log:
         self._out = sys.stderr.buffer if out is None else out
         self._now = now
         self._encoder = msgspec.json.Encoder()
-        self._waiting: list[tuple[Story, datetime, str]] = []
+        self._waiting: list[tuple[Story, datetime]] = []
+        self.observe: Callable[[Story], str] = lambda _: ""
+        """Is shown each story, too, before its line is written, and returns the id of the trace that it made of it."""
 
-    def call(self, story: Story, trace: str = "") -> None:
+    def call(self, story: Story) -> None:
         """Write the line of a call that has ended; it leaves within FLUSH_S, together with those of other calls."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._waiting.append((story, self._now(), trace))
+        self._waiting.append((story, self._now()))
 
     def note(self, message: str, *, level: str = "info") -> None:
         """Write a line about the process, and those that wait."""
@@ -141,7 +143,7 @@ class Log:
         """Write the lines that wait."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._out.write(self._encoder.encode_lines([line_of(*each) for each in waiting]))
+            self._out.write(self._encoder.encode_lines([line_of(story, time, self.observe(story)) for story, time in waiting]))
             self._out.flush()
 
     def unexpected(self, story: Story, error: BaseException) -> None:

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -32,10 +32,6 @@ from pointsman.router import Call
 from pointsman.telemetry import Log, Parent, Story
 from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
-
-if TYPE_CHECKING:
-    from pointsman.telemetry.metrics import Metrics  # with its library, which is loaded only where metrics are wanted
-    from pointsman.telemetry.traces import Traces  # with OpenTelemetry, likewise
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -76,18 +72,19 @@ class Boundary:
         identity: Identity,
         certificates: bool = False,
         most_calls: int = 1000,
-        traces: Traces | None = None,
-        metrics: Metrics | None = None,
+        reads_context: bool = False,
     ) -> None:
-        """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way."""
+        """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way.
+
+        `reads_context` says whether anybody wants to know of which trace a call is part.
+        """
         self._log = log
         self._clock = clock
         self._revision = revision
         self._identity = identity
         self._certificates = certificates
         self._gate = Gate(most_calls, clock)
-        self._traces = traces
-        self._metrics = metrics
+        self._reads_context = reads_context
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -173,7 +170,7 @@ class Boundary:
         self._under_way += 1
         shown = _metadata(context)
         now_s, now_ns = self._clock.monotonic(), time.time_ns()
-        parent = Parent(shown.traceparent, ",".join(shown.tracestate)) if self._traces is not None else NO_PARENT
+        parent = Parent(shown.traceparent, ",".join(shown.tracestate)) if self._reads_context else NO_PARENT
         story = Story(method=method, id=shown.request_id, began_s=now_s, began_ns=now_ns, is_stream=is_stream, parent=parent)
         return story, shown
 
@@ -226,17 +223,8 @@ class Boundary:
         """Tell of a call that ends, and return what its trailing metadata say."""
         story.ended_s = self._clock.monotonic()
         story.revision = story.revision or self._revision()
-        if self._traces is None and self._metrics is None:
-            self._log.call(story)
-        else:
-            asyncio.get_running_loop().call_soon(self._tell, story)  # the answer goes first
+        self._log.call(story)
         return ((REQUEST_ID, story.id), (REVISION, story.revision))
-
-    def _tell(self, story: Story) -> None:
-        trace = self._traces.tell(story) if self._traces is not None else ""
-        if self._metrics is not None:
-            self._metrics.tell(story, trace)
-        self._log.call(story, trace)
 
     @property
     def under_way(self) -> int:
