@@ -94,6 +94,7 @@ MISTAKES = [
     ("a: {budgets: [{window: 1d, usd: 1, tier: lage}]}", (3, 44, "unknown tier 'lage'")),
     ("a: {budgets: [{window: 1d, usd: 9000001}]}", (3, 17, "a budget counts exactly up to 9,000,000 dollars")),
     ("a: {budgets: [{window: 1d, tokens: 9000000000000001}]}", (3, 17, "a budget counts exactly up to")),
+    ("a: {budgets: [{window: 1d, usd: 1}, {window: 24h, usd: 2}]}", (3, 39, "this budget is given twice")),
     ("a: {store_lost: open}", (3, 19, "'open' is not one of local, closed")),
     ("a: {limits: {requests_per_minute: 0}}", (3, 37, "should be greater than 0")),
 ]
@@ -186,6 +187,12 @@ def test_a_tenant_that_nobody_can_be_is_warned_about_and_nothing_else_is() -> No
     found = loaded("  a: {}\n  b: {limits: {max_in_flight: 1}, budgets: [{window: 1d, usd: 1}], credentials: [{jwt_subject: b}]}\n")
 
     assert [(problem.line, problem.message.partition(":")[0]) for problem in found.problems] == [(3, "tenant 'a' has no credentials")]
+
+
+def test_a_lower_budget_may_warn_before_a_higher_one_refuses() -> None:
+    twice = "{window: 1d, usd: 2}, {window: 1d, usd: 1, on_exhausted: warn}, {window: 1d, usd: 1, kind: sliding}, {window: 1d, tokens: 9}"
+
+    assert len(read(f"  a: {{credentials: [{{jwt_subject: a}}], budgets: [{twice}]}}\n").by_id["a"].windows) == 4
 
 
 @pytest.mark.parametrize(("said", "closed"), [("", False), (", store_lost: local", False), (", store_lost: closed", True)])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
+from pointsman.core.budget import meter
 from pointsman.core.diagnostics import Problem, Severity, did_you_mean
 from pointsman.core.facts import TenantFacts
 from pointsman.core.rulefile.documents import CredentialDoc, TenantDoc, WindowDoc
@@ -127,19 +127,26 @@ class TenantsReader:
             message = f"this and '{name[:80]}' of '{first.tenant.id}' may be the same caller"
             self._error(place, message, "a credential names one tenant: make the two apart, or take one out")
 
-    def _windows(self, node: Node, doc: TenantDoc) -> Iterator[Window]:
-        for item, window in zip(_items(node, "budgets"), doc.budgets, strict=False):
-            self._check_window(item, window)
-            usd = dollars_at(item, "usd")
-            yield Window(
-                span_s=seconds(window.window),
-                sliding=window.kind == "sliding",
-                tokens=window.tokens,
-                usd=usd,
-                requests=window.requests,
-                tier=window.tier,
-                on_exhausted=window.on_exhausted,
-            )
+    def _windows(self, node: Node, doc: TenantDoc) -> list[Window]:
+        read: list[Window] = []
+        for item, found in zip(_items(node, "budgets"), doc.budgets, strict=False):
+            window = self._window(item, found)
+            if any(_say_the_same(each, window) for each in read):
+                self._error(item, "this budget is given twice: the lesser one decides, and the other says nothing", "take one out")
+            read.append(window)
+        return read
+
+    def _window(self, item: Node, doc: WindowDoc) -> Window:
+        self._check_window(item, doc)
+        return Window(
+            span_s=seconds(doc.window),
+            sliding=doc.kind == "sliding",
+            tokens=doc.tokens,
+            usd=dollars_at(item, "usd"),
+            requests=doc.requests,
+            tier=doc.tier,
+            on_exhausted=doc.on_exhausted,
+        )
 
     def _check_window(self, item: Node, window: WindowDoc) -> None:
         if not _SHORTEST_S <= seconds(window.window) <= _LONGEST_S:
@@ -151,6 +158,11 @@ class TenantsReader:
             self._error(item, message, "say less, or leave it out: it would never be spent")
         if window.tier and self._tiers and window.tier not in self._tiers:
             self._error(find(item, ("tier",)), f"unknown tier '{window.tier}'", did_you_mean(window.tier, self._tiers))
+
+
+def _say_the_same(one: Window, other: Window) -> bool:
+    """Return whether two windows differ in their limits alone. A lower one that warns beside one that refuses is something else."""
+    return meter(one) == meter(other) and one.on_exhausted == other.on_exhausted
 
 
 def _section(root: Node) -> Mapping | None:
