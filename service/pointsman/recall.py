@@ -97,7 +97,8 @@ class Recall:
                 self._book.missed(tenant, asked.request, asked.decision, self._clock.now())
         else:
             tokens = completion.usage.input_tokens, completion.usage.output_tokens
-            saved = asked.ruleset.catalog.models[completion.model].price.cost(*tokens)
+            model = asked.ruleset.catalog.models.get(completion.model)  # by the caller's own key also one that has left the catalog
+            saved = model.price.cost(*tokens) if model is not None else 0
             self._book.count(tenant, rule, status, input_tokens=tokens[0], output_tokens=tokens[1], saved=saved)
         return completion
 
@@ -122,9 +123,9 @@ class Recall:
         if (entry := kept.known(self._cache.peek(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
             return
-        may_try = 2
+        may_try, coming = 2, kept.coming()
         while may_try:
-            flight, is_first = self._flights.join(kept.key.digest, kept.mark, lambda: self._flight(asked, kept, ask))
+            flight, is_first = self._flights.join(coming.digest, kept.mark, lambda: self._flight(asked, kept, coming, ask))
             if flight.mark != kept.mark:
                 raise names_another()
             has_begun = False
@@ -150,31 +151,35 @@ class Recall:
             async for event in events:
                 yield event
 
-    async def _flight(self, asked: Asked, kept: Kept, ask: Callable[[], Events]) -> Events:
+    async def _flight(self, asked: Asked, kept: Kept, coming: CacheKey, ask: Callable[[], Events]) -> Events:
         """Yield the answer that those who ask the same share: kept by another replica, under way there, or asked for here."""
         if (entry := kept.known(await self._cache.get(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
             return
+        is_ours, entry = await self._awaited(asked, kept, coming)
         try:
-            if (entry := await self._awaited(asked, kept)) is not None:
+            if is_ours:
+                entry = kept.known(await self._cache.get(kept.key))  # what came between the last look and the turn
+            if entry is not None:
                 yield self._recalled(entry, asked, CacheStatus.COALESCED)
                 return
             async with aclosing(self._kept(kept, ask)) as events:
                 async for event in events:
                     yield event
         finally:
-            await self._turns.give_back(kept.key)
+            if is_ours:
+                await self._turns.give_back(coming)
 
-    async def _awaited(self, asked: Asked, kept: Kept) -> Entry | None:
-        """Return what another replica comes to answer; None when it is this one's turn, or half of the time is gone."""
+    async def _awaited(self, asked: Asked, kept: Kept, coming: CacheKey) -> tuple[bool, Entry | None]:
+        """Wait for what another replica comes to answer; return whether it is this one's turn, and the answer. Neither when half of the time is gone."""
         now = self._clock.monotonic()
         until, pause_s = now + (asked.deadline - now) / 2, _FIRST_LOOK_S
-        while not (is_ours := await self._turns.take(kept.key)) and self._clock.monotonic() < until:
+        while not (is_ours := await self._turns.take(coming)) and self._clock.monotonic() < until:
             await self._sleep(pause_s)
             pause_s = min(_LONGEST_LOOK_S, pause_s * 1.5)
             if (entry := kept.known(await self._cache.get(kept.key))) is not None:
-                return entry
-        return kept.known(await self._cache.get(kept.key)) if is_ours else None
+                return False, entry
+        return is_ours, None
 
     async def _kept(self, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield the answer that is asked for, and keep it when it is whole."""
