@@ -76,6 +76,22 @@ class Recall:
                 else:
                     yield event
 
+    async def kept(self, asked: Asked, *, stale: bool) -> Completion | None:
+        """Return an answer for a call for which no model can be asked now; None where none is kept. One past its time only where `stale`.
+
+        Raises InvalidRequest for a key that names another request.
+        """
+        if asked.own_key and (entry := await self._looked_up(by_own_key(asked, self._now_s))) is not None:
+            return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
+        if not asked.use.looks:
+            return None
+        kept = by_request(asked, asked.use, self._now_s)
+        if (entry := await self._looked_up(kept)) is not None:
+            return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
+        if stale and (entry := await self._past_its_time(asked, kept.key)) is not None:
+            return self._told(self._recalled(entry, asked, CacheStatus.STALE), asked)
+        return None
+
     def account(self, tenant: str = "") -> CacheAccount:
         """Return what the cache did for a tenant, or for all."""
         entries, size = self._cache.near
@@ -171,7 +187,7 @@ class Recall:
                 await self._turns.give_back(coming)
 
     async def _awaited(self, asked: Asked, kept: Kept, coming: CacheKey) -> tuple[bool, Entry | None]:
-        """Wait for what another replica comes to answer; return whether it is this one's turn, and the answer. Neither when half of the time is gone."""
+        """Wait for another replica's answer, for half of the time at most; return whether it is now this one's turn, and that answer."""
         now = self._clock.monotonic()
         until, pause_s = now + (asked.deadline - now) / 2, _FIRST_LOOK_S
         while not (is_ours := await self._turns.take(coming)) and self._clock.monotonic() < until:
@@ -198,10 +214,18 @@ class Recall:
                 yield event
 
     async def _recalled_only(self, asked: Asked, kept: Kept) -> Events:
-        entry = kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
+        entry = await self._looked_up(kept)
         if entry is None:
             raise not_cached()
         yield self._recalled(entry, asked, CacheStatus.HIT)
+
+    async def _looked_up(self, kept: Kept) -> Entry | None:
+        return kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
+
+    async def _past_its_time(self, asked: Asked, key: CacheKey) -> Entry | None:
+        """Return a kept answer of whatever age, unless the caller has said how old it may be."""
+        entry = entry_from(await self._cache.get(key))
+        return entry if entry is not None and asked.policy.max_age_ms is None and fits(entry, asked.decision) else None
 
     async def _or_stale(self, asked: Asked, key: CacheKey) -> Events:
         """Yield what a model says, and where none says anything a kept answer that is past its time."""
@@ -212,8 +236,8 @@ class Recall:
                     has_begun = True
                     yield event
         except UpstreamUnavailable:
-            entry = entry_from(await self._cache.get(key))
-            if has_begun or asked.policy.max_age_ms is not None or entry is None or not fits(entry, asked.decision):
+            entry = None if has_begun else await self._past_its_time(asked, key)
+            if entry is None:
                 raise
             yield self._recalled(entry, asked, CacheStatus.STALE)
 

@@ -1,8 +1,8 @@
 """Which requests are the same to the response cache: canonical bytes of all that an answer depends on, and their digest.
 
 Two requests share a key only if a model could not tell them apart, and the same rules would send them to the same models. What merely picks
-among models that are all good enough (accuracy, limits, labels) is left out: `core/caching.py` holds an entry against the decision. An answer
-that is yet to come cannot be held against anything, so those who share one have the same models to come from, too.
+among models that are all good enough (accuracy, limits, labels) is left out: `core/caching.py` holds an entry against the decision. An
+answer that is yet to come cannot be held against anything, so for those who share one it comes from the same models.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def answer_key(tenant: str, request: Request, decision: Decision, route: Route) 
 
 
 def coming_key(key: CacheKey, decision: Decision, max_age_ms: float | None) -> CacheKey:
-    """Return the name of an answer that is yet to come: whoever shares it may be answered by the same models, as long, and out of what is as old."""
+    """Return the name of an answer that is yet to come: all who share it may have it from the same models, as long and as old."""
     models = sorted((candidate.model, candidate.upstream, candidate.tokens.output_cap) for candidate in decision.plan)
     return CacheKey(key.tenant, sha256(_ENCODER.encode(("coming", _VERSION, key.digest, models, max_age_ms))).digest())
 
