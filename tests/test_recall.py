@@ -428,6 +428,7 @@ async def test_when_that_fails_too_nobody_tries_on(clock: FakeClock) -> None:
 
     assert all(isinstance(outcome, UpstreamUnavailable) for outcome in outcomes)
     assert model.calls == 4  # two models, twice
+    assert sum(len(outcome.attempts) for outcome in outcomes if isinstance(outcome, UpstreamUnavailable)) == 4  # each is told of once
 
 
 async def test_whoever_joins_a_stream_late_gets_it_from_the_beginning(clock: FakeClock) -> None:
@@ -465,6 +466,29 @@ async def test_a_leader_with_little_time_takes_nobody_with_him() -> None:
     model.hold.set()
 
     assert text_of(await patient) == "391"
+
+
+async def test_a_stream_is_not_cut_off_with_one_that_had_less_time() -> None:
+    router = router_over(model := Model("one two"), SystemClock())
+    model.hold = asyncio.Event()
+    hurried, patient, third = await begun(*(stream(router, made=call(left=left)) for left in (0.05, 30, 30)))
+    with pytest.raises(DeadlinePassed):
+        await hurried
+    await settled()
+    model.hold.set()
+
+    assert [(await each)[0] for each in (patient, third)] == ["one two "] * 2
+    assert model.calls == 2
+
+
+async def test_what_has_a_key_is_not_begun_twice_however_much_time_its_second_call_has() -> None:
+    router = router_over(model := Model("one two"), SystemClock(), lambda: PLAIN)
+    model.hold = asyncio.Event()
+    hurried, patient = await begun(*(stream(router, WARM, call(own_key="k", left=left)) for left in (20, 30)))
+    model.hold.set()
+
+    assert (await hurried)[0] == (await patient)[0] == "one two "
+    assert model.calls == 1
 
 
 async def test_a_follower_with_little_time_leaves_by_himself() -> None:
@@ -638,6 +662,18 @@ async def test_the_account_says_what_was_saved_by_tenant_and_rule(clock: FakeClo
     assert search.saved == 2 * (10 + 5) * 1_000  # nano-dollars, at a dollar for a million tokens
     assert [row.tenant for row in router.cache_account("ads").rows] == ["ads"]
     assert router.cache_account().entries == 2
+
+
+async def test_a_stream_that_broke_saved_nothing_to_those_who_shared_it(clock: FakeClock) -> None:
+    router = router_over(model := Model("half BREAK"), clock)
+    model.hold = asyncio.Event()
+    tasks = await begun(*(stream(router) for _ in range(4)))
+    model.hold.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert all(isinstance(outcome, StreamInterrupted) for outcome in outcomes)
+    (row,) = router.cache_account().rows
+    assert (row.misses, row.coalesced, row.hits, row.saved_output_tokens, row.saved) == (1, 0, 0, 0, 0)
 
 
 async def test_purged_answers_are_gone_for_their_tenant_alone(clock: FakeClock) -> None:

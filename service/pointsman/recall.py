@@ -16,7 +16,7 @@ from msgspec import structs
 
 from pointsman.core.cachebook import CacheAccount, Cachebook
 from pointsman.core.cachekey import CacheKey
-from pointsman.core.caching import Entry, Use, entry_from, fits, recalled
+from pointsman.core.caching import Entry, Use, entry_from, fits, is_shared_failure, recalled
 from pointsman.core.completion import Completion
 from pointsman.core.errors import DeadlinePassed, PointsmanError, UpstreamUnavailable
 from pointsman.core.optimise import Optimisation
@@ -104,7 +104,7 @@ class Recall:
     def _told(self, completion: Completion, asked: Asked) -> Completion:
         """Take down what the cache did for a call, and return its completion."""
         status = completion.cache_status
-        if not status:
+        if not status or is_shared_failure(completion):
             return completion
         tenant, rule = asked.tenant, asked.decision.rule.id
         if completion.attempts:
@@ -141,7 +141,13 @@ class Recall:
             return
         may_try, coming = 2, kept.coming()
         while may_try:
-            flight, is_first = self._flights.join(coming.digest, kept.mark, lambda: self._flight(asked, kept, coming, ask))
+            flight, is_first = self._flights.join(
+                coming.digest,
+                kept.mark,
+                lambda: self._flight(asked, kept, coming, ask),
+                lasts_s=asked.deadline - self._clock.monotonic(),
+                needs_all=asked.is_stream and not kept.mark,  # what has a key of the caller's own is never done twice
+            )
             if flight.mark != kept.mark:
                 raise names_another()
             has_begun = False

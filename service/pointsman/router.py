@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from pointsman.affinity import Affinity, Known
 from pointsman.core.cachebook import CacheAccount
+from pointsman.core.caching import is_shared_failure
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decide import Outcome, outcome_of
@@ -301,7 +302,7 @@ def _asked(
 
 def _note_recalled(completion: Completion, purse: Purse) -> None:
     """Count an answer for which no model was called."""
-    if completion.cache_status in _RECALLED:
+    if completion.cache_status in _RECALLED and not is_shared_failure(completion):
         purse.recalled(completion)
 
 

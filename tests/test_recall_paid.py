@@ -1,7 +1,8 @@
-"""Where no model may be called now, what is kept is given all the same, and nothing that the caller or the rules forbid."""
+"""Kept and shared answers where tenants pay and models fail: given where no model may be called, and entered for what they are."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,20 +10,33 @@ import pytest
 from msgspec import structs
 
 from budgeting import window
-from fakes import ESTIMATE, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, model_yaml, recall_of, ruleset_of
+from fakes import (
+    ESTIMATE,
+    FakeClock,
+    ScriptedProvider,
+    StreamingProvider,
+    WordCounter,
+    catalog_yaml,
+    failed,
+    model_yaml,
+    recall_of,
+    ruleset_of,
+)
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.affinity import Affinity
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
-from pointsman.core.errors import AllUnavailable, BudgetExhausted, InvalidRequest, NoEligibleModel
+from pointsman.core.errors import AllUnavailable, BudgetExhausted, InvalidRequest, NoEligibleModel, StreamInterrupted
+from pointsman.core.ledger import HOUR_MS
 from pointsman.core.market import ModelState
 from pointsman.core.request import CachePolicy, Generation, Request
 from pointsman.core.tenants import Tenant, Window
 from pointsman.core.vocabulary import CacheMode, CacheStatus
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
+from pointsman.ports import Provider
 from pointsman.reader import Reader
 from pointsman.router import Call, Router
 from pointsman.spending import Spending
@@ -44,9 +58,8 @@ ONE_A_MINUTE = MODELS.replace("api: builtin", "api: builtin, limits: {rpm: 1}")
 class House:
     """A router whose models may be ill, and whose tenant may have spent what it has."""
 
-    def __init__(self, *outcomes: str, windows: tuple[Window, ...] = (), models: str = MODELS) -> None:
+    def __init__(self, *outcomes: str, provider: Provider | None = None, windows: tuple[Window, ...] = (), models: str = MODELS) -> None:
         self.clock = FakeClock()
-        self.provider = ScriptedProvider(*outcomes)
         self.state = ModelState()
         self.heard: list[Decided | Completion] = []
         self._tenant = Tenant(id="t", windows=windows)
@@ -56,11 +69,12 @@ class House:
             Upstreams(self, self.clock),
             ruleset_of(models, ROUTING),
         )
+        self.budgets = budgets
         self.spending = Spending(budgets, budgets, Mirror(budgets, self.clock, lambda _: None, is_shared=False), self.clock, lambda _: None)
         self.router = Router(
             rules=lambda: rules,
             reader=Reader(counter, ESTIMATE),
-            recall=recall_of(Executor({"builtin": self.provider}, counter, self.clock, upstreams), self.clock),
+            recall=recall_of(Executor({"builtin": provider or ScriptedProvider(*outcomes)}, counter, self.clock, upstreams), self.clock),
             affinity=Affinity(MemoryCache(self.clock), self.clock),
             upstreams=upstreams,
             clock=self.clock,
@@ -71,19 +85,12 @@ class House:
     def states(self, catalog: Catalog) -> Mapping[str, ModelState]:
         return dict.fromkeys(catalog.models, self.state)
 
-    def call(self, own_key: str = "", **policy: Any) -> Call:
-        return Call(
-            id="id",
-            tenant=self._tenant,
-            own_key=own_key,
-            cache=CachePolicy(**policy),
-            time_left_s=0.02,
-            tried_before=1,
-            hear=self.heard.append,
-        )
+    def call(self, own_key: str = "", left: float = 30.0, **policy: Any) -> Call:
+        tenant, policy_ = self._tenant, CachePolicy(**policy)
+        return Call(id="id", tenant=tenant, own_key=own_key, cache=policy_, time_left_s=left, tried_before=1, hear=self.heard.append)
 
-    async def ask(self, request: Request = ASK, own_key: str = "", **policy: Any) -> Completion:
-        completion = (await self.router.complete(request, self.call(own_key, **policy)))[1]
+    async def ask(self, request: Request = ASK, own_key: str = "", left: float = 30.0, **policy: Any) -> Completion:
+        completion = (await self.router.complete(request, self.call(own_key, left, **policy)))[1]
         await self.spending.settled()
         return completion
 
@@ -111,7 +118,7 @@ async def test_what_is_kept_is_given_when_every_model_fails_or_is_full(own_key: 
     await house.ask(own_key=own_key)
     house.state = state
     with pytest.raises(AllUnavailable):
-        await house.ask(Request.of("something else"))
+        await house.ask(Request.of("something else"), left=0.02)
 
     again = await house.ask(own_key=own_key)
     assert (text_of(again), again.cache_status) == ("391", CacheStatus.HIT)
@@ -181,3 +188,26 @@ async def test_a_key_that_names_another_request_is_refused_also_then() -> None:
 
     with pytest.raises(InvalidRequest, match="another request"):
         await house.ask(Request.of("something else"), own_key="k")
+
+
+async def test_a_stream_that_broke_is_entered_once_as_what_it_cost_and_as_an_answer_to_nobody() -> None:
+    hold = asyncio.Event()
+
+    async def held() -> None:
+        await hold.wait()
+
+    house = House(provider=StreamingProvider(["one ", held, failed("connection")]))
+
+    async def read() -> list[object]:
+        return [event async for event in house.router.stream(ASK, house.call())]
+
+    tasks = [asyncio.create_task(read()) for _ in range(4)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    hold.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    await house.spending.settled()
+
+    assert all(isinstance(outcome, StreamInterrupted) for outcome in outcomes)
+    rows = await house.budgets.rows("t", 0, house.spending.now_ms() // HOUR_MS)
+    assert [(row.sums.requests, row.sums.cache_hits, row.sums.baseline_cost, row.sums.estimated) for row in rows] == [(0, 0, 0, 1)]
