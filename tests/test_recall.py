@@ -343,6 +343,42 @@ async def test_calls_that_need_not_come_to_the_same_do_not_wait_for_each_other(c
     assert {text_of(each) for each in await asyncio.gather(*tasks)} == {"one", "two", "three", "four", "five"}
 
 
+UNLIKE = ruleset_of(
+    catalog_yaml(
+        {
+            "weak": model_yaml(price=1, ability=0.3, ttft_ms=0, tokens_per_s=10**6),
+            "strong": model_yaml(price=5, ability=0.99, tags="eu", ttft_ms=0, tokens_per_s=10**6),
+        }
+    ),
+    "version: 1\nroutes: [{id: default, why: w, use: {candidates: [weak, strong]}, cache: {mode: exact, ttl: 10m}}]\n",
+)
+
+
+@pytest.mark.parametrize("stricter", [{"tags": frozenset({"eu"})}, {"max_total_tokens": 500}])
+async def test_nobody_waits_for_an_answer_that_his_own_decision_might_not_allow(clock: FakeClock, stricter: dict[str, Any]) -> None:
+    router = router_over(model := Model("from weak", "from strong"), clock, lambda: UNLIKE)
+    model.hold = asyncio.Event()
+    strict = structs.replace(ASK, requirements=structs.replace(ASK.requirements, **stricter))
+    tasks = await begun(ask(router), ask(router), ask(router, strict), ask(router, strict))
+    model.hold.set()
+
+    assert [text_of(each) for each in await asyncio.gather(*tasks)] == ["from weak"] * 2 + ["from strong"] * 2
+    assert [task.result().cache_status for task in tasks] == [S.MISS, S.COALESCED, S.MISS, S.COALESCED]
+
+
+async def test_nobody_is_given_by_another_what_is_older_than_he_asked_for(clock: FakeClock) -> None:
+    router = router_over(model := Model("old", failed("400")), clock)
+    await ask(router)
+    clock.advance(900)
+    model.hold = asyncio.Event()
+    lenient, strict = await begun(ask(router), ask(router, made=call(max_age_ms=1_000)))
+    model.hold.set()
+
+    assert (await lenient).cache_status is S.STALE
+    with pytest.raises(UpstreamUnavailable):
+        await strict
+
+
 async def test_when_only_the_leading_call_is_cancelled_the_others_are_answered(clock: FakeClock) -> None:
     router = router_over(model := Model("391"), clock)
     model.hold = asyncio.Event()
@@ -392,6 +428,7 @@ async def test_when_that_fails_too_nobody_tries_on(clock: FakeClock) -> None:
 
     assert all(isinstance(outcome, UpstreamUnavailable) for outcome in outcomes)
     assert model.calls == 4  # two models, twice
+    assert sum(len(outcome.attempts) for outcome in outcomes if isinstance(outcome, UpstreamUnavailable)) == 4  # each is told of once
 
 
 async def test_whoever_joins_a_stream_late_gets_it_from_the_beginning(clock: FakeClock) -> None:
@@ -429,6 +466,29 @@ async def test_a_leader_with_little_time_takes_nobody_with_him() -> None:
     model.hold.set()
 
     assert text_of(await patient) == "391"
+
+
+async def test_a_stream_is_not_cut_off_with_one_that_had_less_time() -> None:
+    router = router_over(model := Model("one two"), SystemClock())
+    model.hold = asyncio.Event()
+    hurried, patient, third = await begun(*(stream(router, made=call(left=left)) for left in (0.05, 30, 30)))
+    with pytest.raises(DeadlinePassed):
+        await hurried
+    await settled()
+    model.hold.set()
+
+    assert [(await each)[0] for each in (patient, third)] == ["one two "] * 2
+    assert model.calls == 2
+
+
+async def test_what_has_a_key_is_not_begun_twice_however_much_time_its_second_call_has() -> None:
+    router = router_over(model := Model("one two"), SystemClock(), lambda: PLAIN)
+    model.hold = asyncio.Event()
+    hurried, patient = await begun(*(stream(router, WARM, call(own_key="k", left=left)) for left in (20, 30)))
+    model.hold.set()
+
+    assert (await hurried)[0] == (await patient)[0] == "one two "
+    assert model.calls == 1
 
 
 async def test_a_follower_with_little_time_leaves_by_himself() -> None:
@@ -475,6 +535,19 @@ async def test_a_call_repeated_by_its_key_is_given_its_first_result_for_a_day(cl
     clock.advance(1)
     await ask(router, WARM, call(own_key="k"))
     assert model.calls == 2
+
+
+async def test_the_first_result_of_a_key_is_given_also_when_its_model_has_left_the_catalog(clock: FakeClock) -> None:
+    rules = [PLAIN]
+    router = router_over(model := Model("391"), clock, lambda: rules[-1])
+    await ask(router, made=call(own_key="k"))
+    rules.append(
+        ruleset_of(MODELS.replace("mini", "tiny"), "version: 1\nroutes: [{id: default, why: w, use: {candidates: [tiny, large]}}]\n")
+    )
+
+    assert (await ask(router, made=call(own_key="k"))).model == "mini"
+    assert model.calls == 1
+    assert router.cache_account().rows[0].saved == 0
 
 
 async def test_keys_of_two_tenants_are_two_keys(clock: FakeClock) -> None:
@@ -589,6 +662,18 @@ async def test_the_account_says_what_was_saved_by_tenant_and_rule(clock: FakeClo
     assert search.saved == 2 * (10 + 5) * 1_000  # nano-dollars, at a dollar for a million tokens
     assert [row.tenant for row in router.cache_account("ads").rows] == ["ads"]
     assert router.cache_account().entries == 2
+
+
+async def test_a_stream_that_broke_saved_nothing_to_those_who_shared_it(clock: FakeClock) -> None:
+    router = router_over(model := Model("half BREAK"), clock)
+    model.hold = asyncio.Event()
+    tasks = await begun(*(stream(router) for _ in range(4)))
+    model.hold.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert all(isinstance(outcome, StreamInterrupted) for outcome in outcomes)
+    (row,) = router.cache_account().rows
+    assert (row.misses, row.coalesced, row.hits, row.saved_output_tokens, row.saved) == (1, 0, 0, 0, 0)
 
 
 async def test_purged_answers_are_gone_for_their_tenant_alone(clock: FakeClock) -> None:

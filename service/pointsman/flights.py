@@ -1,7 +1,8 @@
 """Answers under way that more than one call waits for: asked of a model once, given to each from the beginning.
 
 A flight belongs to none of its callers: whoever leaves, the first one included, leaves it to the others, and with the last one it ends. It
-brings the answer as fast as it comes, however slowly it is read: all of it is kept anyway.
+brings the answer as fast as it comes, however slowly it is read: all of it is kept anyway. It has as much time as its first caller gave
+it: a stream that may take longer is not joined to it, since what was cut then could not be begun anew.
 """
 
 from __future__ import annotations
@@ -9,28 +10,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from copy import copy
 from typing import TypeAlias
 
 from pointsman.core.caching import shared
 from pointsman.core.completion import Completion, Delta
-from pointsman.core.errors import DeadlinePassed
+from pointsman.core.errors import DeadlinePassed, PointsmanError
 from pointsman.core.vocabulary import FinishReason
 from pointsman.ports import Clock
 
 Event: TypeAlias = Delta | Completion
 Events: TypeAlias = AsyncGenerator[Event, None]
 
+_AS_LONG = 1.1
+"""Times as long as another is still as long: calls of one program differ by what it takes them to get here."""
+
 
 class Flight:
     """One answer under way, and those who read it."""
 
-    def __init__(self, events: Events, mark: bytes, clock: Clock, landed: Callable[[], None]) -> None:
-        """`mark` says what the answer is to; `landed` is called when nothing more will come."""
+    def __init__(self, events: Events, mark: bytes, lasts_s: float, clock: Clock, landed: Callable[[], None]) -> None:
+        """`mark` says what the answer is to; it may take `lasts_s` seconds; `landed` is called when nothing more will come."""
         self.mark = mark
+        self.lasts_s = lasts_s
         self._clock = clock
         self._landed = landed
         self._events: list[Event] = []
         self._failure: Exception | None = None
+        self._is_failure_told = False
         self._has_ended = False
         self._is_answered = False
         self._is_paid = False
@@ -53,7 +60,7 @@ class Flight:
                 if isinstance(event, Completion) and self._is_answered:
                     return  # what follows is housekeeping, which nobody waits for
             if self._failure is not None:
-                raise self._failure.with_traceback(None)
+                raise self._told(self._failure.with_traceback(None))
         finally:
             self._readers -= 1
             if not self._readers and not self._is_answered:
@@ -87,6 +94,16 @@ class Flight:
                 "the deadline passed while an identical request was being answered; allow more time, or ask for a faster model"
             ) from None
 
+    def _told(self, failure: Exception) -> Exception:
+        """Return the failure as it is for the first who is told, and without the attempts for the others: they were made once."""
+        if not isinstance(failure, PointsmanError) or not failure.attempts:
+            return failure
+        is_told, self._is_failure_told = self._is_failure_told, True
+        if is_told:
+            failure = copy(failure)
+            failure.attempts = ()
+        return failure
+
     def _billed(self, completion: Completion) -> Completion:
         """Return the completion as it is for the first who reads it, and without its costs for the others."""
         if not completion.attempts:
@@ -102,15 +119,18 @@ class Flights:
         self._clock = clock
         self._flights: dict[bytes, Flight] = {}
 
-    def join(self, key: bytes, mark: bytes, begin: Callable[[], Events]) -> tuple[Flight, bool]:
-        """Return the flight of a key, and whether it was begun for this call, since there was none. Whoever has it reads it at once."""
+    def join(self, key: bytes, mark: bytes, begin: Callable[[], Events], *, lasts_s: float, needs_all: bool) -> tuple[Flight, bool]:
+        """Return the flight of a key, and whether it was begun for this call, since there was none. Whoever has it reads it at once.
+
+        A call that has `lasts_s` seconds and `needs_all` of them joins none that has less: later ones then join its own.
+        """
         flight = self._flights.get(key)
-        if flight is not None:
+        if flight is not None and not (needs_all and lasts_s > flight.lasts_s * _AS_LONG):
             return flight, False
 
         def landed() -> None:
             if self._flights.get(key) is begun:
                 del self._flights[key]
 
-        begun = self._flights[key] = Flight(begin(), mark, self._clock, landed)
+        begun = self._flights[key] = Flight(begin(), mark, lasts_s, self._clock, landed)
         return begun, True

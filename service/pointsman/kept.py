@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import Struct
 
-from pointsman.core.cachekey import CacheKey, answer_key, fingerprint, idempotency_key
+from pointsman.core.cachekey import CacheKey, answer_key, coming_key, fingerprint, idempotency_key
 from pointsman.core.caching import KEPT_LONGER, Entry, Use, age_s, entry_from, entry_of, fits, is_worth_keeping, use_of
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
@@ -47,6 +48,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     """How one kind of answer is kept."""
 
     key: CacheKey
+    coming: Callable[[], CacheKey]
+    """Names the answer that is under way: those who have it in common wait for one another."""
     mark: bytes = b""
     """Of the request, where the key is the caller's own."""
     known: Callable[[bytes | None], Entry | None]
@@ -67,7 +70,8 @@ def by_request(asked: Asked, use: Use, now_s: Callable[[], float]) -> Kept:
         return entry_of(completion, asked.decision, now_s()) if is_worth_keeping(completion) else None
 
     key = answer_key(asked.tenant, asked.request, asked.decision, asked.ruleset.route(asked.decision.rule.id))
-    return Kept(key=key, known=known, keep=keep, ttl_s=use.ttl_s * KEPT_LONGER)
+    coming = partial(coming_key, key, asked.decision, asked.policy.max_age_ms)
+    return Kept(key=key, coming=coming, known=known, keep=keep, ttl_s=use.ttl_s * KEPT_LONGER)
 
 
 def by_own_key(asked: Asked, now_s: Callable[[], float]) -> Kept:
@@ -83,7 +87,8 @@ def by_own_key(asked: Asked, now_s: Callable[[], float]) -> Kept:
     def keep(completion: Completion) -> Entry | None:
         return entry_of(completion, asked.decision, now_s(), fingerprint=mark)
 
-    return Kept(key=idempotency_key(asked.tenant, asked.own_key), mark=mark, known=known, keep=keep, ttl_s=ONCE_S)
+    key = idempotency_key(asked.tenant, asked.own_key)
+    return Kept(key=key, coming=lambda: key, mark=mark, known=known, keep=keep, ttl_s=ONCE_S)
 
 
 def not_cached() -> NotCached:

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from pointsman.core.cachebook import CacheAccount, Cachebook
 from pointsman.core.cachekey import CacheKey
-from pointsman.core.caching import Entry, Use, entry_from, fits, recalled
+from pointsman.core.caching import Entry, Use, entry_from, fits, is_shared_failure, recalled
 from pointsman.core.completion import Completion
 from pointsman.core.errors import DeadlinePassed, PointsmanError, UpstreamUnavailable
 from pointsman.core.optimise import Optimisation
@@ -76,6 +76,22 @@ class Recall:
                 else:
                     yield event
 
+    async def kept(self, asked: Asked, *, stale: bool) -> Completion | None:
+        """Return an answer for a call for which no model can be asked now; None where none is kept. One past its time only where `stale`.
+
+        Raises InvalidRequest for a key that names another request.
+        """
+        if asked.own_key and (entry := await self._looked_up(by_own_key(asked, self._now_s))) is not None:
+            return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
+        if not asked.use.looks:
+            return None
+        kept = by_request(asked, asked.use, self._now_s)
+        if (entry := await self._looked_up(kept)) is not None:
+            return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
+        if stale and (entry := await self._past_its_time(asked, kept.key)) is not None:
+            return self._told(self._recalled(entry, asked, CacheStatus.STALE), asked)
+        return None
+
     def account(self, tenant: str = "") -> CacheAccount:
         """Return what the cache did for a tenant, or for all."""
         entries, size = self._cache.near
@@ -88,7 +104,7 @@ class Recall:
     def _told(self, completion: Completion, asked: Asked) -> Completion:
         """Take down what the cache did for a call, and return its completion."""
         status = completion.cache_status
-        if not status:
+        if not status or is_shared_failure(completion):
             return completion
         tenant, rule = asked.tenant, asked.decision.rule.id
         if completion.attempts:
@@ -97,7 +113,8 @@ class Recall:
                 self._book.missed(tenant, asked.request, asked.decision, self._clock.now())
         else:
             tokens = completion.usage.input_tokens, completion.usage.output_tokens
-            saved = asked.ruleset.catalog.models[completion.model].price.cost(*tokens)
+            model = asked.ruleset.catalog.models.get(completion.model)  # by the caller's own key also one that has left the catalog
+            saved = model.price.cost(*tokens) if model is not None else 0
             self._book.count(tenant, rule, status, input_tokens=tokens[0], output_tokens=tokens[1], saved=saved)
         return completion
 
@@ -122,9 +139,15 @@ class Recall:
         if (entry := kept.known(self._cache.peek(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
             return
-        may_try = 2
+        may_try, coming = 2, kept.coming()
         while may_try:
-            flight, is_first = self._flights.join(kept.key.digest, kept.mark, lambda: self._flight(asked, kept, ask))
+            flight, is_first = self._flights.join(
+                coming.digest,
+                kept.mark,
+                lambda: self._flight(asked, kept, coming, ask),
+                lasts_s=asked.deadline - self._clock.monotonic(),
+                needs_all=asked.is_stream and not kept.mark,  # what has a key of the caller's own is never done twice
+            )
             if flight.mark != kept.mark:
                 raise names_another()
             has_begun = False
@@ -150,31 +173,35 @@ class Recall:
             async for event in events:
                 yield event
 
-    async def _flight(self, asked: Asked, kept: Kept, ask: Callable[[], Events]) -> Events:
+    async def _flight(self, asked: Asked, kept: Kept, coming: CacheKey, ask: Callable[[], Events]) -> Events:
         """Yield the answer that those who ask the same share: kept by another replica, under way there, or asked for here."""
         if (entry := kept.known(await self._cache.get(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
             return
+        is_ours, entry = await self._awaited(asked, kept, coming)
         try:
-            if (entry := await self._awaited(asked, kept)) is not None:
+            if is_ours:
+                entry = kept.known(await self._cache.get(kept.key))  # what came between the last look and the turn
+            if entry is not None:
                 yield self._recalled(entry, asked, CacheStatus.COALESCED)
                 return
             async with aclosing(self._kept(kept, ask)) as events:
                 async for event in events:
                     yield event
         finally:
-            await self._turns.give_back(kept.key)
+            if is_ours:
+                await self._turns.give_back(coming)
 
-    async def _awaited(self, asked: Asked, kept: Kept) -> Entry | None:
-        """Return what another replica comes to answer; None when it is this one's turn, or half of the time is gone."""
+    async def _awaited(self, asked: Asked, kept: Kept, coming: CacheKey) -> tuple[bool, Entry | None]:
+        """Wait for another replica's answer, for half of the time at most; return whether it is now this one's turn, and that answer."""
         now = self._clock.monotonic()
         until, pause_s = now + (asked.deadline - now) / 2, _FIRST_LOOK_S
-        while not (is_ours := await self._turns.take(kept.key)) and self._clock.monotonic() < until:
+        while not (is_ours := await self._turns.take(coming)) and self._clock.monotonic() < until:
             await self._sleep(pause_s)
             pause_s = min(_LONGEST_LOOK_S, pause_s * 1.5)
             if (entry := kept.known(await self._cache.get(kept.key))) is not None:
-                return entry
-        return kept.known(await self._cache.get(kept.key)) if is_ours else None
+                return False, entry
+        return is_ours, None
 
     async def _kept(self, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield the answer that is asked for, and keep it when it is whole."""
@@ -193,10 +220,18 @@ class Recall:
                 yield event
 
     async def _recalled_only(self, asked: Asked, kept: Kept) -> Events:
-        entry = kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
+        entry = await self._looked_up(kept)
         if entry is None:
             raise not_cached()
         yield self._recalled(entry, asked, CacheStatus.HIT)
+
+    async def _looked_up(self, kept: Kept) -> Entry | None:
+        return kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
+
+    async def _past_its_time(self, asked: Asked, key: CacheKey) -> Entry | None:
+        """Return a kept answer of whatever age, unless the caller has said how old it may be."""
+        entry = entry_from(await self._cache.get(key))
+        return entry if entry is not None and asked.policy.max_age_ms is None and fits(entry, asked.decision) else None
 
     async def _or_stale(self, asked: Asked, key: CacheKey) -> Events:
         """Yield what a model says, and where none says anything a kept answer that is past its time."""
@@ -207,8 +242,8 @@ class Recall:
                     has_begun = True
                     yield event
         except UpstreamUnavailable:
-            entry = entry_from(await self._cache.get(key))
-            if has_begun or asked.policy.max_age_ms is not None or entry is None or not fits(entry, asked.decision):
+            entry = None if has_begun else await self._past_its_time(asked, key)
+            if entry is None:
                 raise
             yield self._recalled(entry, asked, CacheStatus.STALE)
 

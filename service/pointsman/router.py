@@ -13,19 +13,23 @@ from msgspec import Struct, structs
 
 from pointsman.affinity import Affinity, Known
 from pointsman.core.cachebook import CacheAccount
+from pointsman.core.caching import is_shared_failure
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
-from pointsman.core.decide import outcome_of
-from pointsman.core.decision import Decision
+from pointsman.core.decide import Outcome, outcome_of
+from pointsman.core.decision import Decision, Explanation
 from pointsman.core.diagnostics import did_you_mean
-from pointsman.core.errors import DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
+from pointsman.core.errors import AllUnavailable, DeadlineTooShort, NoEligibleModel, UnknownModel, Violation
 from pointsman.core.explain import explain
+from pointsman.core.facts import Facts
 from pointsman.core.gather import UNBOUNDED, gather
 from pointsman.core.ledger import Page, Query
 from pointsman.core.market import Market, ModelState
+from pointsman.core.pieces import streamed
 from pointsman.core.relief import reliefs, relieved
 from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
+from pointsman.core.standing import Standing
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
 from pointsman.core.vocabulary import CacheStatus, DropReason
 from pointsman.kept import Asked
@@ -40,6 +44,9 @@ from pointsman.usage import used
 from pointsman.work import LONGEST_WAIT_S
 
 _RECALLED = frozenset({CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE})
+
+_PASSING = frozenset({DropReason.UNHEALTHY.name, DropReason.CAPACITY.name, DropReason.BUDGET.name})
+"""Why a model may not be called now, though nothing speaks against what it has answered before."""
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""
@@ -60,6 +67,27 @@ class Call(Struct, frozen=True, kw_only=True):
     cache: CachePolicy = CachePolicy()
     hear: Callable[[Decided | Completion], None] = lambda _: None
     """Is told what happens."""
+
+
+class _Made(Struct, frozen=True, kw_only=True):
+    """A decision or a refusal, with what it was made from."""
+
+    ruleset: Ruleset
+    facts: Facts
+    market: Market
+    standing: Standing | None
+    outcome: Outcome
+    explanation: Explanation | None = None
+
+    def decision(self) -> Decision:
+        """Return the decision. Raises the refusal, which says what would help."""
+        outcome = self.outcome
+        if isinstance(outcome, NoEligibleModel):
+            outcome.explanation = self.explanation
+            if DropReason.CAPACITY.name not in outcome.counts:  # else waiting helps, and many may be waiting and look again and again
+                relieved(outcome, reliefs(self.ruleset, self.facts, self.market, outcome, self.standing))
+            raise outcome
+        return structs.replace(outcome, explanation=self.explanation) if self.explanation is not None else outcome
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
@@ -101,15 +129,15 @@ class Router:
         ruleset = self._rules()
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog, ask_others=False)
         market = Market(models=self._upstreams.states(ruleset.catalog))
-        return await self._decide(ruleset, request, call, market, known, explained=explained)
+        return (await self._decide(ruleset, request, call, market, known, explained=explained)).decision()
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""
         ruleset, deadline = self._rules(), self._deadline(call)
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
-        decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
+        decision, kept = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
         purse = self._purse(call, decision, ruleset)
-        completion = await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
+        completion = kept or await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
         call.hear(completion)
         _note_recalled(completion, purse)
         if known is not None:
@@ -120,11 +148,11 @@ class Router:
         """Yield the decision, the pieces of the answer as they come, and the completion. Raises as `complete` and `Recall.stream` do."""
         ruleset, deadline = self._rules(), self._deadline(call)
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
-        decision = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained, stream=True)
+        decision, kept = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained, stream=True)
         yield decision
         purse = self._purse(call, decision, ruleset)
-        answer = self._recall.stream(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse, is_stream=True))
-        async with aclosing(answer) as events:
+        asked = _asked(ruleset, request, call, decision, deadline=deadline, purse=purse, is_stream=True)
+        async with aclosing(self._recall.stream(asked) if kept is None else _given(kept)) as events:
             async for event in events:
                 if isinstance(event, Completion):
                     call.hear(event)
@@ -186,22 +214,51 @@ class Router:
 
     async def _decide_with_room(
         self, ruleset: Ruleset, request: Request, call: Call, deadline: float, known: Known | None, *, explained: bool, stream: bool = False
-    ) -> Decision:
-        """As `_decide`, but where models are full wait for room, for half of the time left at most."""
+    ) -> tuple[Decision, Completion | None]:
+        """Return the decision, and where no model may be called now, an answer that is kept. Raises what `route` raises.
+
+        Where models are full and nothing is kept, it waits for room, for half of the time left at most.
+        """
         now = self._clock.monotonic()
-        until = now + min(LONGEST_WAIT_S, (deadline - now) / 2)
+        until, looks = now + min(LONGEST_WAIT_S, (deadline - now) / 2), True
         while True:
-            try:
-                market = self._market(ruleset, deadline)
-                return await self._decide(ruleset, request, call, market, known, explained=explained, stream=stream)
-            except NoEligibleModel as refused:
-                # At the end of the time it is looked once more, and then there is no use in waiting.
-                if DropReason.CAPACITY.name not in refused.counts or not await self._upstreams.room(until):
-                    raise
+            market = self._market(ruleset, deadline)
+            made = await self._decide(ruleset, request, call, market, known, explained=explained, stream=stream)
+            refused = made.outcome
+            if isinstance(refused, Decision):
+                return made.decision(), None
+            if looks and (kept := await self._kept(made, request, call, deadline, stale=False)) is not None:
+                return kept
+            looks = False
+            # At the end of the time it is looked once more, and then there is no use in waiting.
+            if DropReason.CAPACITY.name in refused.counts and await self._upstreams.room(until):
+                continue
+            if isinstance(refused, AllUnavailable) and (kept := await self._kept(made, request, call, deadline, stale=True)) is not None:
+                return kept
+            return made.decision(), None
+
+    async def _kept(self, made: _Made, request: Request, call: Call, deadline: float, *, stale: bool) -> tuple[Decision, Completion] | None:
+        """Return an answer that is kept, and the decision by which it may be given: the one if models were well and no budget bound.
+
+        All else binds as it does: constraints, tags, capabilities, limits, quality.
+        """
+        if isinstance(made.outcome, NoEligibleModel) and not _PASSING & made.outcome.counts.keys():
+            return None
+        began_s, ruleset, market = self._clock.monotonic(), made.ruleset, made.market.untroubled()
+        decision = outcome_of(ruleset, made.facts, market)
+        if isinstance(decision, NoEligibleModel):
+            return None
+        completion = await self._recall.kept(_asked(ruleset, request, call, decision, deadline=deadline, purse=FREE), stale=stale)
+        if completion is None:
+            return None
+        self.recent.note(ruleset, made.facts, market, decision)
+        call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), outcome=decision, asked=request.requirements.model))
+        explanation = explain(ruleset, made.facts, decision) if made.explanation is not None else None
+        return structs.replace(decision, explanation=explanation), completion
 
     async def _decide(
         self, ruleset: Ruleset, request: Request, call: Call, market: Market, known: Known | None, *, explained: bool, stream: bool = False
-    ) -> Decision:
+    ) -> _Made:
         began_s, asked = self._clock.monotonic(), request.requirements.model
         check_model(ruleset, asked)
         reading = await self._reader.read(request.prompt)
@@ -217,12 +274,13 @@ class Router:
             outcome = structs.replace(outcome, prefix_key=known.conversation.key)
         call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), outcome=outcome, asked=asked))
         explanation = explain(ruleset, facts, outcome) if explained else None
-        if isinstance(outcome, NoEligibleModel):
-            outcome.explanation = explanation
-            if DropReason.CAPACITY.name not in outcome.counts:  # else waiting helps, and many may be waiting and look again and again
-                relieved(outcome, reliefs(ruleset, facts, market, outcome, standing))
-            raise outcome
-        return structs.replace(outcome, explanation=explanation) if explained else outcome
+        return _Made(ruleset=ruleset, facts=facts, market=market, standing=standing, outcome=outcome, explanation=explanation)
+
+
+async def _given(completion: Completion) -> AsyncGenerator[Delta | Completion, None]:
+    """Yield a kept answer as a stream."""
+    for event in streamed(completion):
+        yield event
 
 
 def _asked(
@@ -244,7 +302,7 @@ def _asked(
 
 def _note_recalled(completion: Completion, purse: Purse) -> None:
     """Count an answer for which no model was called."""
-    if completion.cache_status in _RECALLED:
+    if completion.cache_status in _RECALLED and not is_shared_failure(completion):
         purse.recalled(completion)
 
 

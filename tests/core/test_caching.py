@@ -72,6 +72,19 @@ def answer(*parts: Part, finish: FinishReason = FinishReason.STOP, model: str = 
 CALL = ToolCall(id="1", name="f", arguments_json="{}")
 
 
+def test_what_is_kept_of_the_usage_is_that_of_the_attempt_that_answered() -> None:
+    whole = answer(output=20)
+    (last,) = whole.attempts
+    lost = structs.replace(last, error_type="timeout", usage=Usage(input_tokens=7, output_tokens=400))
+    hedged = structs.replace(whole, attempts=(lost, last), usage=Usage(input_tokens=17, output_tokens=420))
+    entry = entry_of(hedged, DECISION, 0.0)
+
+    assert entry is not None
+    assert entry.usage == last.usage
+    assert fits(entry, DECISION)
+    assert (shared(hedged).usage.input_tokens, shared(hedged).usage.output_tokens) == (10, 20)
+
+
 @pytest.mark.parametrize(
     ("completion", "worth"),
     [

@@ -13,9 +13,10 @@ from msgspec import structs
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from fakes import facts_of
+from pointsman.core.caching import shared
 from pointsman.core.decide import outcome_of
 from pointsman.core.market import Market, ModelState
-from pointsman.core.vocabulary import CacheStatus
+from pointsman.core.vocabulary import CacheStatus, FinishReason
 from pointsman.telemetry import Decided, Story
 from pointsman.telemetry.metrics import MOST_SERIES, Metrics, State, serve, watch
 from stories import METHOD, RULES, story
@@ -98,6 +99,18 @@ def test_an_answer_from_the_cache_is_no_call_of_a_model() -> None:
 
     assert value(metrics, "pointsman_cache_lookups_total", status="hit") == 1
     assert value(metrics, "pointsman_estimate_error_ratio_count", model="large", estimate="cost") is None
+
+
+def test_a_stream_that_broke_is_money_to_who_paid_for_it_and_a_saving_to_nobody() -> None:
+    paid = story().completion
+    assert paid is not None
+    broken = structs.replace(paid, finish_reason=FinishReason.ERROR, cache_status=CacheStatus.MISS)
+
+    metrics = told(story(completion=broken), *[story(completion=shared(broken))] * 3)
+
+    assert value(metrics, "pointsman_cost_usd_total", tenant="search", model="large") == pytest.approx(0.0006)
+    assert value(metrics, "pointsman_baseline_cost_usd_total", tenant="search", model="large") is None
+    assert value(metrics, "pointsman_cache_lookups_total", status="coalesced") is None
 
 
 def test_beyond_the_bound_series_are_counted_together() -> None:

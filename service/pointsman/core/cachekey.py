@@ -1,7 +1,8 @@
 """Which requests are the same to the response cache: canonical bytes of all that an answer depends on, and their digest.
 
 Two requests share a key only if a model could not tell them apart, and the same rules would send them to the same models. What merely picks
-among models that are all good enough (accuracy, limits, labels) is left out: `core/caching.py` holds an entry against the decision.
+among models that are all good enough (accuracy, limits, labels) is left out: `core/caching.py` holds an entry against the decision. An
+answer that is yet to come cannot be held against anything, so for those who share one it comes from the same models.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Struct
 from pointsman.core.decision import Decision
 from pointsman.core.request import Generation, Prompt, Request
 from pointsman.core.ruleset import Route
-from pointsman.core.vocabulary import DecisionReason, Strategy
+from pointsman.core.vocabulary import Strategy
 
 _VERSION = 1
 """Of what the digests are made from, so that replicas of two versions can share a store."""
@@ -32,11 +33,17 @@ class CacheKey(Struct, frozen=True):
 
 def answer_key(tenant: str, request: Request, decision: Decision, route: Route) -> CacheKey:
     """Return the key of the answers to a request that these rules decided on."""
-    by_model = route.strategy in _ONE_MODEL or route.rollout is not None or decision.reason is DecisionReason.CALLER_MODEL
+    by_model = route.strategy in _ONE_MODEL or route.rollout is not None or bool(request.requirements.model)
     policy = (route.ref.id, route.settings.optimize, route.settings.target_tokens, sorted(decision.constraints))
     model = decision.chosen.model if by_model else ""
     material = ("answer", _VERSION, tenant, policy, model, _generation(request.generation), _prompt(request.prompt))
     return CacheKey(tenant, sha256(_ENCODER.encode(material)).digest())
+
+
+def coming_key(key: CacheKey, decision: Decision, max_age_ms: float | None) -> CacheKey:
+    """Return the name of an answer that is yet to come: all who share it may have it from the same models, as long and as old."""
+    models = sorted((candidate.model, candidate.upstream, candidate.tokens.output_cap) for candidate in decision.plan)
+    return CacheKey(key.tenant, sha256(_ENCODER.encode(("coming", _VERSION, key.digest, models, max_age_ms))).digest())
 
 
 def idempotency_key(tenant: str, key: str) -> CacheKey:

@@ -108,7 +108,7 @@ def entry_of(completion: Completion, decision: Decision, now_s: float, *, finger
     return Entry(
         parts=kept,
         finish_reason=completion.finish_reason,
-        usage=completion.usage,
+        usage=answering(completion),
         model=completion.model,
         upstream=upstream,
         stored_at=now_s,
@@ -149,7 +149,19 @@ def recalled(entry: Entry, status: CacheStatus, *, baseline_cost: int) -> Comple
 
 def shared(completion: Completion) -> Completion:
     """Return an answer for one who shares it with the call that paid for it."""
-    return structs.replace(completion, usage=free(completion.usage), attempts=(), cache_status=CacheStatus.COALESCED, optimisation=None)
+    usage = free(answering(completion))
+    return structs.replace(completion, usage=usage, attempts=(), cache_status=CacheStatus.COALESCED, optimisation=None)
+
+
+def is_shared_failure(completion: Completion) -> bool:
+    """Return whether this is a broken-off answer for one who shared it: neither an answer, nor anything that was saved or paid for."""
+    return completion.finish_reason is FinishReason.ERROR and not completion.attempts
+
+
+def answering(completion: Completion) -> Usage:
+    """Return the usage of the attempt that answered, without those that others made in vain; all of it where none is known."""
+    last = completion.attempts[-1].usage if completion.attempts else None
+    return last or completion.usage
 
 
 def free(usage: Usage) -> Usage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pointsman.core.lengths import Length
 from pointsman.core.textclass import TextClass
@@ -72,3 +72,8 @@ class Market(Struct, frozen=True, kw_only=True):
     def state(self, model: str) -> ModelState:
         """Return the state of a model."""
         return self.models.get(model, AS_CATALOGED)
+
+    def untroubled(self) -> Market:
+        """Return it as it would be if every model were well and had room, and no budget bound: what may be answered without a model."""
+        models = {name: structs.replace(state, healthy=True, has_room=True, note="") for name, state in self.models.items()}
+        return structs.replace(self, models=models, tokens_left=None, cost_left=None, windows=())

@@ -14,10 +14,12 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from pointsman.core.caching import is_shared_failure
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.market import ModelState
 from pointsman.core.money import NANO_PER_USD
+from pointsman.core.vocabulary import FinishReason
 from pointsman.telemetry.story import Story
 
 MOST_SERIES = 2_000
@@ -135,9 +137,12 @@ class Metrics:
                     self._of(f"gen_ai_client_inference_usage_{kind}_tokens", *who).inc(tokens)
 
     def _completed(self, story: Story, completion: Completion) -> None:
+        if is_shared_failure(completion):
+            return
         usage, model = completion.usage, completion.model
         self._of("pointsman_cost_usd", story.tenant, model).inc(usage.cost / NANO_PER_USD)
-        self._of("pointsman_baseline_cost_usd", story.tenant, model).inc(usage.baseline_cost / NANO_PER_USD)
+        if completion.finish_reason is not FinishReason.ERROR:  # what broke off was no answer that another model would have given for more
+            self._of("pointsman_baseline_cost_usd", story.tenant, model).inc(usage.baseline_cost / NANO_PER_USD)
         if completion.cache_status:
             self._of("pointsman_cache_lookups", completion.cache_status.name.lower()).inc()
         decision = story.decided.outcome if story.decided is not None else None
