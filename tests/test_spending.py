@@ -32,9 +32,9 @@ from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken, meters
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.ledger import HOUR_MS, Entry, Sums
+from pointsman.core.reading import Count
 from pointsman.core.request import Generation, Request, Requirements
 from pointsman.core.tenants import Tenant, Window
-from pointsman.core.reading import Count
 from pointsman.core.vocabulary import DecisionReason, DropReason, FinishReason
 from pointsman.execute import Executor
 from pointsman.mirror import FRESH_S, Mirror
