@@ -28,7 +28,7 @@ from fakes import (
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.affinity import Affinity
-from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken, meters
+from pointsman.core.budget import Hold, Level, Levels, Meter, Settled, Taken, meters
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.ledger import HOUR_MS, Entry, Sums
@@ -224,6 +224,35 @@ async def test_the_hold_refuses_what_the_decision_could_not_know() -> None:
     assert sum(isinstance(outcome, Completion) for outcome in outcomes) == len(provider.calls) == 3
     assert all(isinstance(outcome, BudgetExhausted) for outcome in outcomes if not isinstance(outcome, Completion))
     assert await house.used() == [3]
+
+
+async def test_what_calls_under_way_hold_may_be_asked_for_in_a_moment(hanging: Any) -> None:
+    house = House(hanging, (window(86_400, limit=2 * (INPUT + 400)),))
+    calls = [asyncio.create_task(house.complete()) for _ in range(2)]
+    await hanging.begun.wait()
+
+    with pytest.raises(BudgetExhausted) as refused:
+        await house.complete()
+
+    assert refused.value.heals_in_s == 1
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    assert await house.used() == [2 * INPUT]
+
+
+def test_a_window_is_said_to_be_exhausted_when_it_is_spent_and_not_when_it_is_held() -> None:
+    house = House(ScriptedProvider(), (window(86_400, limit=800),))
+    bucket = house.spending.now_ms() // 86_400_000
+
+    held = house.mirror.told(house.tenant, Levels(house.spending.now_ms(), (Level(800, bucket, 1),)))
+    assert house.said == []
+    assert held.filled[0].told(held.at_ms) == "tokens per 1d: 0 of 800 left, 1 held by calls under way"
+
+    house.mirror.told(house.tenant, Levels(house.spending.now_ms(), (Level(800, bucket),)))
+    assert house.said == [
+        "budget of tenant t is exhausted, tokens per 1d: 0 of 800 left; calls are refused; something is free again in 43200 s"
+    ]
 
 
 async def test_exhausted_windows_that_degrade_leave_the_cheapest_tier() -> None:

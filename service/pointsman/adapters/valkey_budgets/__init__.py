@@ -3,7 +3,7 @@
 The server's clock counts, unless one is given: replicas whose clocks differ would otherwise roll windows at different times, and the one
 that is ahead would decide for all. Each tenant has four kinds of keys, with its name in braces, so that a cluster keeps them together:
 
-    pointsman:{TENANT}:spent       hash: METER#BUCKET -> what counts there, and the time of the account
+    pointsman:{TENANT}:spent       hash: METER#BUCKET -> what counts there (h behind it: of that, what is held), and the time
     pointsman:{TENANT}:holds       hash: id of a hold -> its places and its entry
     pointsman:{TENANT}:ends        sorted set: id of a hold by its end
     pointsman:{TENANT}:usage:DAY   hash: HOUR, model, route, count -> sum
@@ -95,7 +95,7 @@ class ValkeyBudgets:
     def _seen(self, tenant: str, meters: Sequence[Meter], found: list[int]) -> Levels:
         """Return what a script returned last, and remember it."""
         now_ms, epoch, *rest = found
-        levels = tuple([Level(used, oldest) for used, oldest in zip(rest[::2], rest[1::2], strict=True)])
+        levels = tuple([Level(*each) for each in zip(rest[::3], rest[1::3], rest[2::3], strict=True)])
         known = self._known.get(tenant, _NOTHING)
         if meters and (epoch != known.epoch or now_ms >= known.now_ms):
             used = {each.name: level.used for each, level in zip(meters, levels, strict=True)}

@@ -11,9 +11,10 @@ end
 
 redis.call('HDEL', HOLDS, id)
 redis.call('ZREM', ENDS, id)
-local places, held = parts(hold:sub(1, hold:find('\30', 1, true) - 1)), {}
-for at = 1, #places - 2, 3 do
-  held[places[at]] = {bucket = tonumber(places[at + 1]), amount = tonumber(places[at + 2])}
+local held = {}
+for _, place in ipairs(places_of(hold)) do
+  held[place.field] = {bucket = tonumber(place.bucket), amount = tonumber(place.amount)}
+  release(place.field, place.bucket, place.amount)
 end
 
 local beyond = 0
