@@ -483,6 +483,31 @@ async def test_what_tenants_without_windows_use_is_entered_too() -> None:
     ]
 
 
+class Listening(MemoryBudgets):
+    """Notes by what ids it is asked to settle."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.ids: list[str] = []
+
+    async def settle(self, tenant: str, hold: Hold, actual: tuple[int, ...], entry: Entry | None) -> Settled:
+        self.ids.append(hold.id)
+        return await super().settle(tenant, hold, actual, entry)
+
+
+async def test_each_entry_without_a_hold_can_be_told_from_all_others() -> None:
+    clock = FakeClock()
+    listening = Listening(clock)
+    house = House(ScriptedProvider("two words", "two words"), (), clock=clock, budgets=listening)
+
+    for _ in range(2):
+        await house.complete()
+        await house.spending.settled()
+
+    assert len(set(listening.ids)) == 2
+    assert "" not in listening.ids
+
+
 async def test_rules_see_how_much_is_spent() -> None:
     routing = """version: 1
 routes:

@@ -1,12 +1,13 @@
 """Budgets and usage that all replicas share, in Valkey: one script for each operation, so that nothing comes between its steps.
 
 The server's clock counts, unless one is given: replicas whose clocks differ would otherwise roll windows at different times, and the one
-that is ahead would decide for all. Each tenant has four kinds of keys, with its name in braces, so that a cluster keeps them together:
+that is ahead would decide for all. Each tenant has five kinds of keys, with its name in braces, so that a cluster keeps them together:
 
     pointsman:{TENANT}:spent       hash: METER#BUCKET -> what counts there (h behind it: of that, what is held), and the time
     pointsman:{TENANT}:holds       hash: id of a hold -> its places and its entry
     pointsman:{TENANT}:ends        sorted set: id of a hold by its end
     pointsman:{TENANT}:usage:DAY   hash: HOUR, model, route, count -> sum
+    pointsman:{TENANT}:once:ID     nothing: what was used without a hold is entered, and not to be entered again
 
 All of them go by themselves when a tenant is quiet for long enough that nothing of them counts.
 """
