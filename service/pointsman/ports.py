@@ -182,6 +182,10 @@ class Usages(Protocol):
         """Return what a tenant used from one hour since the epoch to another, both included. Raises StoreDown."""
         ...
 
+    async def tenants(self) -> tuple[str, ...]:
+        """Return the names of those of whom something is known, though there may be no such tenant any more. Raises StoreDown."""
+        ...
+
 
 class Clock(Protocol):
     """Time, so that tests can set it."""

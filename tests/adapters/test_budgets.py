@@ -214,6 +214,24 @@ async def test_what_holds_no_budget_is_entered_once_where_the_first_reply_came_t
     await store.close()
 
 
+async def test_those_who_used_something_are_known_by_name(budgets: Kept) -> None:
+    for tenant in ("one", "other", "one"):
+        await budgets.settle(tenant, no_hold(f"{tenant}-names"), (), entry_of(7))
+
+    assert {"one", "other"} <= set(await budgets.tenants())
+
+
+async def test_those_of_whom_nothing_is_kept_any_more_are_not(valkey: ValkeyServer, clock: SteppedClock) -> None:
+    store = _store(valkey)
+    for tenant in ("gone", "here"):
+        await ValkeyBudgets(store, clock).settle(tenant, no_hold(f"{tenant}-names"), (), entry_of(7))
+        clock.ms += (KEPT_DAYS + 2) * 24 * HOUR_MS
+
+    assert "here" in (known := await ValkeyBudgets(store, clock).tenants())
+    assert "gone" not in known
+    await store.close()
+
+
 async def test_usage_is_told_by_the_hour_and_only_of_those_asked_for(budgets: Kept, clock: SteppedClock) -> None:
     for hours in range(4):
         clock.ms = START_MS + hours * HOUR_MS
@@ -289,7 +307,8 @@ async def test_one_round_trip_each_by_the_clock_of_the_server_and_nothing_that_s
     keys = await store.call("KEYS", "*")
     assert isinstance(keys, list)
     ends = {key: await store.call("PTTL", key) for key in keys if isinstance(key, bytes)}
-    assert {key.split(b":")[2] for key in ends} == {b"spent", b"holds", b"ends", b"usage"}
+    names = {key.removeprefix(b"pointsman:").removeprefix(b"{t}:").split(b":")[0] for key in ends}
+    assert names == {b"spent", b"holds", b"ends", b"usage", b"tenants"}
     assert all(isinstance(ttl, int) and 0 < ttl <= (KEPT_DAYS + 1) * 24 * HOUR_MS for ttl in ends.values())
     await store.close()
 
