@@ -176,18 +176,21 @@ class BudgetLife(RuleBasedStateMachine):
             return happened.at_ms > self.now_ms - span_ms
         return happened.at_ms // span_ms == self.now_ms // span_ms
 
-    def _counted(self) -> list[int]:
-        sums = []
+    def _counted(self, among: list[Happened] | None = None) -> list[int]:
+        sums, among = [], self.happened if among is None else among
         for at, each in enumerate(WINDOWS):
             span_ms = round(each.span_s * 1000)
             part_ms, parts = (span_ms // 60, 60) if each.sliding else (span_ms, 0)
             first_ms = (self.now_ms // part_ms - parts) * part_ms
-            sums.append(sum(happened.counts[at] for happened in self.happened if happened.at_ms >= first_ms))
+            sums.append(sum(happened.counts[at] for happened in among if happened.at_ms >= first_ms))
         return sums
 
     def _agree(self, levels: Levels) -> None:
         assert levels.now_ms == self.now_ms
         assert [level.used for level in levels.levels] == self._counted()
+        assert [level.held for level in levels.levels] == self._counted(
+            [each for each in self.happened if each.settled is None and each.at_ms + LASTS_MS > self.now_ms]
+        )
 
 
 _TENANTS = count()

@@ -119,6 +119,13 @@ async def test_what_was_used_is_summed_as_asked(client: Client, ops: Client) -> 
     assert await ops.usage(by=("tenant",), tenant="nobody") == []
 
 
+async def test_what_a_tenant_used_is_told_after_he_was_removed(running: Running, client: Client, ops: Client) -> None:
+    await client.complete(PROMPT)
+    running.live.current = replace(running.live.current, tenants=only(Tenant(id="renamed")))
+
+    assert [group.names for group in await ops.usage(by=("tenant",))] == [{"tenant": "search"}]
+
+
 @pytest.mark.parametrize("by", [("colour",), ("day", "day")], ids=["unknown", "twice"])
 async def test_what_cannot_be_summed_by_is_refused(ops: Client, by: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest, match="group_by"):

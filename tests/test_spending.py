@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import pytest
@@ -27,10 +28,11 @@ from fakes import (
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.affinity import Affinity
-from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken, meters
+from pointsman.core.budget import Hold, Level, Levels, Meter, Settled, Taken, meters
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.ledger import HOUR_MS, Entry, Sums
+from pointsman.core.reading import Count
 from pointsman.core.request import Generation, Request, Requirements
 from pointsman.core.tenants import Tenant, Window
 from pointsman.core.vocabulary import DecisionReason, DropReason, FinishReason
@@ -74,6 +76,7 @@ class House:
     said: list[str] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
     budgets: Any = None
+    counter: WordCounter = field(default_factory=WordCounter)
 
     def __post_init__(self) -> None:
         self.tenant = Tenant(id="t", windows=self.windows)
@@ -81,7 +84,7 @@ class House:
         self.mirror = Mirror(self.budgets, self.clock, self.said.append, is_shared=False)
         self.spending = Spending(self.budgets, self.budgets, self.mirror, self.clock, self.said.append)
         rules, upstreams = ruleset_of(MODELS, self.routing), Upstreams(AllWell(), self.clock)
-        executor = Executor({"builtin": self.provider}, WordCounter(), self.clock, upstreams, random=lambda: 0.0)
+        executor = Executor({"builtin": self.provider}, self.counter, self.clock, upstreams, random=lambda: 0.0)
         self.router = Router(
             rules=lambda: rules, reader=Reader(WordCounter(), ESTIMATE), recall=recall_of(executor, self.clock), affinity=Affinity(MemoryCache(self.clock), self.clock), upstreams=upstreams, clock=self.clock,
             longest_s=60, spending=self.spending,
@@ -93,6 +96,10 @@ class House:
 
     async def complete(self, request: Request = HI) -> Completion:
         return (await self.router.complete(request, self.call))[1]
+
+    async def read(self) -> None:
+        async for _ in self.router.stream(HI, self.call):
+            pass
 
     async def used(self, *windows: Window) -> list[int]:
         """Return what counts in the windows, all of the tenant's if none is named."""
@@ -219,6 +226,35 @@ async def test_the_hold_refuses_what_the_decision_could_not_know() -> None:
     assert await house.used() == [3]
 
 
+async def test_what_calls_under_way_hold_may_be_asked_for_in_a_moment(hanging: Any) -> None:
+    house = House(hanging, (window(86_400, limit=2 * (INPUT + 400)),))
+    calls = [asyncio.create_task(house.complete()) for _ in range(2)]
+    await hanging.begun.wait()
+
+    with pytest.raises(BudgetExhausted) as refused:
+        await house.complete()
+
+    assert refused.value.heals_in_s == 1
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    assert await house.used() == [2 * INPUT]
+
+
+def test_a_window_is_said_to_be_exhausted_when_it_is_spent_and_not_when_it_is_held() -> None:
+    house = House(ScriptedProvider(), (window(86_400, limit=800),))
+    bucket = house.spending.now_ms() // 86_400_000
+
+    held = house.mirror.told(house.tenant, Levels(house.spending.now_ms(), (Level(800, bucket, 1),)))
+    assert house.said == []
+    assert held.filled[0].told(held.at_ms) == "tokens per 1d: 0 of 800 left, 1 held by calls under way"
+
+    house.mirror.told(house.tenant, Levels(house.spending.now_ms(), (Level(800, bucket),)))
+    assert house.said == [
+        "budget of tenant t is exhausted, tokens per 1d: 0 of 800 left; calls are refused; something is free again in 43200 s"
+    ]
+
+
 async def test_exhausted_windows_that_degrade_leave_the_cheapest_tier() -> None:
     house = House(ScriptedProvider(*["two words"] * 3), (window(86_400, kind="requests", limit=1, on_exhausted="degrade"),))
     accurate = asked(accuracy=0.02)
@@ -325,6 +361,32 @@ async def test_a_stream_that_breaks_settles_what_was_produced() -> None:
     assert [sums.requests for _, _, sums in await house.ledger()] == [0]
 
 
+class Pausing(WordCounter):
+    """Counts an answer only when it may."""
+
+    def __init__(self) -> None:
+        self.begun, self.may = Event(), Event()
+
+    def count(self, text: str) -> Count:
+        if "three" in text:
+            self.begun.set()
+            assert self.may.wait(10)
+        return super().count(text)
+
+
+async def test_a_stream_whose_caller_leaves_while_it_is_counted_settles_what_was_produced() -> None:
+    counter = Pausing()
+    house = House(StreamingProvider(["three ", "words ", "here", failed("connection")]), counter=counter)
+    reading = asyncio.create_task(house.read())
+    await asyncio.to_thread(counter.begun.wait, 10)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    counter.may.set()
+
+    assert await house.used() == [INPUT + 3, (INPUT + 3) * 1000]
+
+
 async def test_a_stream_settles_what_the_provider_says() -> None:
     end = Finished(finish_reason=FinishReason.STOP, usage=Usage(input_tokens=2, output_tokens=90))
     house = House(StreamingProvider(["few ", "words", end]))
@@ -358,6 +420,46 @@ async def test_the_loser_of_a_race_is_settled_with_what_it_was_asked() -> None:
     assert sorted((model, sums.requests, sums.estimated) for model, _, sums in await house.ledger()) == [("big", 1, 0), ("little", 0, 1)]
 
 
+class AskedSlowly(MemoryBudgets):
+    """A store whose second hold is taken when the first model has answered."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.holds = 0
+        self.is_asked_again, self.has_answered = asyncio.Event(), asyncio.Event()
+
+    async def hold(self, tenant: str, hold: Hold) -> Taken:
+        self.holds += 1
+        if self.holds == 2:
+            self.is_asked_again.set()
+            await self.has_answered.wait()
+        return await super().hold(tenant, hold)
+
+
+class AnsweringMeanwhile(ScriptedProvider):
+    """Answers while room for the second model is being asked for."""
+
+    budgets: AskedSlowly
+
+    async def answer(self, call: ModelCall) -> Answer:
+        await self.budgets.is_asked_again.wait()
+        self.budgets.has_answered.set()
+        return await super().answer(call)
+
+
+async def test_a_second_model_is_not_called_where_the_first_answers_while_room_is_asked_for() -> None:
+    clock, provider = FakeClock(), AnsweringMeanwhile("two words", "never")
+    provider.budgets = AskedSlowly(clock)
+    routing = "version: 1\nroutes: [{id: default, why: w, use: {candidates: [little, big]}, hedge: {after: 1ms}}]\n"
+    house = House(provider, clock=clock, budgets=provider.budgets, routing=routing)
+
+    completion = await house.complete()
+
+    assert (completion.model, [call.model.id for call in provider.calls]) == ("little", ["little"])
+    assert await house.used() == [102, 102_000]
+    assert provider.budgets.holds == 2
+
+
 async def test_the_sum_of_the_ledger_is_the_sum_of_what_was_settled_to_the_nano_dollar() -> None:
     outcomes: list[str | Exception] = [failed("503") if at % 5 == 1 else "word " * (1 + at % 7) for at in range(60)]
     house = House(ScriptedProvider(*outcomes, *["end"] * 60))
@@ -379,6 +481,31 @@ async def test_what_tenants_without_windows_use_is_entered_too() -> None:
     assert await house.ledger() == [
         ("little", "default", Sums(requests=1, input_tokens=100, output_tokens=2, cost=102_000, baseline_cost=1_020_000))
     ]
+
+
+class Listening(MemoryBudgets):
+    """Notes by what ids it is asked to settle."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.ids: list[str] = []
+
+    async def settle(self, tenant: str, hold: Hold, actual: tuple[int, ...], entry: Entry | None) -> Settled:
+        self.ids.append(hold.id)
+        return await super().settle(tenant, hold, actual, entry)
+
+
+async def test_each_entry_without_a_hold_can_be_told_from_all_others() -> None:
+    clock = FakeClock()
+    listening = Listening(clock)
+    house = House(ScriptedProvider("two words", "two words"), (), clock=clock, budgets=listening)
+
+    for _ in range(2):
+        await house.complete()
+        await house.spending.settled()
+
+    assert len(set(listening.ids)) == 2
+    assert "" not in listening.ids
 
 
 async def test_rules_see_how_much_is_spent() -> None:

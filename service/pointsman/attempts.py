@@ -85,18 +85,25 @@ class Attempting(Generic[T]):
         self._work.check_time()
         return False
 
+    async def call_off(self) -> None:
+        """Give back what is held for a call that is not to begin any more."""
+        self._work.calls -= 1
+        self._held.settle(None)
+        await self.close()
+
     async def close(self) -> None:
         """End the call upstream if it has not ended."""
         self._ticket.gave_up()
         await self.source.close()
 
     def left(self, count: Callable[[], Awaitable[Usage]]) -> None:
-        """Settle what was produced when nobody listens any more; `count` counts it."""
+        """Settle what was produced when nobody listens any more, unless it is settled; `count` counts it."""
 
         async def priced() -> Usage:
             return self._work.priced(await count(), self.candidate)
 
-        self._held.settle_later(priced)
+        if not self._is_recorded:
+            self._held.settle_later(priced)
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""

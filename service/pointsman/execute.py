@@ -20,6 +20,7 @@ from msgspec import structs
 from pointsman.answers import Source, Streamed, Whole
 from pointsman.attempts import Attempting
 from pointsman.core.catalog import Catalog
+from pointsman.core.claim import NOTHING
 from pointsman.core.completion import Completion, Delta, TextDelta, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.limits import SecondTries
@@ -109,26 +110,27 @@ class Executor:
         assert isinstance(source, Streamed)
         expiry = asyncio.get_running_loop().call_later(max(0.0, work.time_left_s()), attempt.expire)
         try:
-            while not isinstance(piece, Finished):
-                texts += (piece.text,) if isinstance(piece, TextDelta) else (piece.name, piece.arguments_json)
-                attempt.lend()
-                yield piece
-                attempt.asked()
-                async with asyncio.timeout(work.time_left_s()):
-                    piece = await source.next()
-            yield attempt.answered(piece.finish_reason, piece.usage or await self._counted(attempt.candidate, texts))
-        except TimeoutError:
-            failed = AttemptFailed("timeout")  # our deadline: no fault of a model that has begun
-        except AttemptFailed as found:
-            failed = attempt.blamed(found)
-        except BaseException:
+            try:
+                while not isinstance(piece, Finished):
+                    texts += (piece.text,) if isinstance(piece, TextDelta) else (piece.name, piece.arguments_json)
+                    attempt.lend()
+                    yield piece
+                    attempt.asked()
+                    async with asyncio.timeout(work.time_left_s()):
+                        piece = await source.next()
+                yield attempt.answered(piece.finish_reason, piece.usage or await self._counted(attempt.candidate, texts))
+            except TimeoutError:
+                failed = AttemptFailed("timeout")  # our deadline: no fault of a model that has begun
+            except AttemptFailed as found:
+                failed = attempt.blamed(found)
+            finally:
+                expiry.cancel()
+                await attempt.close()
+            usage = NOTHING if failed is None else await self._counted(attempt.candidate, texts)
+        except BaseException:  # the caller may leave at any time, also while a failure is dealt with: his deadline is ours
             attempt.left(lambda: self._counted(attempt.candidate, texts))
             raise
-        finally:
-            expiry.cancel()
-            await attempt.close()
         if failed is not None:
-            usage = await self._counted(attempt.candidate, texts)
             yield attempt.broke_off(failed.error_type, usage)
             work.check_time()
             raise attempt.interrupted(failed.error_type, usage.output_tokens)
@@ -153,6 +155,7 @@ class Executor:
     async def _raced(self, work: Work, start: Start[T], hedge_after_s: float, *, again: bool) -> Attempting[T]:
         """As `_first`, but where the first model is slow the next one is asked, too, and the sooner counts."""
         running: dict[asyncio.Task[bool], Attempting[T]] = {}
+        won: Attempting[T] | None = None
         try:
             while True:
                 if not running:
@@ -164,14 +167,18 @@ class Executor:
                     hedge = await self._hedge(work, start) if self._second_tries.take() else None
                     if hedge is None:
                         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    elif any(task.done() for task in running):  # it answered while room for the hedge was asked for
+                        await hedge.call_off()
+                        continue
                     else:
                         running[asyncio.create_task(hedge.begin())] = hedge
                 for task in done:
                     attempt = running.pop(task)
                     if task.result():
+                        won = attempt
                         return attempt
         finally:
-            await _drop(running)
+            await _drop(running, won)
 
     async def _hedge(self, work: Work, start: Start[T]) -> Attempting[T] | None:
         candidate = work.next_model()
@@ -229,13 +236,22 @@ class Executor:
         return Usage(input_tokens=candidate.tokens.input, output_tokens=output.tokens, estimated=True)
 
 
-async def _drop(running: Mapping[asyncio.Task[bool], Attempting[T]]) -> None:
-    """End the attempts that another was sooner than."""
+async def _drop(running: Mapping[asyncio.Task[bool], Attempting[T]], won: Attempting[T] | None) -> None:
+    """End the attempts that another was sooner than; that one, too, where the caller leaves meanwhile."""
     for task in running:
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    for attempt in running.values():
+    try:
+        await asyncio.gather(*running, return_exceptions=True)
+        await _end(*running.values())
+    except BaseException:
+        await _end(*running.values(), *([won] if won is not None else []))
+        raise
+
+
+async def _end(*attempts: Attempting[T]) -> None:
+    for attempt in attempts:
         attempt.dropped()
+    for attempt in attempts:
         await attempt.close()
 
 

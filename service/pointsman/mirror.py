@@ -113,7 +113,7 @@ class Mirror:
     def _tell(self, seen: _Seen, found: Standing) -> None:
         """Say which windows are exhausted, once until they heal."""
         for each in found.filled:
-            if not each.left(found.at_ms) and seen.told.get(name := name_of(each.window), 0) <= found.at_ms:
+            if each.is_exhausted(found.at_ms) and seen.told.get(name := name_of(each.window), 0) <= found.at_ms:
                 seen.told[name] = each.heals_ms()
                 self._say(_exhausted(seen.tenant.id, each, found.at_ms))
 

@@ -165,7 +165,8 @@ class Budgets(Protocol):
     async def settle(self, tenant: str, hold: Hold, actual: tuple[int, ...], entry: Entry | None) -> Settled:
         """Put what was used, by the hold's shares, in the place of a hold, and enter it into the ledger; nothing to release the hold.
 
-        A hold that has ended before stays as it is: settled in full, and in the ledger so. One without shares is entered only.
+        A hold that has ended before stays as it is: settled in full, and in the ledger so. One without shares is entered only, and once for
+        its id where it is not known whether that was done: it may be tried again within a minute.
         """
         ...
 
@@ -179,6 +180,10 @@ class Usages(Protocol):
 
     async def rows(self, tenant: str, first_hour: int, last_hour: int) -> list[Row]:
         """Return what a tenant used from one hour since the epoch to another, both included. Raises StoreDown."""
+        ...
+
+    async def tenants(self) -> tuple[str, ...]:
+        """Return the names of those of whom something is known, though there may be no such tenant any more. Raises StoreDown."""
         ...
 
 

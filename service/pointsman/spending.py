@@ -144,7 +144,10 @@ class Spending:
         self._is_wanted.clear()
         for (tenant, model, route), sums in entries.items():
             with suppress(StoreDown):  # whoever knows the store enters it later
-                await self.budgets.settle(tenant, _NO_HOLD, (), Entry(model=model, route=route, sums=sums))
+                await self.budgets.settle(tenant, self._no_hold(), (), Entry(model=model, route=route, sums=sums))
+
+    def _no_hold(self) -> Hold:
+        return structs.replace(_NO_HOLD, id=self.new_id())  # whoever does not hear that it was entered says so again
 
     async def settled(self) -> None:
         """Wait until all that was to be settled and entered is."""

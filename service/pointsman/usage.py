@@ -10,10 +10,10 @@ from pointsman.ports import StoreDown, Usages
 
 
 async def used(usages: Usages, tenants: Iterable[str], query: Query) -> Page:
-    """Return a page of what was used, by these tenants where the query names none. Raises UsageUnknown."""
+    """Return a page of what was used; where the query names no tenant, by these and those that are no more. Raises UsageUnknown."""
     rows: list[Row] = []
     try:
-        for tenant in (query.tenant,) if query.tenant else tenants:
+        for tenant in (query.tenant,) if query.tenant else sorted({*tenants, *await usages.tenants()}):
             rows += await usages.rows(tenant, query.first_hour, query.last_hour)
     except StoreDown as down:
         raise UsageUnknown(f"what was used is kept in Valkey, which cannot be asked now ({down}); ask again in a moment") from None

@@ -58,7 +58,7 @@ class Work:
     @property
     def is_unpaid(self) -> bool:
         """Whether the tenant's budget, and nothing else, has kept every model of the plan from being called."""
-        return len(self._unpaid) == len(self.decision.plan)
+        return not self.calls and len(self._unpaid) == len(self.decision.plan)
 
     @property
     def has_more(self) -> bool:
@@ -90,7 +90,7 @@ class Work:
 
     def start_over(self) -> None:
         """Take up the plan from its beginning: none of it was called, and now there may be room."""
-        self._left, self._passed_over = deque(self.decision.plan), []
+        self._left, self._passed_over, self._unpaid = deque(self.decision.plan), [], []
 
     def check_time(self) -> None:
         """Raise DeadlinePassed if time is up."""
@@ -129,7 +129,7 @@ class Work:
         """Return the error of a plan of which no model answered."""
         if self.is_unpaid:
             soonest = min((each.heals_in_s for each in self._unpaid if each.heals_in_s is not None), default=None)
-            return unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest)
+            return self._ended(unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest))
         return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))
 
     def too_late(self) -> DeadlinePassed:

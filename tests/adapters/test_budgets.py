@@ -16,7 +16,8 @@ from fakes import FakeClock
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.adapters.valkey import Valkey
 from pointsman.adapters.valkey_budgets import ValkeyBudgets
-from pointsman.core.budget import MOST_METERS, Account, Hold, Level, meters
+from pointsman.alone import SharedBudgets
+from pointsman.core.budget import MOST_METERS, Account, Hold, Level, Settled, meters
 from pointsman.core.ledger import HOUR_MS, KEPT_DAYS, Entry, Row, Sums
 from pointsman.core.tenants import Window
 from pointsman.ports import StoreDown
@@ -25,7 +26,6 @@ from valkeys import ValkeyServer
 SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
 PATIENT_S = 5.0
 HOUR = START_MS // HOUR_MS
-NO_HOLD = Hold(id="", shares=(), lasts_ms=0, entry=Entry(model="", route="", sums=Sums()))
 
 Kept = MemoryBudgets | ValkeyBudgets
 
@@ -43,6 +43,25 @@ async def budgets(request: pytest.FixtureRequest, clock: SteppedClock) -> AsyncI
     store = _store(request.getfixturevalue("valkey"))
     yield ValkeyBudgets(store, clock)
     await store.close()
+
+
+def no_hold(id_: str) -> Hold:
+    return Hold(id=id_, shares=(), lasts_ms=0, entry=Entry(model="", route="", sums=Sums()))
+
+
+class AnsweringLate:
+    """A store whose first reply to a settlement comes when nobody waits for it any more."""
+
+    def __init__(self, budgets: Kept) -> None:
+        self.hold, self.levels, self._settle = budgets.hold, budgets.levels, budgets.settle
+        self._is_late = True
+
+    async def settle(self, tenant: str, hold: Hold, actual: tuple[int, ...], entry: Entry | None) -> Settled:
+        settled = await self._settle(tenant, hold, actual, entry)
+        if self._is_late:
+            self._is_late = False
+            raise StoreDown("no reply in time")
+        return settled
 
 
 def _store(server: ValkeyServer) -> Valkey:
@@ -175,16 +194,48 @@ async def test_amounts_are_exact_to_the_nano_dollar_up_to_millions(budgets: Kept
 
 
 async def test_what_holds_no_budget_is_entered_all_the_same(budgets: Kept) -> None:
-    for _ in range(2):
-        await budgets.settle("t", NO_HOLD, (), entry_of(7))
+    for at in range(2):
+        await budgets.settle("t", no_hold(f"n{at}"), (), entry_of(7))
 
     assert [(row.model, row.route, row.sums.output_tokens) for row in await budgets.rows("t", HOUR, HOUR)] == [("m", "r", 14)]
+
+
+async def test_what_holds_no_budget_is_entered_once_where_the_first_reply_came_too_late(valkey: ValkeyServer, clock: SteppedClock) -> None:
+    store = _store(valkey)
+    budgets, alone_clock = ValkeyBudgets(store, clock), FakeClock()
+    shared = SharedBudgets(AnsweringLate(budgets), alone_clock, lambda _: None, replicas=lambda: 1)
+    tenant = "late"
+
+    with pytest.raises(StoreDown):
+        await shared.settle(tenant, no_hold("n"), (), entry_of(7))
+    await shared.levels(tenant, ())
+
+    assert [row.sums.output_tokens for row in await budgets.rows(tenant, HOUR, HOUR)] == [7]
+    await store.close()
+
+
+async def test_those_who_used_something_are_known_by_name(budgets: Kept) -> None:
+    for tenant in ("one", "other", "one"):
+        await budgets.settle(tenant, no_hold(f"{tenant}-names"), (), entry_of(7))
+
+    assert {"one", "other"} <= set(await budgets.tenants())
+
+
+async def test_those_of_whom_nothing_is_kept_any_more_are_not(valkey: ValkeyServer, clock: SteppedClock) -> None:
+    store = _store(valkey)
+    for tenant in ("gone", "here"):
+        await ValkeyBudgets(store, clock).settle(tenant, no_hold(f"{tenant}-names"), (), entry_of(7))
+        clock.ms += (KEPT_DAYS + 2) * 24 * HOUR_MS
+
+    assert "here" in (known := await ValkeyBudgets(store, clock).tenants())
+    assert "gone" not in known
+    await store.close()
 
 
 async def test_usage_is_told_by_the_hour_and_only_of_those_asked_for(budgets: Kept, clock: SteppedClock) -> None:
     for hours in range(4):
         clock.ms = START_MS + hours * HOUR_MS
-        await budgets.settle("t", NO_HOLD, (), entry_of(10**hours))
+        await budgets.settle("t", no_hold(f"n{hours}"), (), entry_of(10**hours))
 
     rows = await budgets.rows("t", HOUR + 1, HOUR + 2)
 
@@ -256,7 +307,8 @@ async def test_one_round_trip_each_by_the_clock_of_the_server_and_nothing_that_s
     keys = await store.call("KEYS", "*")
     assert isinstance(keys, list)
     ends = {key: await store.call("PTTL", key) for key in keys if isinstance(key, bytes)}
-    assert {key.split(b":")[2] for key in ends} == {b"spent", b"holds", b"ends", b"usage"}
+    names = {key.removeprefix(b"pointsman:").removeprefix(b"{t}:").split(b":")[0] for key in ends}
+    assert names == {b"spent", b"holds", b"ends", b"usage", b"tenants"}
     assert all(isinstance(ttl, int) and 0 < ttl <= (KEPT_DAYS + 1) * 24 * HOUR_MS for ttl in ends.values())
     await store.close()
 

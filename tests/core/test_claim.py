@@ -103,6 +103,14 @@ def test_when_a_call_is_refused_it_says_when_all_windows_in_the_way_have_somethi
     assert claim(DAY, MONEY, CALLS).heals_in_s(levels) == 86_400 - 30
 
 
+def test_what_calls_under_way_hold_may_be_free_again_in_a_moment() -> None:
+    def level(held: int) -> Levels:
+        return Levels(30_000, (Level(900, 0, held),))
+
+    assert claim(DAY).heals_in_s(level(held=500)) == 1  # 900 - 500 + 600 is what the day has
+    assert claim(DAY).heals_in_s(level(held=499)) == 86_400 - 30
+
+
 def test_a_call_that_no_empty_window_has_room_for_is_not_healed_by_time() -> None:
     assert claim(DAY, cap=5000).heals_in_s(shown(1)) is None
 

@@ -96,8 +96,8 @@ def test_a_deadline_that_is_too_short_may_be_longer() -> None:
     assert found(Market(time_left_ms=300.0))["deadline"] == (1100, "small")
 
 
-def stands(*windows: Window, used: int) -> Standing:
-    shown = Levels(START_MS, tuple(Level(used, START_MS // each.width_ms) for each in meters(windows)))
+def stands(*windows: Window, used: int, held: int = 0) -> Standing:
+    shown = Levels(START_MS, tuple(Level(used, START_MS // each.width_ms, held) for each in meters(windows)))
     return standing(layout(windows), shown)
 
 
@@ -108,6 +108,12 @@ def test_a_budget_that_heals_says_when() -> None:
     helped = found(now.binds(Market(), START_MS), now)
 
     assert helped == {"wait": ((meter(minute).leaves_ms(START_MS // 60_000) - START_MS) / 1000, "small")}
+
+
+def test_a_budget_that_calls_under_way_hold_heals_in_a_moment() -> None:
+    now = stands(window(86_400, limit=1000), used=950, held=900)
+
+    assert found(now.binds(Market(), START_MS), now) == {"wait": (1, "small")}
 
 
 def test_of_two_budgets_the_wait_is_for_the_one_in_the_way() -> None:

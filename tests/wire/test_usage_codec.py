@@ -14,7 +14,7 @@ from pointsman.wire import codec
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 NOW_HOUR = int(NOW.timestamp()) // 3600
-GROUP = Group(names={"tenant": "search", "day": "2026-11-23"}, sums=Sums(requests=3, input_tokens=9, output_tokens=4, cost=10**15, baseline_cost=2 * 10**15, cache_hits=1, fallbacks=1))  # fmt: skip
+GROUP = Group(names={"tenant": "search", "day": "2026-11-23"}, sums=Sums(requests=3, input_tokens=9, output_tokens=4, cost=10**15, baseline_cost=2 * 10**15, cache_hits=1, fallbacks=1, estimated=2))  # fmt: skip
 
 
 def asked(**fields: Any) -> pb.GetUsageRequest:

@@ -39,6 +39,10 @@ class MemoryBudgets:
         self._opened(tenant)
         return self._tenants[tenant][1].rows(first_hour, last_hour)
 
+    async def tenants(self) -> tuple[str, ...]:
+        """As in `ports.Usages`."""
+        return tuple(self._tenants)
+
     def _opened(self, tenant: str) -> tuple[Account, int]:
         """Return the account of a tenant, and the time; what has lapsed by then is in the ledger."""
         now_ms = int(self._clock.now().timestamp() * 1000)

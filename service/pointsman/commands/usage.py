@@ -22,7 +22,7 @@ from pointsman.wire.json import usage_to_json
 
 _AGO = re.compile(r"(\d{1,4})(h|d)")
 
-_COUNTS = ("requests", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "cache_hits", "fallbacks")
+_COUNTS = ("requests", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "cache_hits", "fallbacks", "estimated")
 _AMOUNTS = ("cost_usd", "baseline_cost_usd", "saving_usd")
 
 
@@ -69,17 +69,18 @@ def _moment(text: str, now: datetime) -> datetime | None:
 
 
 def _show(by: tuple[str, ...], groups: list[Group]) -> None:
-    numbers = ("requests", "input", "cached", "output", "cost", "baseline", "saving", "hits", "fallbacks")
+    total = sum_of(groups)
+    estimated = ("estimated",) if total.estimated else ()
+    numbers = ("requests", "input", "cached", "output", "cost", "baseline", "saving", "hits", "fallbacks", *estimated)
     table = aligned(*by, *numbers, numbers=numbers)
     table.padding = (0, 1, 0, 0)
     for column in table.columns[len(by) :]:
         column.no_wrap = True
-    total = sum_of(groups)
     for group in groups:
-        table.add_row(*map(escape, group.key), *_cells(group.sums))
+        table.add_row(*map(escape, group.key), *_cells(group.sums)[: len(numbers)])
     if len(groups) > 1:
         table.add_section()
-        table.add_row(*("all", *[""] * len(by))[: len(by)], *_cells(total), style="bold")
+        table.add_row(*("all", *[""] * len(by))[: len(by)], *_cells(total)[: len(numbers)], style="bold")
     console = terminal()
     console.print(table if groups else "nothing was used in that time")
 
@@ -96,6 +97,7 @@ def _cells(sums: Sums) -> tuple[str, ...]:
         dollars(saving) if saving >= 0 else f"-{dollars(-saving)}",
         f"{sums.cache_hits:,}",
         f"{sums.fallbacks:,}",
+        f"{sums.estimated:,}",
     )
 
 

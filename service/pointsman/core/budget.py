@@ -21,6 +21,8 @@ from pointsman.core.tenants import Window
 PARTS = 60
 """Of a sliding window. The oldest part counts until all of it has left, so such a window is up to a sixtieth longer than it says."""
 
+SETTLES_MS = 1000
+"""Until calls under way may have given back what they hold beyond what they use: a moment, as nobody can know."""
 
 MOST_METERS = 64
 """Beyond so many, those are let go of which nothing counts: windows come and go with tenants.yaml."""
@@ -88,6 +90,16 @@ class Level(Struct, frozen=True):
     """Spent or held."""
     oldest: int
     """The first bucket that counts and holds something; -1 where none does."""
+    held: int = 0
+    """Part of what is used: by holds that are neither settled nor ended, and may give something back at any moment."""
+
+    def leaves(self, amount: int, limit: int) -> bool:
+        """Return whether a limit would leave room for an amount if calls under way gave back all that they hold."""
+        return self.used - self.held + amount <= limit
+
+    def released(self) -> Level:
+        """Return what the meter would show if they did."""
+        return Level(self.used - self.held, self.oldest)
 
 
 class Levels(Struct, frozen=True):
@@ -121,11 +133,13 @@ Place = tuple[str, int, int]
 class _Gauge:
     """One meter of an account."""
 
-    __slots__ = ("_buckets", "_changes_ms", "meter", "used")
+    __slots__ = ("_buckets", "_changes_ms", "_held", "held", "meter", "used")
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
-        self.used = 0
+        self.used = self.held = 0
+        self._held: dict[int, int] = {}
+        """Part of the buckets that count."""
         self._buckets: dict[int, int] = {}
         """In the order of time, which only goes forward."""
         self._changes_ms = 0
@@ -138,6 +152,7 @@ class _Gauge:
             first = now_ms // meter.width_ms - meter.reach
             while buckets and (oldest := next(iter(buckets))) < first:
                 self.used -= buckets.pop(oldest)
+                self.held -= self._held.pop(oldest, 0)
             self._changes_ms = (first + meter.reach + 1) * meter.width_ms
 
     def add(self, bucket: int, amount: int, now_ms: int) -> None:
@@ -146,11 +161,22 @@ class _Gauge:
             self._buckets[bucket] = self._buckets.get(bucket, 0) + amount
             self.used += amount
 
+    def hold(self, bucket: int, amount: int) -> None:
+        """Note that a part of a bucket is held."""
+        self._held[bucket] = self._held.get(bucket, 0) + amount
+        self.held += amount
+
+    def release(self, bucket: int, amount: int) -> None:
+        """Note that a part of a bucket is held no longer, unless that no longer counts."""
+        if bucket in self._held:
+            self._held[bucket] -= amount
+            self.held -= amount
+
     def level(self) -> Level:
         """Return what it shows."""
         for bucket, amount in self._buckets.items():
             if amount:
-                return Level(self.used, bucket)
+                return Level(self.used, bucket, self.held)
         return Level(0, -1)
 
 
@@ -205,10 +231,16 @@ class Account:
         while self._ends and self._ends[0][0] <= self._now_ms:
             found = self._holds.pop(heappop(self._ends)[1], None)
             if found is not None:
-                self._lapsed.append(found[1])
+                self._lapse(*found)
         if len(self._gauges) > MOST_METERS:
             self._forget(self._now_ms)
         return self._now_ms
+
+    def _lapse(self, places: tuple[Place, ...], entry: Entry) -> None:
+        for name, bucket, amount in places:
+            if name in self._gauges:
+                self._gauges[name].release(bucket, amount)
+        self._lapsed.append(entry)
 
     def _take(self, hold: Hold, gauges: list[_Gauge], now_ms: int) -> None:
         places: list[Place] = []
@@ -216,6 +248,7 @@ class Account:
             if share.amount:
                 bucket = now_ms // share.meter.width_ms
                 gauge.add(bucket, share.amount, now_ms)
+                gauge.hold(bucket, share.amount)
                 places.append((share.meter.name, bucket, share.amount))
         self._holds[hold.id] = tuple(places), hold.entry
         heappush(self._ends, (now_ms + hold.lasts_ms, hold.id))
@@ -252,6 +285,7 @@ def _replace(gauges: list[_Gauge], places: tuple[Place, ...], actual: tuple[int,
     held, beyond = {name: (bucket, amount) for name, bucket, amount in places}, False
     for gauge, amount in zip(gauges, actual, strict=True):
         bucket, before = held.get(gauge.meter.name, (now_ms // gauge.meter.width_ms, 0))
+        gauge.release(bucket, before)
         if amount != before:
             gauge.add(bucket, amount - before, now_ms)
             beyond = beyond or amount > before

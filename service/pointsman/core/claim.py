@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import Struct, structs
 
-from pointsman.core.budget import Hold, Levels, Meter, Share, meter, meters
+from pointsman.core.budget import SETTLES_MS, Hold, Levels, Meter, Share, meter, meters
 from pointsman.core.catalog import Price
 from pointsman.core.completion import Usage
 from pointsman.core.decision import Candidate
@@ -80,13 +80,14 @@ class Claim(Struct, frozen=True, kw_only=True):
         return min(caps)
 
     def heals_in_s(self, shown: Levels) -> float | None:
-        """Return the seconds until something of every meter is free again that has no room now; None where time alone does not help."""
+        """Return the seconds until something of every meter may be free again that has no room now; None where time alone does not help."""
         until = 0
         for share, level in zip(self._shares(), shown.levels, strict=True):
             if share.limit is not None and level.used + share.amount > share.limit:
                 if share.amount > share.limit:
                     return None
-                until = max(until, share.meter.leaves_ms(level.oldest))
+                leaves = share.meter.leaves_ms(level.oldest)
+                until = max(until, min(leaves, shown.now_ms + SETTLES_MS) if level.leaves(share.amount, share.limit) else leaves)
         return max(0, until - shown.now_ms) / 1000
 
     def _shares(self) -> tuple[Share, ...]:

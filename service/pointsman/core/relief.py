@@ -187,7 +187,7 @@ def _output(refusal: _Refusal, offered: Iterable[Candidate]) -> Iterator[Relief]
 
 
 def _wait(refusal: _Refusal, standing: Standing) -> Iterator[Relief]:
-    for at_ms in sorted({each.heals_ms() for each in standing.filled if each.heals_ms() > standing.at_ms}):
+    for at_ms in standing.heals_ms():
         model = refusal.served(market=standing.healed(at_ms).binds(refusal.market, at_ms))
         if model is not None:
             yield Relief(limit="wait", given=0, needed=(at_ms - standing.at_ms) / 1000, model=model)

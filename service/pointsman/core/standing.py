@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from pointsman.core.budget import Level, Levels, Meter, meter, meters
+from pointsman.core.budget import SETTLES_MS, Level, Levels, Meter, meter, meters
 from pointsman.core.facts import BudgetFacts
 from pointsman.core.market import Market, WindowLeft
 from pointsman.core.money import dollars, usd
@@ -39,6 +39,10 @@ class Filled(Struct, frozen=True, kw_only=True):
         """Return how much there is, 0 where too much was used."""
         return max(0, self.window.limit - self.used(now_ms))
 
+    def is_exhausted(self, now_ms: int) -> bool:
+        """Return whether all of it is spent: what is only held may be given back in a moment."""
+        return not self.left(now_ms) and not self.level.leaves(1, self.window.limit)
+
     def heals_ms(self) -> int:
         """Return when something of it is free again."""
         return self.meter.leaves_ms(self.level.oldest)
@@ -60,10 +64,11 @@ class Filled(Struct, frozen=True, kw_only=True):
         return WindowLeft(kind=window.kind, left=self.left(now_ms), tier=window.tier, degrades=window.on_exhausted == "degrade")
 
     def told(self, now_ms: int) -> str:
-        """Return the window in words, as in "usd per 1d: $0.0042 of $0.01 left"."""
-        left, limit = self.left(now_ms), self.window.limit
-        amounts = (dollars(left), dollars(limit)) if self.window.kind == "usd" else (f"{left}", f"{limit}")
-        return f"{name_of(self.window)}: {amounts[0]} of {amounts[1]} left"
+        """Return the window in words, as in "usd per 1d: $0.0042 of $0.01 left, $0.005 held by calls under way"."""
+        counts = self.left(now_ms), self.window.limit, self.level.held
+        left, limit, held = (dollars(each) if self.window.kind == "usd" else f"{each}" for each in counts)
+        under_way = f", {held} held by calls under way" if self.level.held and self.level.leaves(1, self.window.limit) else ""
+        return f"{name_of(self.window)}: {left} of {limit} left{under_way}"
 
 
 class Bound(Struct, frozen=True, kw_only=True):
@@ -116,9 +121,15 @@ class Standing(Struct, frozen=True, kw_only=True):
             until_ms=min([now_ms + SAME_MS, *(each.meter.leaves_ms(now_ms // each.meter.width_ms) for each in self.filled)]),
         )
 
+    def heals_ms(self) -> list[int]:
+        """Return the times at which more may be left, the soonest first."""
+        moment = [self.at_ms + SETTLES_MS] if any(each.level.held for each in self.filled) else []
+        return sorted({at_ms for at_ms in (*moment, *(each.heals_ms() for each in self.filled)) if at_ms > self.at_ms})
+
     def healed(self, now_ms: int) -> Standing:
-        """Return how the tenant may stand at a later time if nothing is used until then: what was oldest has left its window."""
-        filled = [structs.replace(each, level=EMPTY) if each.heals_ms() <= now_ms else each for each in self.filled]
+        """Return how the tenant may stand at a later time if nothing is used until then: what was oldest has left its window, and what is
+        held was given back."""
+        filled = [structs.replace(each, level=EMPTY if each.heals_ms() <= now_ms else each.level.released()) for each in self.filled]
         return Standing(at_ms=now_ms, filled=tuple(filled))
 
 

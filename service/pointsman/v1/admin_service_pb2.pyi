@@ -184,7 +184,7 @@ class GetUsageResponse(_message.Message):
     def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UsageRow(_message.Message):
-    __slots__ = ("group", "requests", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "cost", "baseline_cost", "cache_hits", "fallbacks")
+    __slots__ = ("group", "requests", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "cost", "baseline_cost", "cache_hits", "fallbacks", "estimated")
     class GroupEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +202,7 @@ class UsageRow(_message.Message):
     BASELINE_COST_FIELD_NUMBER: _ClassVar[int]
     CACHE_HITS_FIELD_NUMBER: _ClassVar[int]
     FALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     group: _containers.ScalarMap[str, str]
     requests: int
     input_tokens: int
@@ -212,7 +213,8 @@ class UsageRow(_message.Message):
     baseline_cost: _routing_pb2.Money
     cache_hits: int
     fallbacks: int
-    def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., cost: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ..., baseline_cost: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ..., cache_hits: _Optional[int] = ..., fallbacks: _Optional[int] = ...) -> None: ...
+    estimated: int
+    def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., cost: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ..., baseline_cost: _Optional[_Union[_routing_pb2.Money, _Mapping]] = ..., cache_hits: _Optional[int] = ..., fallbacks: _Optional[int] = ..., estimated: _Optional[int] = ...) -> None: ...
 
 class GetCacheRequest(_message.Message):
     __slots__ = ("tenant",)

@@ -1,12 +1,17 @@
 """Budgets and usage that all replicas share, in Valkey: one script for each operation, so that nothing comes between its steps.
 
 The server's clock counts, unless one is given: replicas whose clocks differ would otherwise roll windows at different times, and the one
-that is ahead would decide for all. Each tenant has four kinds of keys, with its name in braces, so that a cluster keeps them together:
+that is ahead would decide for all. Each tenant has five kinds of keys, with its name in braces, so that a cluster keeps them together:
 
-    pointsman:{TENANT}:spent       hash: METER#BUCKET -> what counts there, and the time of the account
+    pointsman:{TENANT}:spent       hash: METER#BUCKET -> what counts there (h behind it: of that, what is held), and the time
     pointsman:{TENANT}:holds       hash: id of a hold -> its places and its entry
     pointsman:{TENANT}:ends        sorted set: id of a hold by its end
     pointsman:{TENANT}:usage:DAY   hash: HOUR, model, route, count -> sum
+    pointsman:{TENANT}:once:ID     nothing: what was used without a hold is entered, and not to be entered again
+
+One more is for all tenants, a sorted set of their names by the hour in which they last used something:
+
+    pointsman:tenants
 
 All of them go by themselves when a tenant is quiet for long enough that nothing of them counts.
 """
@@ -14,6 +19,7 @@ All of them go by themselves when a tenant is quiet for long enough that nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 
 from msgspec import Struct
@@ -21,12 +27,14 @@ from msgspec import Struct
 from pointsman.adapters.valkey import Script, Valkey, Word
 from pointsman.core.budget import Hold, Level, Levels, Meter, Settled, Taken
 from pointsman.core.ledger import COUNTS, HOUR_MS, KEPT_DAYS, Entry, Row, Sums
-from pointsman.ports import Clock
+from pointsman.ports import Clock, StoreDown
 
 _APART = "\x1f"
 """Between the parts of a name. Models, routes and tiers have no control characters."""
 
 _DAY_HOURS = 24
+
+_TENANTS = "pointsman:tenants"
 
 _COMMON = files(__package__).joinpath("account.lua").read_text()
 
@@ -39,13 +47,15 @@ HOLD, SETTLE, LEVELS = _script("hold"), _script("settle"), _script("levels")
 
 
 class ValkeyBudgets:
-    """Keeps what tenants spend and hold in one Valkey. Each operation is one round trip."""
+    """Keeps what tenants spend and hold in one Valkey. Each operation is one round trip, and once an hour two for a settlement."""
 
     def __init__(self, valkey: Valkey, clock: Clock | None = None) -> None:
         """`clock` takes the place of the server's."""
         self._valkey = valkey
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._noted: dict[str, int] = {}
+        """The hour in which each tenant was noted last."""
 
     async def hold(self, tenant: str, hold: Hold) -> Taken:
         """As in `ports.Budgets`."""
@@ -58,7 +68,10 @@ class ValkeyBudgets:
         """As in `ports.Budgets`."""
         meters = [share.meter for share in hold.shares]
         found = await self._run(SETTLE, tenant, meters, hold.id, "" if entry is None else _packed(entry), *actual)
-        return Settled(bool(found[0]), bool(found[1]), self._seen(tenant, meters, found[2:]))
+        levels = self._seen(tenant, meters, found[2:])
+        if entry is not None:
+            await self._note(tenant, levels.now_ms // HOUR_MS)
+        return Settled(bool(found[0]), bool(found[1]), levels)
 
     async def levels(self, tenant: str, meters: tuple[Meter, ...]) -> Levels:
         """As in `ports.Budgets`."""
@@ -79,6 +92,23 @@ class ValkeyBudgets:
                     found.setdefault((int(hour), model, route), {})[count] = int(amount)
         return [Row(tenant=tenant, hour=hour, model=model, route=route, sums=Sums(**sums)) for (hour, model, route), sums in found.items()]
 
+    async def tenants(self) -> tuple[str, ...]:
+        """As in `ports.Usages`."""
+        found = await self._valkey.call("ZRANGE", _TENANTS, 0, -1)
+        assert isinstance(found, list)
+        return tuple(map(_text, found))
+
+    async def _note(self, tenant: str, hour: int) -> None:
+        """Note, once an hour, that something is known of a tenant, and forget those of whom nothing is any more."""
+        if self._noted.get(tenant) == hour:
+            return
+        with suppress(StoreDown):  # the next settlement does it
+            oldest, lasts_ms = hour - (KEPT_DAYS + 1) * _DAY_HOURS, (KEPT_DAYS + 1) * _DAY_HOURS * HOUR_MS
+            await self._valkey.pipeline(
+                (("ZADD", _TENANTS, hour, tenant), ("ZREMRANGEBYSCORE", _TENANTS, "-inf", oldest), ("PEXPIRE", _TENANTS, lasts_ms))
+            )
+            self._noted[tenant] = hour
+
     async def _run(self, script: Script, tenant: str, meters: Sequence[Meter], *rest: Word) -> list[int]:
         now_ms = 0 if self._clock is None else int(self._clock.now().timestamp() * 1000)
         prefix, known = _prefix(tenant), self._known.get(tenant, _NOTHING)
@@ -95,7 +125,7 @@ class ValkeyBudgets:
     def _seen(self, tenant: str, meters: Sequence[Meter], found: list[int]) -> Levels:
         """Return what a script returned last, and remember it."""
         now_ms, epoch, *rest = found
-        levels = tuple([Level(used, oldest) for used, oldest in zip(rest[::2], rest[1::2], strict=True)])
+        levels = tuple([Level(*each) for each in zip(rest[::3], rest[1::3], rest[2::3], strict=True)])
         known = self._known.get(tenant, _NOTHING)
         if meters and (epoch != known.epoch or now_ms >= known.now_ms):
             used = {each.name: level.used for each, level in zip(meters, levels, strict=True)}

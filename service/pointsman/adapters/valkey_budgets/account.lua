@@ -51,30 +51,54 @@ local function enter(packed, estimated)
   redis.call('PEXPIRE', key, (KEPT_DAYS + 1) * 24 * HOUR_MS)
 end
 
+-- What counts, and the part of it that is held, by meter and bucket.
+local SHOWN, HELD = {}, {}
+
+local function release(field, bucket, amount)
+  if redis.call('HINCRBY', SPENT, field .. '#' .. bucket .. 'h', '-' .. amount) <= 0 then
+    redis.call('HDEL', SPENT, field .. '#' .. bucket .. 'h') -- or its bucket is gone
+  end
+  local held, at = HELD[field], tonumber(bucket)
+  if held and held[at] then
+    held[at] = held[at] - tonumber(amount)
+  end
+end
+
+local function places_of(hold)
+  local found, places = parts(hold:sub(1, hold:find('\30', 1, true) - 1)), {}
+  for at = 1, #found - 2, 3 do
+    places[#places + 1] = {field = found[at], bucket = found[at + 1], amount = found[at + 2]}
+  end
+  return places
+end
+
 -- Holds that have ended unsettled stay counted in full, and are entered so. So many at once, and the next operation does the rest.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, 1000)) do
   local hold = redis.call('HGET', HOLDS, id)
   if hold then
+    for _, place in ipairs(places_of(hold)) do
+      release(place.field, place.bucket, place.amount)
+    end
     enter(hold:sub(hold:find('\30', 1, true) + 1), true)
     redis.call('HDEL', HOLDS, id)
   end
   redis.call('ZREM', ENDS, id)
 end
 
--- What counts, by meter and bucket; what no longer does is let go, of meters that nobody asks for, too.
-local SHOWN = {}
+-- What no longer counts is let go, of meters that nobody asks for, too.
 local longest = 0
 do
   local stored = redis.call('HGETALL', SPENT)
   for at = 1, #stored, 2 do
-    local name, width, reach, bucket = stored[at]:match('^(.*#(%d+)#(%d+))#(%d+)$')
+    local name, width, reach, bucket, is_held = stored[at]:match('^(.*#(%d+)#(%d+))#(%d+)(h?)$')
     if name then
       width, reach, bucket = tonumber(width), tonumber(reach), tonumber(bucket)
       if bucket < math.floor(now / width) - reach then
         redis.call('HDEL', SPENT, stored[at])
       else
-        SHOWN[name] = SHOWN[name] or {}
-        SHOWN[name][bucket] = tonumber(stored[at + 1])
+        local known = is_held == '' and SHOWN or HELD
+        known[name] = known[name] or {}
+        known[name][bucket] = tonumber(stored[at + 1])
         longest = math.max(longest, width * (reach + 1))
       end
     end
@@ -84,16 +108,20 @@ end
 for _, meter in ipairs(METERS) do
   meter.field = meter.name .. '#' .. whole(meter.width) .. '#' .. whole(meter.reach)
   meter.bucket = math.floor(now / meter.width)
-  meter.shown = SHOWN[meter.field] or {}
+  meter.shown, HELD[meter.field] = SHOWN[meter.field] or {}, HELD[meter.field] or {}
   longest = math.max(longest, meter.width * (meter.reach + 1))
 end
 
-local function used(meter)
-  local sum = 0
-  for _, amount in pairs(meter.shown) do
-    sum = sum + amount
+local function sum(buckets)
+  local found = 0
+  for _, amount in pairs(buckets) do
+    found = found + amount
   end
-  return sum
+  return found
+end
+
+local function used(meter)
+  return sum(meter.shown)
 end
 
 local function add(meter, bucket, amount)
@@ -136,6 +164,7 @@ local function levels(found)
     end
     found[#found + 1] = whole(used(meter))
     found[#found + 1] = whole(oldest)
+    found[#found + 1] = whole(sum(HELD[meter.field]))
   end
   return found
 end

@@ -16,7 +16,10 @@ local places = {}
 for _, meter in ipairs(METERS) do
   if meter.amount > 0 then
     add(meter, meter.bucket, meter.amount)
-    places[#places + 1] = meter.field .. APART .. whole(meter.bucket) .. APART .. whole(meter.amount)
+    local held, bucket = HELD[meter.field], whole(meter.bucket)
+    held[meter.bucket] = (held[meter.bucket] or 0) + meter.amount
+    redis.call('HINCRBY', SPENT, meter.field .. '#' .. bucket .. 'h', whole(meter.amount))
+    places[#places + 1] = meter.field .. APART .. bucket .. APART .. whole(meter.amount)
   end
 end
 redis.call('HSET', HOLDS, id, table.concat(places, APART) .. '\30' .. entry)

@@ -1,9 +1,10 @@
 -- Puts what was used in the place of a hold. Behind the meters: id, the entry (empty: none), then what was used of each.
+-- What was used without a hold leaves a mark for a minute: whoever has not heard that it was entered tries again when he can.
 
 local id, entry = ARGV[REST], ARGV[REST + 1]
 local hold = redis.call('HGET', HOLDS, id)
 if not hold then
-  if entry ~= '' and #METERS == 0 then
+  if entry ~= '' and #METERS == 0 and redis.call('SET', ARGV[2] .. 'once:' .. id, '', 'NX', 'PX', 60000) then
     enter(entry, false)
   end
   return levels({0, 1})
@@ -11,9 +12,10 @@ end
 
 redis.call('HDEL', HOLDS, id)
 redis.call('ZREM', ENDS, id)
-local places, held = parts(hold:sub(1, hold:find('\30', 1, true) - 1)), {}
-for at = 1, #places - 2, 3 do
-  held[places[at]] = {bucket = tonumber(places[at + 1]), amount = tonumber(places[at + 2])}
+local held = {}
+for _, place in ipairs(places_of(hold)) do
+  held[place.field] = {bucket = tonumber(place.bucket), amount = tonumber(place.amount)}
+  release(place.field, place.bucket, place.amount)
 end
 
 local beyond = 0

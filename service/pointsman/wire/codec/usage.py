@@ -93,6 +93,7 @@ def usage_row_to_pb(group: Group) -> pb.UsageRow:
         baseline_cost=money_to_pb(sums.baseline_cost),
         cache_hits=sums.cache_hits,
         fallbacks=sums.fallbacks,
+        estimated=sums.estimated,
     )
 
 
@@ -110,5 +111,6 @@ def usage_row_from_pb(row: pb.UsageRow, by: tuple[str, ...]) -> Group:
             baseline_cost=row.baseline_cost.nano_usd,
             cache_hits=row.cache_hits,
             fallbacks=row.fallbacks,
+            estimated=row.estimated,
         ),
     )
