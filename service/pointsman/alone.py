@@ -27,7 +27,8 @@ EVERY_S = 0.1
 RECONCILED_S = 0.8
 """After the store answers again here, until every other replica has noticed, too: each looks half a second apart at most."""
 
-Step = Callable[[], Awaitable[object]]
+Step = tuple[str, Callable[[], Awaitable[object]]]
+"""Whose it is, and how it is done."""
 
 
 class SharedBudgets:
@@ -43,6 +44,8 @@ class SharedBudgets:
         self._alone: dict[str, Alone] = {}
         self._pending: deque[Step] = deque(maxlen=MOST_PENDING)
         self._owed: deque[Step] = deque()
+        self._dropped: set[str] = set()
+        """Tenants of whom it was said that the store refuses what they used."""
         self._catching_up = asyncio.Lock()
         self._back_s: float | None = None
         """Since when the store answers again; None while it is lost."""
@@ -63,7 +66,7 @@ class SharedBudgets:
             if alone is not None and not taken.granted:
                 alone.count(hold, nothing(hold), self._now_ms())
         except StoreDown as down:
-            self._lose()
+            self._lose(down)
             if hold.is_closed:
                 if down.was_asked:
                     self._release(tenant, hold)
@@ -83,9 +86,12 @@ class SharedBudgets:
             alone.count(hold, actual, self._now_ms())  # it may have been taken here, and handed over
         try:
             settled = await self._store.settle(tenant, hold, actual, entry)
-        except StoreDown:
-            self._lose()
-            self._pending.append(partial(self._store.settle, tenant, hold, actual, entry))
+        except StoreDown as down:
+            self._lose(down)
+            if down.was_refused:
+                self._drop(tenant, down)
+            else:
+                self._pending.append((tenant, partial(self._store.settle, tenant, hold, actual, entry)))
             raise
         if hold.shares:
             self._shown[tenant] = tuple([share.meter for share in hold.shares]), settled.levels
@@ -96,8 +102,8 @@ class SharedBudgets:
         try:
             await self._catch_up(tenant)
             found = await self._store.levels(tenant, meters)
-        except StoreDown:
-            self._lose()
+        except StoreDown as down:
+            self._lose(down)
             self._alone_now(tenant)  # though it may not spend: others may, and enter it later
             raise
         self._shown[tenant] = meters, found
@@ -105,7 +111,7 @@ class SharedBudgets:
 
     def _release(self, tenant: str, hold: Hold) -> None:
         """Have the store give back a hold that it may have taken, when it can be asked again."""
-        self._pending.append(partial(self._store.settle, tenant, hold, nothing(hold), None))
+        self._pending.append((tenant, partial(self._store.settle, tenant, hold, nothing(hold), None)))
 
     def _hold_alone(self, tenant: str, hold: Hold, *, is_doubtful: bool) -> Taken:
         alone = self._alone_now(tenant)
@@ -125,9 +131,9 @@ class SharedBudgets:
             self._alone[tenant] = Alone(*self._shown.get(tenant, ((), Levels(0, ()))))
         return self._alone[tenant]
 
-    def _lose(self) -> None:
-        """Note that the store is lost."""
-        if self._back_s is not None:
+    def _lose(self, down: StoreDown) -> None:
+        """Note that the store is lost, unless it is only one thing that it refuses."""
+        if self._back_s is not None and not down.was_refused:
             self._back_s = None
             for tenant, alone in self._alone.items():
                 if tenant in self._shown:
@@ -146,11 +152,34 @@ class SharedBudgets:
         if self._pending or self._owed or tenant in self._alone:
             async with self._catching_up:  # one after the other, as each step is to be done once
                 try:
-                    await _done(self._pending)
+                    await self._do(self._pending)
                     await self._enter(tenant)
-                except StoreDown:
-                    self._lose()
+                except StoreDown as down:
+                    self._lose(down)
                     raise
+
+    async def _do(self, steps: deque[Step]) -> None:
+        """Do steps one after the other. Each may have been tried before: it is done once, however often that is.
+
+        One that the store refuses would be in the way of all behind it for ever, and is dropped.
+        """
+        while steps:
+            tenant, do = step = steps[0]
+            try:
+                await do()
+            except StoreDown as down:
+                if not down.was_refused:
+                    raise
+                self._drop(tenant, down)
+            if steps and steps[0] is step:
+                steps.popleft()
+
+    def _drop(self, tenant: str, refused: StoreDown) -> None:
+        if tenant not in self._dropped:
+            self._dropped.add(tenant)
+            self._say(
+                f"what tenant {tenant} used is not entered, nor tried again: {refused}; see what is kept under pointsman:{{{tenant}}}"
+            )
 
     async def _enter(self, tenant: str) -> None:
         """Take from the store what was taken here, and have it settled where that was done; then, in time, share again."""
@@ -158,7 +187,7 @@ class SharedBudgets:
         while self._owed or (alone is not None and (alone.open or alone.spent)):
             if alone is not None:
                 await self._hand_over(tenant, alone)
-            await _done(self._owed)
+            await self._do(self._owed)
         if alone is None:
             return
         await self._store.levels(tenant, ())
@@ -174,20 +203,11 @@ class SharedBudgets:
                 self._release(tenant, hold)
         for key, spent in list(alone.spent.items()):
             del alone.spent[key]
-            self._owed.append(partial(self._store.hold, tenant, spent.hold))
-            self._owed.append(partial(self._store.settle, tenant, spent.hold, spent.actual, spent.entry))
+            self._owed.append((tenant, partial(self._store.hold, tenant, spent.hold)))
+            self._owed.append((tenant, partial(self._store.settle, tenant, spent.hold, spent.actual, spent.entry)))
 
     def _count(self) -> int:
         return max(1, self._replicas())
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
-
-
-async def _done(steps: deque[Step]) -> None:
-    """Do steps one after the other. Each may have been tried before: a hold is taken once and settled once, however often that is tried."""
-    while steps:
-        step = steps[0]
-        await step()
-        if steps and steps[0] is step:
-            steps.popleft()
