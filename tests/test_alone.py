@@ -33,6 +33,8 @@ class Store:
     def __init__(self, clock: FakeClock) -> None:
         self.kept = MemoryBudgets(clock)
         self.is_lost = self.does_it_first = False
+        self.refuses = ""
+        """A tenant of whom it keeps something that it cannot use."""
 
     async def hold(self, tenant: str, hold: Hold) -> Taken:
         if self.is_lost and not self.does_it_first:
@@ -44,6 +46,8 @@ class Store:
     async def settle(self, tenant: str, hold: Hold, actual: tuple[int, ...], entry: Entry | None) -> Settled:
         if self.is_lost and not self.does_it_first:
             raise StoreDown("lost", was_asked=False)
+        if tenant == self.refuses:
+            raise StoreDown("it refused a command", was_refused=True)
         settled = await self.kept.settle(tenant, hold, actual, entry)
         self._answer()
         return settled
@@ -292,3 +296,28 @@ async def test_replicas_notice_each_other(valkey: ValkeyServer) -> None:
     assert (one.count(), other.count()) == (2, 2)
     assert Replicas(store, 5).count() == 5
     await store.close()
+
+
+async def test_what_the_store_refuses_of_one_tenant_is_not_in_the_way_of_the_others() -> None:
+    house = House(replicas=1)
+    (replica,) = house.replicas
+    holds = {tenant: hold_of(tenant, 100, (DAY,)) for tenant in ("odd", "t")}
+    for tenant, hold in holds.items():
+        await replica.hold(tenant, hold)
+    house.store.is_lost = True
+    for tenant, hold in (*holds.items(), ("odd", holds["odd"])):
+        with pytest.raises(StoreDown):
+            await replica.settle(tenant, hold, (10,), hold.entry)
+
+    house.store.refuses = "odd"
+    await house.come_back()
+
+    assert await house.store.used(DAY) == [10]
+    assert house.said == [
+        "what tenant odd used is not entered, nor tried again: it refused a command; see what is kept under pointsman:{odd}"
+    ]
+    with pytest.raises(StoreDown):
+        await replica.settle("odd", holds["odd"], (10,), None)
+    house.store.refuses = ""
+    await house.look()
+    assert (await house.store.kept.levels("odd", meters([DAY]))).levels[0].used == 100  # it is not tried again

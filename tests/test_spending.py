@@ -420,6 +420,33 @@ async def test_the_loser_of_a_race_is_settled_with_what_it_was_asked() -> None:
     assert sorted((model, sums.requests, sums.estimated) for model, _, sums in await house.ledger()) == [("big", 1, 0), ("little", 0, 1)]
 
 
+class EndingSlowly(Racing):
+    """`little` takes its time to end, too."""
+
+    def __init__(self) -> None:
+        self.is_ending = asyncio.Event()
+
+    async def answer(self, call: ModelCall) -> Answer:
+        try:
+            return await super().answer(call)
+        finally:
+            if call.model.id == "little":
+                self.is_ending.set()
+                await asyncio.Event().wait()
+
+
+async def test_a_race_whose_caller_leaves_while_its_loser_is_ended_settles_both() -> None:
+    provider = EndingSlowly()
+    house = House(provider, routing="version: 1\nroutes: [{id: default, why: w, use: {candidates: [little, big]}, hedge: {after: 1ms}}]\n")
+    calling = asyncio.create_task(house.complete())
+    await provider.is_ending.wait()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+
+    assert await house.used() == [102 + INPUT, 1_020_000 + INPUT * 1000]
+
+
 class AskedSlowly(MemoryBudgets):
     """A store whose second hold is taken when the first model has answered."""
 

@@ -72,12 +72,13 @@ class AttemptFailed(Exception):
 class StoreDown(Exception):
     """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without.
 
-    `was_asked` says whether the store may have done what it was to do.
+    `was_asked` says whether the store may have done what it was to do; `was_refused`, that it is well, and that asking again is no use.
     """
 
-    def __init__(self, message: str, *, was_asked: bool = True) -> None:
+    def __init__(self, message: str, *, was_asked: bool = True, was_refused: bool = False) -> None:
         super().__init__(message)
         self.was_asked = was_asked
+        self.was_refused = was_refused
 
 
 class Provider(Protocol):

@@ -98,7 +98,15 @@ async def test_a_refused_command_says_which_kind_of_refusal_and_quotes_nothing(s
     with pytest.raises(StoreDown, match="WRONGTYPE") as refused:
         await store.call("LPUSH", "secret-key", "more secrets")
     assert "secret" not in str(refused.value)
+    assert refused.value.was_refused
     assert store.is_well
+
+
+async def test_a_script_that_fails_is_no_use_asking_again(store: Valkey) -> None:
+    with pytest.raises(StoreDown) as refused:
+        await store.run(Script("return 1 + {}"), [])
+
+    assert refused.value.was_refused
 
 
 async def test_a_refusal_in_a_pipeline_leaves_the_connection_in_order(store: Valkey) -> None:

@@ -33,6 +33,9 @@ _HELD_UP_S = 0.005
 _UNFIT = (ReadOnlyError, OutOfMemoryError, NoPermissionError)
 """Refusals that are about the server rather than about one command."""
 
+_FINAL = ("WRONGTYPE", "ResponseError")
+"""Kinds of refusals that stay: the second is what the library calls a plain ERR, as of a script that fails."""
+
 Word: TypeAlias = bytes | str | int | float
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
@@ -190,7 +193,8 @@ def _sound(replies: Sequence[Reply | ResponseError]) -> list[Reply]:
     sound: list[Reply] = []
     for reply in replies:
         if isinstance(reply, ResponseError):
-            raise StoreDown(f"Valkey refused a command: {_kind(reply)}") from reply
+            kind = _kind(reply)
+            raise StoreDown(f"Valkey refused a command: {kind}", was_refused=kind in _FINAL) from reply
         sound.append(reply)
     return sound
 
