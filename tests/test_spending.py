@@ -30,7 +30,7 @@ from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.affinity import Affinity
 from pointsman.core.budget import Hold, Level, Levels, Meter, Settled, Taken, meters
 from pointsman.core.completion import Completion, TextDelta, Usage
-from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StreamInterrupted, UpstreamUnavailable
+from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StoreUnavailable, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.ledger import HOUR_MS, Entry, Sums
 from pointsman.core.reading import Count
 from pointsman.core.request import Generation, Request, Requirements
@@ -618,7 +618,7 @@ async def test_without_a_store_nothing_is_spent() -> None:
     clock = FakeClock()
     house = House(provider := ScriptedProvider("two words"), clock=clock, budgets=Lost(MemoryBudgets(clock), holds=False))
 
-    with pytest.raises(BudgetExhausted, match="it is down"):
+    with pytest.raises(StoreUnavailable, match="store_lost: closed"):
         await house.complete()
 
     assert provider.calls == []

@@ -13,7 +13,7 @@ from time import perf_counter
 import pytest
 
 from budgeting import window
-from pointsman.core.errors import BudgetExhausted
+from pointsman.core.errors import BudgetExhausted, StoreUnavailable
 from pointsman.core.request import Generation, Message, Prompt, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
@@ -57,7 +57,7 @@ class House:
             try:
                 await self.router.complete(ASKED, Call(id="id", tenant=tenant))
                 served += 1
-            except BudgetExhausted:
+            except (BudgetExhausted, StoreUnavailable):
                 continue
         return served
 

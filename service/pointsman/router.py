@@ -181,7 +181,7 @@ class Router:
         ]
 
     async def used(self, query: Query, tenants: Iterable[str]) -> Page:
-        """Return what was used; where the query names no tenant, by these and those that are no more. Raises UsageUnknown."""
+        """Return what was used; where the query names no tenant, by these and those that are no more. Raises StoreUnavailable."""
         if self._spending is None:
             return Page(groups=(), more=False)
         await self._spending.settled()

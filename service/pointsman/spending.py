@@ -37,6 +37,10 @@ ENTERED_EACH_S = 0.1
 TRIES = 3
 """Of a hold, each with the output that the windows still have room for; others may be faster each time."""
 
+_CLOSED = (
+    "the store of the tenant's budget cannot be asked, and store_lost: closed says that nothing is spent meanwhile; try again in a moment"
+)
+
 
 class Refused(Struct, frozen=True, kw_only=True):
     """Why nothing was held."""
@@ -45,6 +49,8 @@ class Refused(Struct, frozen=True, kw_only=True):
     """What the windows have left, in words."""
     heals_in_s: float | None = None
     """Until it may be tried again; None where waiting alone does not help."""
+    is_unknown: bool = False
+    """That nobody can tell at present whether the windows have room."""
 
 
 class Held(Protocol):
@@ -182,9 +188,9 @@ class _Purse:
             hold = self._hold(claim, candidate, lasts_ms)
             try:
                 taken = await self.spending.budgets.hold(self.tenant.id, hold)
-            except StoreDown as down:
+            except StoreDown:
                 self._release(hold)  # it may have been taken all the same
-                return Refused(told=str(down))
+                return Refused(told=_CLOSED, is_unknown=True)
             except asyncio.CancelledError:
                 self._release(hold)  # the caller has gone while the store was asked
                 raise

@@ -11,7 +11,7 @@ from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import BudgetExhausted, DeadlinePassed, PointsmanError, UpstreamUnavailable
+from pointsman.core.errors import BudgetExhausted, DeadlinePassed, PointsmanError, StoreUnavailable, UpstreamUnavailable
 from pointsman.core.relief import unpaid
 from pointsman.core.request import Request
 from pointsman.ports import Clock, ModelCall
@@ -125,9 +125,11 @@ class Work:
         if attempt.error_type:
             self._failed.setdefault(candidate.model, (candidate, attempt.error_type))
 
-    def exhausted(self) -> UpstreamUnavailable | BudgetExhausted:
+    def exhausted(self) -> UpstreamUnavailable | BudgetExhausted | StoreUnavailable:
         """Return the error of a plan of which no model answered."""
         if self.is_unpaid:
+            if self._unpaid[-1].is_unknown:
+                return self._ended(StoreUnavailable(self._unpaid[-1].told))
             soonest = min((each.heals_in_s for each in self._unpaid if each.heals_in_s is not None), default=None)
             return self._ended(unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest))
         return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))

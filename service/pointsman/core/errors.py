@@ -23,7 +23,7 @@
     ├─ StreamInterrupted         the answer broke off after its first token; `emitted_tokens` had gone out
     ├─ NotCached                 no answer is kept, and no model was to be called
     ├─ UnknownDecision           no decision of that id is kept
-    ├─ UsageUnknown              what was used cannot be told at present
+    ├─ StoreUnavailable          what all replicas share cannot be asked for at present
     ├─ Overloaded                the server has as much to do as it can bear
     ├─ Ending                    the server is about to end; another one will serve
     ├─ NotYet                    a later version will do this
@@ -175,8 +175,8 @@ class UnknownDecision(PointsmanError):
     """No decision of that id is kept any more, or ever was, by this server."""
 
 
-class UsageUnknown(PointsmanError):
-    """What was used is kept where it cannot be asked for at present."""
+class StoreUnavailable(PointsmanError):
+    """What this needs is kept where all replicas share it, and cannot be asked for at present."""
 
 
 class Overloaded(PointsmanError):

@@ -48,7 +48,7 @@ STATUSES: dict[type[PointsmanError], tuple[grpc.StatusCode, str]] = {
     errors.StreamInterrupted: (grpc.StatusCode.UNAVAILABLE, "STREAM_INTERRUPTED"),
     errors.Overloaded: (grpc.StatusCode.UNAVAILABLE, "OVERLOADED"),
     errors.NotCached: (grpc.StatusCode.NOT_FOUND, "NOT_CACHED"),
-    errors.UsageUnknown: (grpc.StatusCode.UNAVAILABLE, "USAGE_UNKNOWN"),
+    errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
     errors.UnknownDecision: (grpc.StatusCode.NOT_FOUND, "DECISION_UNKNOWN"),
     errors.Ending: (grpc.StatusCode.UNAVAILABLE, "ENDING"),
     errors.NotYet: (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET"),
@@ -151,7 +151,7 @@ def _details(error: PointsmanError) -> list[Message]:
                     ]
                 )
             ]
-        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Overloaded() | errors.Ending() | errors.UsageUnknown():
+        case errors.AllUnavailable() | errors.UpstreamUnavailable() | errors.Overloaded() | errors.Ending() | errors.StoreUnavailable():
             return [_retry_after(RETRY_AFTER_S)]
         case _:
             return []
