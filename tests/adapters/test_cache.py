@@ -347,6 +347,15 @@ async def test_a_turn_is_one_replicas_until_it_gives_it_back(replicas: Replicas)
     assert await there.take(ONE)
 
 
+async def test_a_replica_does_not_wait_for_itself(replicas: Replicas) -> None:
+    here, there = replicas.turns(), replicas.turns()
+    assert [await here.take(ONE), await here.take(ONE), await there.take(ONE)] == [True, True, False]
+
+    for _ in range(2):
+        await here.give_back(ONE)
+    assert await there.take(ONE)
+
+
 async def test_a_turn_ends_by_itself_within_seconds_unless_it_is_renewed(replicas: Replicas) -> None:
     turns, valkey = replicas.turns(), replicas.valkey()
     await turns.take(ONE)
