@@ -12,17 +12,21 @@ import pytest
 import yaml
 from msgspec import structs
 
-from fakes import ESTIMATE, AllWell, FakeClock, WordCounter, recall_of
+from fakes import ESTIMATE, AllWell, FakeClock, WordCounter, facts_of, recall_of
 from pointsman.adapters.cache import MemoryCache
-from pointsman.affinity import Affinity
-from pointsman.core.completion import Completion, Usage
+from pointsman.affinity import LEARNED_AT_ONCE, Affinity
+from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.decide import decide
 from pointsman.core.decision import Decision
+from pointsman.core.market import Market
+from pointsman.core.optimise import Optimisation
+from pointsman.core.prefixes import Trail
 from pointsman.core.request import Context, Message, Prompt, Request
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.core.tokenisers import factor
-from pointsman.core.vocabulary import DecisionReason, FinishReason, Role
+from pointsman.core.vocabulary import AttemptReason, DecisionReason, FinishReason, Role
 from pointsman.execute import Executor
 from pointsman.ports import Answer, ModelCall, Piece
 from pointsman.reader import Reader
@@ -308,3 +312,51 @@ async def test_a_caller_who_names_a_model_is_told_what_leaving_costs_and_gets_it
 
     decision = await talk.router.route(request, Call(id="id", tenant=Tenant(id="search")))
     assert (decision.chosen.model, decision.reason) == ("claude-sonnet-5-5", DecisionReason.CALLER_MODEL)
+
+
+LEARNER = rules(
+    routing="version: 1\nroutes: [{id: default, why: w, use: {candidates: [claude-sonnet-5-5, claude-opus-5-5]}, fallbacks: [gpt-6-astra]}]\n"
+)
+
+
+async def noted(request: Request, decision: Decision, usage: Usage, optimisation: Optimisation | None = None) -> tuple[float, Trail]:
+    """Return what is relied on for the chosen model after an answer of this usage, and what is known of the conversation."""
+    clock = FakeClock()
+    affinity = Affinity(MemoryCache(clock), clock)
+    known = await affinity.known("t", request, LEARNER.catalog)
+    assert known is not None
+    model = decision.chosen.model
+    attempt = Attempt(model=model, provider="p", reason=AttemptReason.PRIMARY, latency_ms=1.0, usage=usage)
+    completion = Completion(
+        message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(attempt,), model=model, optimisation=optimisation
+    )
+    affinity.note(known, LEARNER, decision, completion)
+    await asyncio.gather(*affinity._keeping)
+    again = await affinity.known("t", request, LEARNER.catalog)
+    assert again is not None
+    market = affinity.market(Market(), LEARNER.catalog, again, 10_000)
+    return market.state(model).warm_prefix_tokens / usage.input_tokens, again.trail
+
+
+LONG = Request(prompt=Prompt(messages=(Message(role=Role.USER, parts=("word " * 5_000,)),)))
+DECIDED = decide(LEARNER, facts_of(tokens_input=10_000), Market())
+EXPECTING = structs.replace(DECIDED, chosen=structs.replace(DECIDED.chosen, cached_tokens=8_000))
+UNREAD = Usage(input_tokens=10_000, output_tokens=5)
+
+
+@pytest.mark.parametrize(("removed", "relied_on"), [(None, 1 - LEARNED_AT_ONCE), ("", 1 - LEARNED_AT_ONCE), ("turns 4", 1.0)])
+async def test_a_provider_that_was_sent_less_is_not_blamed_for_having_less(removed: str | None, relied_on: float) -> None:
+    left_out = None if removed is None else Optimisation(tokens_before=10_000, tokens_after=2_000, removed=removed)
+
+    assert (await noted(LONG, EXPECTING, UNREAD, left_out))[0] == pytest.approx(relied_on)
+
+
+@pytest.mark.parametrize("reason", [DecisionReason.CALLER_MODEL, DecisionReason.DEGRADED, DecisionReason.BEST_EFFORT])
+@pytest.mark.parametrize(("model", "able"), [("any", 3), ("", 2)])
+async def test_the_decision_was_between_all_whom_the_caller_named_else_between_those_of_the_route(
+    reason: DecisionReason, model: str, able: int
+) -> None:
+    request = structs.replace(LONG, requirements=structs.replace(LONG.requirements, model=model))
+    _, trail = await noted(request, structs.replace(DECIDED, reason=reason), UNREAD)
+
+    assert [len(each) for each in trail.able] == [able]

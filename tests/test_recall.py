@@ -684,3 +684,17 @@ async def test_purged_answers_are_gone_for_their_tenant_alone(clock: FakeClock) 
     assert await router.purge_cache("search") == 1
     assert [(await ask(router, made=call(tenant=tenant))).cache_status for tenant in ("search", "ads")] == [S.MISS, S.HIT]
     assert model.calls == 3
+
+
+async def test_an_answer_that_was_under_way_when_a_tenants_answers_were_purged_is_not_kept(clock: FakeClock) -> None:
+    router = router_over(model := Model("before", "after"), clock)
+    model.hold = asyncio.Event()
+    (task,) = await begun(ask(router))
+    clock.advance(1)
+    assert await router.purge_cache("search") == 0
+    clock.advance(1)
+    model.hold.set()
+
+    assert text_of(await task) == "before"
+    assert [text_of(await ask(router)) for _ in range(2)] == ["after", "after"]
+    assert model.calls == 2

@@ -15,7 +15,7 @@ from pointsman.core.market import Market
 from pointsman.core.prefixes import KEPT_S, Conversation, Trail, Turn, conversation_of, keys_of, trail_from, with_prefixes
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
-from pointsman.core.vocabulary import DecisionReason, FinishReason
+from pointsman.core.vocabulary import FinishReason
 from pointsman.ports import Cache, Clock
 
 LOOKED_UP = 3
@@ -33,6 +33,8 @@ class Known(Struct, frozen=True, kw_only=True):
 
     conversation: Conversation
     trail: Trail
+    names_model: bool
+    """Whether the caller says which models he wants."""
 
 
 class Affinity:
@@ -55,7 +57,7 @@ class Affinity:
         found = next((trail for key in keys if (trail := trail_from(self._trails.peek(key)))), None)
         if found is None and ask_others and len(keys) > 1:
             found = await self._asked(keys[:LOOKED_UP])
-        return Known(conversation=conversation, trail=found or Trail())
+        return Known(conversation=conversation, trail=found or Trail(), names_model=bool(request.requirements.model))
 
     def market(self, market: Market, catalog: Catalog, known: Known, input_tokens: int) -> Market:
         """Return the market with what is expected of prompt caches."""
@@ -69,9 +71,12 @@ class Affinity:
         usage = completion.attempts[-1].usage if completion.attempts else None
         if usage is None or completion.finish_reason is FinishReason.ERROR:
             return
-        self._learn(completion.model, decision, usage)
+        if (
+            completion.optimisation is None or not completion.optimisation.removed
+        ):  # else it was told less than what was expected to be kept
+            self._learn(completion.model, decision, usage)
         turn = Turn(completion.model, usage.input_tokens, self._clock.now().timestamp())
-        trail = known.trail.after(turn, _able(ruleset, decision))
+        trail = known.trail.after(turn, _able(ruleset, decision, known))
         keeping = asyncio.create_task(self._trails.put(keys_of(known.conversation)[0], trail.encoded(), ttl_s=KEPT_S), name="trail")
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
@@ -91,8 +96,7 @@ class Affinity:
         self._trust[model] = max(LEAST_TRUST, trust + LEARNED_AT_ONCE * (had - trust))
 
 
-def _able(ruleset: Ruleset, decision: Decision) -> tuple[str, ...]:
+def _able(ruleset: Ruleset, decision: Decision, known: Known) -> tuple[str, ...]:
     """Return the models that the decision was between; fallbacks were none of them."""
     offered = ruleset.route(decision.rule.id).candidates
-    asked = decision.reason is DecisionReason.CALLER_MODEL
-    return tuple(candidate.model for candidate in decision.plan if asked or candidate.model in offered)
+    return tuple(candidate.model for candidate in decision.plan if known.names_model or candidate.model in offered)

@@ -107,8 +107,11 @@ class Cache(Protocol):
         """Return what is kept, by this process or by another that shares the cache."""
         ...
 
-    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float) -> None:
-        """Keep this for at most so long; this process knows it before anything is awaited."""
+    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float, asked_s: float | None = None) -> None:
+        """Keep this for at most so long; this process knows it before anything is awaited.
+
+        A purge covers all that was asked for before it: `asked_s` says when this was, in seconds of the epoch; now where it is None.
+        """
         ...
 
 

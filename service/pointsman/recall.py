@@ -205,14 +205,14 @@ class Recall:
 
     async def _kept(self, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield the answer that is asked for, and keep it when it is whole."""
-        gathering = Gathering()
+        gathering, asked_s = Gathering(), self._now_s()
         async with aclosing(ask()) as events:
             async for event in events:
                 yield event
                 if not isinstance(event, Completion):
                     gathering.add(event)
                 elif event.finish_reason is not FinishReason.ERROR and (entry := kept.keep(gathering.whole(event))) is not None:
-                    await self._cache.put(kept.key, entry.encoded(), ttl_s=kept.ttl_s)
+                    await self._cache.put(kept.key, entry.encoded(), ttl_s=kept.ttl_s, asked_s=asked_s)
 
     async def _refreshed(self, asked: Asked, kept: Kept) -> Events:
         async with aclosing(self._kept(kept, lambda: self._asked(asked, CacheStatus.BYPASS))) as events:

@@ -143,6 +143,19 @@ async def test_of_one_tenant_all_can_be_dropped(cache: Built, clock: FakeClock) 
     assert await cache.get(ONE) == b"newer"
 
 
+async def test_what_is_dropped_goes_with_what_was_asked_for_before_and_comes_later(cache: Built, clock: FakeClock) -> None:
+    asked_s = clock.now().timestamp()
+    clock.advance(1)
+    await cache.purge("search")
+    clock.advance(1)
+    for key in (ONE, STRANGERS):
+        await cache.put(key, b"data", ttl_s=3600, asked_s=asked_s)
+    assert [cache.peek(key) for key in (ONE, STRANGERS)] == [await cache.get(key) for key in (ONE, STRANGERS)] == [None, b"data"]
+
+    await cache.put(ONE, b"newer", ttl_s=3600, asked_s=clock.now().timestamp())
+    assert await cache.get(ONE) == b"newer"
+
+
 async def test_an_empty_answer_is_an_answer(cache: Built) -> None:
     await cache.put(ONE, b"", ttl_s=60)
 
@@ -271,6 +284,18 @@ async def test_other_replicas_hear_of_a_purge_when_what_they_have_near_by_ends(r
     assert await there.get(ONE) is None
 
 
+async def test_other_replicas_hear_of_a_purge_also_where_they_were_being_answered(replicas: Replicas, clock: FakeClock) -> None:
+    here, there = replicas.cache(), replicas.cache()
+    asked_s = clock.now().timestamp()
+    clock.advance(1)
+    await here.purge("search")
+    clock.advance(NEAR_S - 2)
+    await there.put(ONE, b"data", ttl_s=3600, asked_s=asked_s)
+    clock.advance(1)
+
+    assert await there.get(ONE) is None
+
+
 Spoil = Callable[[Valkey, bytes], Any]
 
 
@@ -319,6 +344,15 @@ async def test_a_turn_is_one_replicas_until_it_gives_it_back(replicas: Replicas)
     await there.give_back(ONE)  # it never had that
     assert not await there.take(ONE)
     await here.give_back(ONE)
+    assert await there.take(ONE)
+
+
+async def test_a_replica_does_not_wait_for_itself(replicas: Replicas) -> None:
+    here, there = replicas.turns(), replicas.turns()
+    assert [await here.take(ONE), await here.take(ONE), await there.take(ONE)] == [True, True, False]
+
+    for _ in range(2):
+        await here.give_back(ONE)
     assert await there.take(ONE)
 
 

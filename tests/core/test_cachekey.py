@@ -180,10 +180,15 @@ def test_the_model_counts_where_the_route_means_one(tokens: int, route: str, tel
     assert (len(keys) == 2) is tells
 
 
-def test_the_model_counts_where_the_caller_names_it() -> None:
-    named = structs.replace(DECISION, reason=DecisionReason.CALLER_MODEL)
+@pytest.mark.parametrize("reason", DecisionReason)
+@pytest.mark.parametrize("model", ["", "named"])
+def test_the_model_counts_where_the_caller_names_it_whatever_else_is_to_be_said(reason: DecisionReason, model: str) -> None:
+    asking = structs.replace(PLAIN, requirements=structs.replace(PLAIN.requirements, model=model))
+    one = structs.replace(decide(RULES, facts_of(tokens_input=10), Market()), reason=reason)
+    other = structs.replace(one, chosen=one.fallbacks[0])
 
-    assert answer_key("t", PLAIN, named, RULES.route("default")) != answer_key("t", PLAIN, DECISION, RULES.route("default"))
+    keys = {answer_key("t", asking, each, RULES.route("default")).digest for each in (one, other)}
+    assert len(keys) == (2 if model else 1)
 
 
 TEXTS = st.one_of(

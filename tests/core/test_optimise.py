@@ -75,6 +75,15 @@ def test_a_long_paragraph_that_stands_above_is_pointed_to() -> None:
     assert removed.repeats == 1
 
 
+@pytest.mark.parametrize("other", [f"{LONG[:60]} but otherwise.", f"{LONG[:60]} at length. {LONG}", LONG[:60]])
+def test_a_paragraph_whose_beginning_does_not_say_which_one_it_is_is_repeated(other: str) -> None:
+    above, again = said(Role.USER, f"{LONG}\n\n{other}"), said(Role.ASSISTANT, f"I recommend this one:\n\n{LONG.rstrip()}")
+    prompt, removed = lossless(Prompt(messages=(above, again)))
+
+    assert prompt.messages == (above, again)
+    assert removed.repeats == 0
+
+
 @pytest.mark.parametrize(
     "block",
     [

@@ -18,6 +18,9 @@ from pointsman.core.vocabulary import Role
 LEAST_REPEATED = 200
 """Characters of a paragraph that is worth pointing to rather than repeating."""
 
+BEGINNING = 60
+"""Characters of it that say which one is meant."""
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\r\n]+', re.DOTALL)
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 _SPACE = " \t"
@@ -42,10 +45,28 @@ class Removed:
         return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
+class _Above:
+    """The paragraphs that stand above, by what they begin with."""
+
+    def __init__(self) -> None:
+        self._by_beginning: dict[str, str | None] = {}
+        """None where two begin alike: their beginning would not say which one is meant."""
+
+    def add(self, bare: str) -> None:
+        """Take in a paragraph, also one that is never pointed to."""
+        beginning = bare[:BEGINNING]
+        if self._by_beginning.setdefault(beginning, bare) != bare:
+            self._by_beginning[beginning] = None
+
+    def is_found_by_its_beginning(self, bare: str) -> bool:
+        """Return whether a paragraph stands above, and no other begins as it does."""
+        return self._by_beginning.get(bare[:BEGINNING]) == bare
+
+
 def lossless(prompt: Prompt) -> tuple[Prompt, Removed]:
     """Return the prompt without what need not be sent; the same prompt where that is nothing."""
     removed = Removed()
-    above: set[str] = set()
+    above = _Above()
     messages = tuple([_message(message, above, removed) for message in prompt.messages])
     tools = tuple(_tools(prompt.tools, removed))
     form = prompt.response_format
@@ -54,15 +75,16 @@ def lossless(prompt: Prompt) -> tuple[Prompt, Removed]:
     return structs.replace(prompt, messages=messages, tools=tools, response_format=form), removed
 
 
-def _message(message: Message, above: set[str], removed: Removed) -> Message:
+def _message(message: Message, above: _Above, removed: Removed) -> Message:
     parts = tuple([_part(part, message.role, above, removed) for part in message.parts])
     return message if parts == message.parts else structs.replace(message, parts=parts)
 
 
-def _part(part: Part, role: Role, above: set[str], removed: Removed) -> Part:
+def _part(part: Part, role: Role, above: _Above, removed: Removed) -> Part:
     match part:
         case str() if role is Role.USER:
-            above.update(_repeatable(part))
+            for paragraph in part.split("\n\n"):
+                above.add(_bare(paragraph))
             return part
         case str():
             return _text(part, above, removed)
@@ -78,7 +100,7 @@ def _part(part: Part, role: Role, above: set[str], removed: Removed) -> Part:
 # Text
 
 
-def _text(text: str, above: set[str], removed: Removed) -> str:
+def _text(text: str, above: _Above, removed: Removed) -> str:
     """Return a text without spaces at the ends of its lines, and with what stood above already pointed to."""
     if not text.strip():
         return text  # providers refuse what is empty
@@ -88,7 +110,7 @@ def _text(text: str, above: set[str], removed: Removed) -> str:
         if is_plain and line and line[-1] in _SPACE:
             lines[number] = line.rstrip(_SPACE)
             removed.spaces += 1
-    return "\n\n".join(_once(paragraph, above, removed) if is_prose else paragraph for paragraph, is_prose in _paragraphs(lines))
+    return "\n\n".join([_once(paragraph, above, removed, is_prose=is_prose) for paragraph, is_prose in _paragraphs(lines)])
 
 
 def _paragraphs(lines: list[str]) -> Iterator[tuple[str, bool]]:
@@ -118,20 +140,14 @@ def _plain(lines: list[str]) -> Iterator[bool]:
             yield not (begins_quoted or is_quoted or line.startswith(("    ", "\t")) or line.lstrip().startswith(">"))
 
 
-def _repeatable(text: str) -> Iterator[str]:
-    """Yield the paragraphs of a text that a later one may be pointed to."""
-    if len(text) >= LEAST_REPEATED:
-        yield from (_bare(paragraph) for paragraph, is_prose in _paragraphs(text.split("\n")) if is_prose)
-
-
-def _once(paragraph: str, above: set[str], removed: Removed) -> str:
-    """Return a paragraph, or where it stands above already its beginning, which says so."""
+def _once(paragraph: str, above: _Above, removed: Removed, *, is_prose: bool) -> str:
+    """Return a paragraph, or of prose that stands above already its beginning, which says so."""
     bare = _bare(paragraph)
-    if bare not in above:
+    if not (is_prose and above.is_found_by_its_beginning(bare)):
         above.add(bare)
         return paragraph
     removed.repeats += 1
-    return f"[as above: {bare[:60]}...]"
+    return f"[as above: {bare[:BEGINNING]}...]"
 
 
 def _bare(paragraph: str) -> str:

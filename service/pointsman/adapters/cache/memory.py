@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from cachetools import LRUCache
 from msgspec import Struct
 
@@ -18,6 +20,9 @@ _LARGEST_SHARE = 8
 """An entry that would take more than this part of the bytes is not kept: it would drive out all others."""
 
 
+_TENANTS = 1_024
+
+
 class _Held(Struct, frozen=True):
     tenant: str
     data: bytes
@@ -31,6 +36,8 @@ class MemoryCache:
         self._clock = clock
         self._most_entries = most_entries
         self._held: LRUCache[bytes, _Held] = LRUCache(most_bytes, getsizeof=_size)
+        self._purged: LRUCache[str, float] = LRUCache(_TENANTS)
+        """When answers of a tenant were dropped, in seconds of the epoch: those that were under way then are not kept."""
 
     @property
     def used_bytes(self) -> int:
@@ -60,12 +67,14 @@ class MemoryCache:
         """Return what `peek` returns: nobody else keeps anything."""
         return self.peek(key)
 
-    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float) -> None:
-        """Keep this for at most so long."""
-        self.keep(key, data, ttl_s=ttl_s)
+    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float, asked_s: float | None = None) -> None:
+        """Keep this for at most so long, unless the tenant's answers were dropped since it was asked for."""
+        self.keep(key, data, ttl_s=ttl_s, asked_s=asked_s)
 
-    def keep(self, key: CacheKey, data: bytes, *, ttl_s: float) -> None:
+    def keep(self, key: CacheKey, data: bytes, *, ttl_s: float, asked_s: float | None = None) -> None:
         """As `put`, at once."""
+        if asked_s is not None and asked_s <= self._purged.get(key.tenant, -inf):
+            return
         held = _Held(key.tenant, data, self._clock.monotonic() + ttl_s)
         self._held.pop(key.digest, None)
         if _size(held) > self._held.maxsize / _LARGEST_SHARE:
@@ -79,6 +88,7 @@ class MemoryCache:
         theirs = [digest for digest, held in self._held.items() if held.tenant == tenant]
         for digest in theirs:
             del self._held[digest]
+        self._purged[tenant] = self._clock.now().timestamp()
         return len(theirs)
 
 

@@ -53,19 +53,24 @@ class SharedCache:
             found = await self._valkey.call("MGET", f"pointsman:{self._kind}:{await self._names.of(key)}", f"pointsman:purged:{tenant}")
         except StoreDown:
             return None
-        data = _kept(found)
-        if data is not None:
-            self._near.keep(key, data, ttl_s=NEAR_S)
+        kept = _kept(found)
+        if kept is None:
+            return None
+        asked_s, data = kept
+        self._near.keep(key, data, ttl_s=NEAR_S, asked_s=asked_s)
         return data
 
-    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float) -> None:
+    async def put(self, key: CacheKey, data: bytes, *, ttl_s: float, asked_s: float | None = None) -> None:
         """Keep this for at most so long; near by for all of it while the store is down, since nobody else has it then."""
-        self._near.keep(key, data, ttl_s=min(ttl_s, NEAR_S) if self._valkey.is_well else ttl_s)
+        asked_s = self._now_s() if asked_s is None else asked_s
+        near_s = min(ttl_s, asked_s + NEAR_S - self._now_s()) if self._valkey.is_well else ttl_s
+        if near_s > 0:
+            self._near.keep(key, data, ttl_s=near_s, asked_s=asked_s)
         if len(data) > LARGEST:
             return
         try:
             await self._names.settle()
-            name, value = f"pointsman:{self._kind}:{await self._names.of(key)}", _WHEN.pack(self._now_s()) + data
+            name, value = f"pointsman:{self._kind}:{await self._names.of(key)}", _WHEN.pack(asked_s) + data
             await self._valkey.call("SET", name, value, "PX", max(1, round(ttl_s * 1000)))
         except StoreDown:
             return
@@ -73,7 +78,7 @@ class SharedCache:
     async def purge(self, tenant: str) -> int:
         """Drop all that is a tenant's, and return how many entries near by that were. Raises StoreDown.
 
-        The store is told the time before which no answer of the tenant counts; other replicas follow within NEAR_S.
+        The store is told the time before which no answer of the tenant was asked for that counts; other replicas follow within NEAR_S.
         """
         dropped = await self._near.purge(tenant)
         await self._names.settle()
@@ -85,11 +90,11 @@ class SharedCache:
         return self._clock.now().timestamp()
 
 
-def _kept(found: object) -> bytes | None:
-    """Return the data of an entry that was kept since the tenant's answers were last dropped; None for whatever else."""
+def _kept(found: object) -> tuple[float, bytes] | None:
+    """Return when an answer was asked for, and its data; None for one before the tenant's answers were dropped, and for whatever else."""
     if not isinstance(found, list) or len(found) != 2 or not isinstance(found[0], bytes) or len(found[0]) < _WHEN.size:
         return None
-    kept_at = _WHEN.unpack_from(found[0])
-    if isinstance(found[1], bytes) and len(found[1]) == _WHEN.size and kept_at <= _WHEN.unpack(found[1]):
+    (asked_s,) = _WHEN.unpack_from(found[0])
+    if isinstance(found[1], bytes) and len(found[1]) == _WHEN.size and (asked_s,) <= _WHEN.unpack(found[1]):
         return None
-    return found[0][_WHEN.size :]
+    return asked_s, found[0][_WHEN.size :]

@@ -29,7 +29,9 @@ class SharedTurns:
         self._renewing: asyncio.Task[None] | None = None
 
     async def take(self, key: CacheKey) -> bool:
-        """Return whether it is this process's turn, or nobody can say."""
+        """Return whether it is this process's turn, or nobody can say. Where it has it already it need not wait for itself."""
+        if key.digest in self._held:
+            return True
         try:
             name = f"pointsman:turn:{await self._names.of(key)}"
             taken = await self._valkey.call("SET", name, self._holder, "NX", "PX", LEASE_MS)
