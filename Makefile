@@ -67,7 +67,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix --quiet service tests
 	$(BIN)/ruff format service tests
 
-test: .venv/ready ## The light test suite, on all cores: about a minute
+test: .venv/ready ## The light test suite, on all cores: under two minutes on two
 	$(BIN)/pytest -m "not foreign" -n auto --dist worksteal
 
 foreign: .venv/ready .venv/embedded .venv-foreign/ready ## Tests against programs that nobody here wrote
