@@ -116,7 +116,13 @@ async def test_what_was_used_is_summed_as_asked(client: Client, ops: Client) -> 
     assert group.sums == Sums(
         requests=1, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=usage.cost, baseline_cost=usage.baseline_cost
     )
-    assert await ops.usage(by=("tenant",), tenant="nobody") == []
+
+
+async def test_a_tenant_that_is_mistyped_is_none_that_did_nothing(ops: Client) -> None:
+    for asking in (ops.usage(tenant="serch"), ops.cache("serch"), ops.purge_cache("serch")):
+        with pytest.raises(InvalidRequest, match="there is no tenant 'serch', nor one of whom usage is kept; did you mean 'search'"):
+            await asking
+    assert await ops.usage(tenant="search") == []
 
 
 async def test_what_a_tenant_used_is_told_after_he_was_removed(running: Running, client: Client, ops: Client) -> None:
@@ -124,6 +130,7 @@ async def test_what_a_tenant_used_is_told_after_he_was_removed(running: Running,
     running.live.current = replace(running.live.current, tenants=only(Tenant(id="renamed")))
 
     assert [group.names for group in await ops.usage(by=("tenant",))] == [{"tenant": "search"}]
+    assert len(await ops.usage(tenant="search")) == 1
 
 
 @pytest.mark.parametrize("by", [("colour",), ("day", "day")], ids=["unknown", "twice"])

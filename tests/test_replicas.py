@@ -19,7 +19,7 @@ from msgspec import structs
 from fakes import catalog_yaml, model_yaml
 from pointsman.client import Client
 from pointsman.core.completion import Completion
-from pointsman.core.errors import InvalidRequest, NotCached, PointsmanError
+from pointsman.core.errors import InvalidRequest, NotCached, PointsmanError, StoreUnavailable
 from pointsman.core.request import CachePolicy, Generation, Request
 from pointsman.core.vocabulary import CacheMode, CacheStatus
 from processes import ROOT
@@ -128,6 +128,8 @@ async def test_replicas_that_share_a_valkey_ask_once_and_go_on_when_one_of_them_
         calls += [asyncio.create_task(other.ask(10 + number % 5)) for number in range(CALLS)]
         assert said(await asyncio.gather(*calls, return_exceptions=True)) == {"391": 2 * CALLS}
         assert len(upstream.requests) == before + 12  # in one process each question is asked once all the same
+        with pytest.raises(StoreUnavailable, match="could not be told; ask again"):
+            await other.client.purge_cache("default")
 
 
 async def asked(upstream: Upstream, times: int) -> None:

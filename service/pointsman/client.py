@@ -150,11 +150,11 @@ class Client:
         response: admin_pb.GetCacheResponse = await self._called(self._admin.GetCache, admin_pb.GetCacheRequest(tenant=tenant), timeout_s)
         return codec.cache_account_from_pb(response)
 
-    async def purge_cache(self, tenant: str, *, timeout_s: float | None = None) -> codec.Purged:
-        """Drop every kept answer of a tenant. Raises PointsmanError."""
+    async def purge_cache(self, tenant: str, *, timeout_s: float | None = None) -> int:
+        """Drop every kept answer of a tenant, and return how many the server kept by itself. Raises PointsmanError."""
         message = admin_pb.PurgeCacheRequest(tenant=tenant)
         response: admin_pb.PurgeCacheResponse = await self._called(self._admin.PurgeCache, message, timeout_s)
-        return codec.Purged(entries=response.entries, complete=response.complete)
+        return response.entries
 
     async def usage(
         self,

@@ -40,7 +40,7 @@ from pointsman.recent import Recent
 from pointsman.spending import FREE, Purse, Spending
 from pointsman.telemetry import Decided
 from pointsman.upstreams import Upstreams
-from pointsman.usage import used
+from pointsman.usage import check_tenant, used
 from pointsman.work import LONGEST_WAIT_S
 
 _RECALLED = frozenset({CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE})
@@ -179,6 +179,11 @@ class Router:
             )
             for name, model in sorted(catalog.models.items())
         ]
+
+    async def check_tenant(self, name: str, tenants: Iterable[str]) -> None:
+        """Raise InvalidRequest for a name that is none of these, and under which nothing was used."""
+        if self._spending is not None:
+            await check_tenant(self._spending.usages, tenants, name)
 
     async def used(self, query: Query, tenants: Iterable[str]) -> Page:
         """Return what was used; where the query names no tenant, by these and those that are no more. Raises StoreUnavailable."""

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
-from pointsman.core.errors import StoreUnavailable
+from pointsman.core.diagnostics import did_you_mean
+from pointsman.core.errors import InvalidRequest, StoreUnavailable, Violation
 from pointsman.core.ledger import Page, Query, Row, page
 from pointsman.ports import StoreDown, Usages
+
+
+async def check_tenant(usages: Usages, tenants: Iterable[str], name: str) -> None:
+    """Raise InvalidRequest for a name that is none of these, and under which nothing was used. Where that cannot be told, any will do."""
+    known = set(tenants)
+    if name and name not in known:
+        with suppress(StoreDown):
+            known.update(await usages.tenants())
+            if name not in known:
+                told = f"there is no tenant '{name[:80]}', nor one of whom usage is kept; {did_you_mean(name[:80], known)}"
+                raise InvalidRequest(Violation(field="tenant", message=told))
 
 
 async def used(usages: Usages, tenants: Iterable[str], query: Query) -> Page:

@@ -12,7 +12,6 @@ from pointsman.commands.show import aligned, terminal
 from pointsman.core.cachebook import CacheAccount
 from pointsman.core.money import dollars
 from pointsman.settings import Settings
-from pointsman.wire.codec import Purged
 from pointsman.wire.json import cache_account_to_json, purged_to_json
 
 MISSES = 10
@@ -23,7 +22,7 @@ def cache(options: argparse.Namespace, settings: Settings) -> int:
     """Show what the cache did, or drop what is kept of a tenant."""
     if options.purge is not None:
 
-        async def purge(asked: Client) -> Purged:
+        async def purge(asked: Client) -> int:
             return await asked.purge_cache(options.purge, timeout_s=options.timeout)
 
         return answered(options, lambda: client(options, settings), purge, purged_to_json, _purged)
@@ -52,6 +51,5 @@ def _account(found: CacheAccount) -> None:
         console.print(misses)
 
 
-def _purged(done: Purged) -> None:
-    rest = "" if done.complete else "; the store that replicas share could not be told, so ask again when it answers"
-    terminal().print(f"dropped, {done.entries} entries by this server{rest}")
+def _purged(entries: int) -> None:
+    terminal().print(f"dropped, {entries} entries by this server")

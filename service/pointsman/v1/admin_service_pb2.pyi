@@ -279,9 +279,7 @@ class PurgeCacheRequest(_message.Message):
     def __init__(self, tenant: _Optional[str] = ...) -> None: ...
 
 class PurgeCacheResponse(_message.Message):
-    __slots__ = ("entries", "complete")
+    __slots__ = ("entries",)
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
-    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     entries: int
-    complete: bool
-    def __init__(self, entries: _Optional[int] = ..., complete: _Optional[bool] = ...) -> None: ...
+    def __init__(self, entries: _Optional[int] = ...) -> None: ...

@@ -44,6 +44,6 @@ def cache_account_to_json(account: CacheAccount) -> str:
     return MessageToJson(codec.cache_account_to_pb(account))
 
 
-def purged_to_json(done: codec.Purged) -> str:
+def purged_to_json(entries: int) -> str:
     """Return a PurgeCacheResponse."""
-    return MessageToJson(admin_pb.PurgeCacheResponse(entries=done.entries, complete=done.complete))
+    return MessageToJson(admin_pb.PurgeCacheResponse(entries=entries), always_print_fields_with_no_presence=True)

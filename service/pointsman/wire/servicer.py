@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from msgspec import structs
 
 from pointsman.core.account import account
-from pointsman.core.errors import InvalidRequest, NotYet, Violation
+from pointsman.core.errors import InvalidRequest, NotYet, StoreUnavailable, Violation
 from pointsman.core.rulefile import Trust
 from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity
@@ -113,24 +113,32 @@ class _Rpcs:
         return codec.judgement_to_pb(await judging)
 
     async def get_cache(self, message: admin_pb.GetCacheRequest, _call: Call) -> admin_pb.GetCacheResponse:
+        await self._router.check_tenant(message.tenant, self._tenants())
         return codec.cache_account_to_pb(self._router.cache_account(message.tenant))
 
     async def purge_cache(self, message: admin_pb.PurgeCacheRequest, _call: Call) -> admin_pb.PurgeCacheResponse:
         if not message.tenant:
             raise InvalidRequest(Violation(field="tenant", message="is empty: name the tenant whose answers are to be dropped"))
+        await self._router.check_tenant(message.tenant, self._tenants())
         try:
-            return admin_pb.PurgeCacheResponse(entries=await self._router.purge_cache(message.tenant), complete=True)
+            return admin_pb.PurgeCacheResponse(entries=await self._router.purge_cache(message.tenant))
         except StoreDown:
-            return admin_pb.PurgeCacheResponse()
+            told = "this server's answers are dropped, but the store that replicas share could not be told; ask again in a moment"
+            raise StoreUnavailable(told) from None
 
     async def explain_decision(self, message: admin_pb.ExplainDecisionRequest, _call: Call) -> admin_pb.ExplainDecisionResponse:
         made = self._router.recent.find(message.decision_id)
         return codec.account_to_pb(await asyncio.to_thread(account, made.situation))
 
     async def get_usage(self, message: admin_pb.GetUsageRequest, _call: Call) -> admin_pb.GetUsageResponse:
+        tenants = self._tenants()
+        await self._router.check_tenant(message.tenant, tenants)
+        return codec.usage_to_pb(await self._router.used(codec.usage_query_from_pb(message, self._router.now()), tenants))
+
+    def _tenants(self) -> tuple[str, ...]:
+        """Return the names of all who may call."""
         tenants = self._live.tenants()
-        names = tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
-        return codec.usage_to_pb(await self._router.used(codec.usage_query_from_pb(message, self._router.now()), names))
+        return tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
 
 
 def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.StreamCompleteRequest) -> Call:

@@ -6,7 +6,7 @@ Requests are checked here, field by field, and nowhere else: a value that exists
 """
 
 from pointsman.wire.codec.asking import cache_policy_to_pb, request_to_pb
-from pointsman.wire.codec.cache import Purged, cache_account_from_pb, cache_account_to_pb
+from pointsman.wire.codec.cache import cache_account_from_pb, cache_account_to_pb
 from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_pb, listed_model_to_pb
 from pointsman.wire.codec.completion import completion_from_pb, delta_from_pb, delta_to_pb
 from pointsman.wire.codec.decision import decision_from_pb
@@ -29,7 +29,6 @@ from pointsman.wire.codec.usage import usage_query_from_pb, usage_query_to_pb, u
 __all__ = [
     "Judgement",
     "ListedModel",
-    "Purged",
     "RulesInUse",
     "account_from_pb",
     "account_to_pb",

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from pointsman.core.cachebook import CacheAccount, CacheMiss, CacheRow
 from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.wire.codec.scalars import money_to_pb, time_from_pb, time_to_pb
-
-
-class Purged(Struct, frozen=True, kw_only=True):
-    """What became of a wish to drop a tenant's answers."""
-
-    entries: int
-    """That the server kept by itself."""
-    complete: bool
-    """False where a store that replicas share could not be told."""
 
 
 def cache_account_to_pb(account: CacheAccount) -> pb.GetCacheResponse:
