@@ -26,7 +26,7 @@ from pointsman.core.tenants import Tenants
 from pointsman.execute import Executor
 from pointsman.live import Live, Snapshot
 from pointsman.offline import load_rules, open_router
-from pointsman.ports import Answer, ModelCall, Provider
+from pointsman.ports import Answer, ModelCall, Provider, unheard
 from pointsman.reader import Reader
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -163,7 +163,7 @@ def ruleset() -> Ruleset:
 @pytest.fixture
 async def router(ruleset: Ruleset) -> AsyncIterator[Router]:
     """Return the router that the server has."""
-    async with open_router(ruleset, SETTINGS, say=lambda _: None, embedded=False) as (opened, _):
+    async with open_router(ruleset, SETTINGS, say=unheard, embedded=False) as (opened, _):
         yield opened
 
 

@@ -41,6 +41,18 @@ class FakeClock:
         return self._start + timedelta(seconds=self.elapsed_s)
 
 
+class Said(list[str]):
+    """A `Say` that keeps what it is told, and at which levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels: list[str] = []
+
+    def __call__(self, message: str, *, level: str = "info") -> None:
+        self.append(message)
+        self.levels.append(level)
+
+
 ESTIMATE = load_estimator().estimate
 """What the shipped estimator predicts."""
 

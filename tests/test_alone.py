@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from budgeting import MONEY, hold_of, window
-from fakes import FakeClock
+from fakes import FakeClock, Said
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.adapters.valkey import Valkey
@@ -20,7 +20,7 @@ from pointsman.alone import EVERY_S, RECONCILED_S, SharedBudgets
 from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken, meters
 from pointsman.core.ledger import HOUR_MS, Entry, Sums
 from pointsman.core.tenants import Window
-from pointsman.ports import StoreDown
+from pointsman.ports import StoreDown, unheard
 from valkeys import ValkeyServer
 
 SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
@@ -68,9 +68,9 @@ class House:
     """Replicas over one store."""
 
     def __init__(self, replicas: int = 2) -> None:
-        self.clock, self.said = FakeClock(), list[str]()
+        self.clock, self.said = FakeClock(), Said()
         self.store = Store(self.clock)
-        self.replicas = [SharedBudgets(self.store, self.clock, self.said.append, replicas=lambda: replicas) for _ in range(replicas)]
+        self.replicas = [SharedBudgets(self.store, self.clock, self.said, replicas=lambda: replicas) for _ in range(replicas)]
 
     async def spend(self, replica: int, name: str, tokens: int, *windows: Window) -> bool:
         """Hold and settle, and return whether it was granted."""
@@ -264,9 +264,9 @@ async def test_whenever_the_store_is_lost_and_comes_back_nothing_is_spent_beyond
 
 
 async def test_a_real_store_that_is_killed_and_started_again_empty_is_caught_up_with(own_valkey: ValkeyServer) -> None:
-    said: list[str] = []
-    store = Valkey(own_valkey.url, clock=SystemClock(), say=said.append, timeout_s=0.2)
-    budgets = SharedBudgets(ValkeyBudgets(store), SystemClock(), said.append, replicas=lambda: 2)
+    said = Said()
+    store = Valkey(own_valkey.url, clock=SystemClock(), say=said, timeout_s=0.2)
+    budgets = SharedBudgets(ValkeyBudgets(store), SystemClock(), said, replicas=lambda: 2)
     await budgets.hold("t", hold_of("before", 400, (DAY,)))
     own_valkey.kill()
 
@@ -288,7 +288,7 @@ async def test_a_real_store_that_is_killed_and_started_again_empty_is_caught_up_
 
 
 async def test_replicas_notice_each_other(valkey: ValkeyServer) -> None:
-    store = Valkey(valkey.url, clock=FakeClock(), say=lambda _: None, timeout_s=5)
+    store = Valkey(valkey.url, clock=FakeClock(), say=unheard, timeout_s=5)
     one, other = Replicas(store, 1), Replicas(store, 1)
     for replica in (one, other, one):
         await replica.meet()

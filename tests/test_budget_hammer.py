@@ -26,6 +26,7 @@ from pointsman.core.budget import meters
 from pointsman.core.errors import BudgetExhausted, PointsmanError
 from pointsman.core.request import Generation, Message, Prompt, Request
 from pointsman.core.vocabulary import Role
+from pointsman.ports import unheard
 from upstream import JSON, Exchange, Upstream
 from valkeys import ValkeyServer
 
@@ -173,7 +174,7 @@ async def test_a_budget_holds_to_the_token_whatever_crashes(own_valkey: ValkeySe
 async def _after_all_holds_have_ended(valkey: ValkeyServer) -> tuple[int, int]:
     """Return what counts in the window, and the tokens in the ledger, ten minutes from now."""
     later = FakeClock(datetime.now(UTC) + timedelta(minutes=10))
-    store = Valkey(valkey.url, clock=FakeClock(), say=lambda _: None, timeout_s=5)
+    store = Valkey(valkey.url, clock=FakeClock(), say=unheard, timeout_s=5)
     budgets = ValkeyBudgets(store, later)
     (level,) = (await budgets.levels("search", meters([WINDOW]))).levels
     hour = int(later.now().timestamp()) // 3600

@@ -28,6 +28,7 @@ from pointsman.core.errors import AllUnavailable, DeadlinePassed, PointsmanError
 from pointsman.core.request import Context, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.offline import open_router
+from pointsman.ports import unheard
 from pointsman.router import Call, Router
 from pointsman.settings import Settings
 from pointsman.wire.local import LocalClient
@@ -104,7 +105,7 @@ async def world(*sick: Behaviour, well: Behaviour | None = ANSWER, url: str = ""
         second = await stack.enter_async_context(Upstream(script=[well or ANSWER]))
         ruleset = rules(url or first.url, second.url if well else "", limits)
         settings = Settings(environment={"X_API_KEY": CANARY})
-        router, _ = await stack.enter_async_context(open_router(ruleset, settings, say=lambda _: None, embedded=False))
+        router, _ = await stack.enter_async_context(open_router(ruleset, settings, say=unheard, embedded=False))
         yield World(router, first, second)
     for _ in range(20):
         if len(asyncio.all_tasks()) == base:

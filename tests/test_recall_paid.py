@@ -36,7 +36,7 @@ from pointsman.core.tenants import Tenant, Window
 from pointsman.core.vocabulary import CacheMode, CacheStatus
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
-from pointsman.ports import Provider
+from pointsman.ports import Provider, unheard
 from pointsman.reader import Reader
 from pointsman.router import Call, Router
 from pointsman.spending import Spending
@@ -70,7 +70,7 @@ class House:
             ruleset_of(models, ROUTING),
         )
         self.budgets = budgets
-        self.spending = Spending(budgets, budgets, Mirror(budgets, self.clock, lambda _: None, is_shared=False), self.clock, lambda _: None)
+        self.spending = Spending(budgets, budgets, Mirror(budgets, self.clock, unheard, is_shared=False), self.clock, unheard)
         self.router = Router(
             rules=lambda: rules,
             reader=Reader(counter, ESTIMATE),

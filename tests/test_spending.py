@@ -12,10 +12,13 @@ import pytest
 from msgspec import structs
 
 from budgeting import window
+
+# Prices are dollars per million tokens: a token of `little` costs 1,000 nano-dollars, one of `big` ten times as much. Its answers are long.
 from fakes import (
     ESTIMATE,
     AllWell,
     FakeClock,
+    Said,
     ScriptedProvider,
     StreamingProvider,
     WordCounter,
@@ -44,7 +47,6 @@ from pointsman.router import Call, Router
 from pointsman.spending import GRACE_S, Spending
 from pointsman.upstreams import Upstreams
 
-# Prices are dollars per million tokens: a token of `little` costs 1,000 nano-dollars, one of `big` ten times as much. Its answers are long.
 MODELS = catalog_yaml(
     {
         "little": model_yaml(price=1, max_output=400, tier="small", ttft_ms=1, tokens_per_s=100_000),
@@ -73,7 +75,7 @@ class House:
     provider: Provider
     windows: tuple[Window, ...] = (DAY, DOLLARS)
     routing: str = ROUTING
-    said: list[str] = field(default_factory=list)
+    said: Said = field(default_factory=Said)
     clock: FakeClock = field(default_factory=FakeClock)
     budgets: Any = None
     counter: WordCounter = field(default_factory=WordCounter)
@@ -81,8 +83,8 @@ class House:
     def __post_init__(self) -> None:
         self.tenant = Tenant(id="t", windows=self.windows)
         self.budgets = self.budgets or MemoryBudgets(self.clock)
-        self.mirror = Mirror(self.budgets, self.clock, self.said.append, is_shared=False)
-        self.spending = Spending(self.budgets, self.budgets, self.mirror, self.clock, self.said.append)
+        self.mirror = Mirror(self.budgets, self.clock, self.said, is_shared=False)
+        self.spending = Spending(self.budgets, self.budgets, self.mirror, self.clock, self.said)
         rules, upstreams = ruleset_of(MODELS, self.routing), Upstreams(AllWell(), self.clock)
         executor = Executor({"builtin": self.provider}, self.counter, self.clock, upstreams, random=lambda: 0.0)
         self.router = Router(

@@ -13,6 +13,7 @@ from time import perf_counter
 import pytest
 
 from budgeting import window
+from fakes import Said
 from pointsman.core.errors import BudgetExhausted, StoreUnavailable
 from pointsman.core.request import Generation, Message, Prompt, Request
 from pointsman.core.ruleset import Ruleset
@@ -39,7 +40,7 @@ class House:
     """A router that shares budgets with another replica, which does nothing."""
 
     router: Router
-    said: list[str] = field(default_factory=list)
+    said: Said = field(default_factory=Said)
 
     async def p50_of_routes(self) -> float:
         """Return the median time in ms of a Route for a tenant with money left; one that fails fails the test."""
@@ -71,9 +72,9 @@ class House:
 
 @pytest.fixture
 async def house(own_valkey: ValkeyServer, ruleset: Ruleset, rules_dir: Path) -> AsyncIterator[House]:
-    said: list[str] = []
+    said = Said()
     settings = Settings(rules=rules_dir, valkey_url=own_valkey.url, replicas=2)
-    async with open_router(ruleset, settings, said.append, embedded=False) as (router, _):
+    async with open_router(ruleset, settings, said, embedded=False) as (router, _):
         yield House(router, said)
 
 

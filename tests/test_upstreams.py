@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from fakes import AllWell, FakeClock, catalog_yaml, model_yaml, ruleset_of
+from fakes import AllWell, FakeClock, Said, catalog_yaml, model_yaml, ruleset_of
 from pointsman.core.breaker import FAILURES, FIRST_S
 from pointsman.core.catalog import Catalog
 from pointsman.core.experience import SUMMED_EVERY_S, Observation
@@ -28,8 +28,8 @@ class House:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.said: list[str] = []
-        self.upstreams = Upstreams(AllWell(), self.clock, self.said.append)
+        self.said = Said()
+        self.upstreams = Upstreams(AllWell(), self.clock, self.said)
 
     def admit(self, name: str = "one", tokens: int = 1, catalog: Catalog = CATALOG) -> Ticket | None:
         model = catalog.models[name]

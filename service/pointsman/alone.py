@@ -16,7 +16,7 @@ from functools import partial
 from pointsman.core.budget import Hold, Levels, Meter, Settled, Taken
 from pointsman.core.ledger import Entry
 from pointsman.core.portion import Alone, nothing, unbound
-from pointsman.ports import Budgets, Clock, StoreDown
+from pointsman.ports import Budgets, Clock, Say, StoreDown
 
 MOST_PENDING = 5_000
 """Settlements that wait for the store. What is beyond counts in full: those holds end unsettled."""
@@ -34,7 +34,7 @@ Step = tuple[str, Callable[[], Awaitable[object]]]
 class SharedBudgets:
     """The budgets of a store, with a share of them for the time when it is lost."""
 
-    def __init__(self, store: Budgets, clock: Clock, say: Callable[[str], None], *, replicas: Callable[[], int]) -> None:
+    def __init__(self, store: Budgets, clock: Clock, say: Say, *, replicas: Callable[[], int]) -> None:
         """`replicas` returns how many share the store. `say` is told when a tenant begins to spend alone, and when no longer."""
         self._store = store
         self._clock = clock
@@ -117,7 +117,10 @@ class SharedBudgets:
         alone = self._alone_now(tenant)
         if not alone.is_told:
             alone.is_told = True
-            self._say(f"budget of tenant {tenant} cannot be asked for: each of {self._count()} replicas spends its share of what was left")
+            self._say(
+                f"budget of tenant {tenant} cannot be asked for: each of {self._count()} replicas spends its share of what was left",
+                level="warning",
+            )
         taken = alone.hold(hold, self._count(), self._now_ms())
         if taken.granted:
             alone.open[hold.id] = hold
@@ -178,7 +181,8 @@ class SharedBudgets:
         if tenant not in self._dropped:
             self._dropped.add(tenant)
             self._say(
-                f"what tenant {tenant} used is not entered, nor tried again: {refused}; see what is kept under pointsman:{{{tenant}}}"
+                f"what tenant {tenant} used is not entered, nor tried again: {refused}; see what is kept under pointsman:{{{tenant}}}",
+                level="warning",
             )
 
     async def _enter(self, tenant: str) -> None:

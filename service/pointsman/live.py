@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from pointsman.core import ruletest
 from pointsman.core.diagnostics import Problem, Severity, errors, in_order
@@ -20,19 +20,13 @@ from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.rulefile import TENANTS, Trust, is_rule_file, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenants
-from pointsman.ports import Clock, KeptRules, RuleFiles, RuleSource
+from pointsman.ports import Clock, KeptRules, RuleFiles, RuleSource, Say
 
 POLL_S = 0.4
 """A change is live after one to two polls, and what it takes to load."""
 
 TOLD = 3
 """Problems that a line of the log names; GetRules has them all."""
-
-
-class Say(Protocol):
-    """Is told what happens to the rules, in a sentence for people."""
-
-    def __call__(self, message: str, *, level: str = "info") -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pointsman.core.budget import Levels, Meter, meters
 from pointsman.core.standing import Bound, Filled, Standing, layout, name_of, standing
 from pointsman.core.tenants import Tenant, Window
-from pointsman.ports import Budgets, Clock, StoreDown
+from pointsman.ports import Budgets, Clock, Say, StoreDown
 
 FRESH_S = 0.25
 
@@ -42,7 +42,7 @@ class _Seen:
 class Mirror:
     """Knows how tenants stand."""
 
-    def __init__(self, budgets: Budgets, clock: Clock, say: Callable[[str], None], *, is_shared: bool) -> None:
+    def __init__(self, budgets: Budgets, clock: Clock, say: Say, *, is_shared: bool) -> None:
         """`say` is told when a window is exhausted. Where budgets are not shared, asking for them costs less than waiting."""
         self._budgets = budgets
         self._clock = clock
@@ -115,7 +115,7 @@ class Mirror:
         for each in found.filled:
             if each.is_exhausted(found.at_ms) and seen.told.get(name := name_of(each.window), 0) <= found.at_ms:
                 seen.told[name] = each.heals_ms()
-                self._say(_exhausted(seen.tenant.id, each, found.at_ms))
+                self._say(_exhausted(seen.tenant.id, each, found.at_ms), level="warning")
 
 
 _WHAT_THEN = {"reject": "calls are refused", "degrade": "only the cheapest tier goes on", "warn": "calls go on"}

@@ -14,7 +14,7 @@ from pointsman.adapters.builtin import BuiltinProvider
 from pointsman.adapters.cache import Alone, MemoryCache
 from pointsman.adapters.clock import SystemClock
 from pointsman.adapters.credentials import Keys
-from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, Supervisor, fetch, installed, supervise
+from pointsman.adapters.embedded import KNOWN, CannotFetch, Fleet, State, Supervisor, fetch, installed, supervise
 from pointsman.adapters.http import HttpClient
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.adapters.model_states import KnownStates
@@ -37,7 +37,7 @@ from pointsman.core.tenants import Tenant
 from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
-from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Usages
+from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Say, Usages
 from pointsman.reader import Reader
 from pointsman.recall import Recall
 from pointsman.router import Router, check_model
@@ -60,7 +60,7 @@ def load_rules(directory: Path, trust: Trust) -> tuple[Loaded, dict[str, bytes]]
 
 
 def open_router(
-    ruleset: Ruleset, settings: Settings, say: Callable[[str], None], *, embedded: bool = True
+    ruleset: Ruleset, settings: Settings, say: Say, *, embedded: bool = True
 ) -> AbstractAsyncContextManager[tuple[Router, Fleet]]:
     """Open a router over rules that stay as they are; otherwise as `open_live_router`."""
     return open_live_router(lambda: ruleset, settings, say, embedded=embedded)
@@ -68,7 +68,7 @@ def open_router(
 
 @asynccontextmanager
 async def open_live_router(
-    rules: Callable[[], Ruleset], settings: Settings, say: Callable[[str], None], *, embedded: bool = True
+    rules: Callable[[], Ruleset], settings: Settings, say: Say, *, embedded: bool = True
 ) -> AsyncIterator[tuple[Router, Fleet]]:
     """Open a router over the rules in use with all that it needs, and the supervisors of its embedded models; close it afterwards.
 
@@ -108,7 +108,7 @@ async def open_live_router(
 
 
 @asynccontextmanager
-async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Spending]:
+async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say: Say) -> AsyncIterator[Spending]:
     """Open the counting of what tenants spend: shared where there is a store, else in this process. At the end it is settled."""
     async with AsyncExitStack() as stack:
         budgets: Budgets
@@ -125,9 +125,7 @@ async def _spending(valkey: Valkey | None, settings: Settings, clock: Clock, say
         await spending.settled()
 
 
-def _shared_budgets(
-    valkey: Valkey, settings: Settings, clock: Clock, say: Callable[[str], None], stack: AsyncExitStack
-) -> tuple[SharedBudgets, Usages]:
+def _shared_budgets(valkey: Valkey, settings: Settings, clock: Clock, say: Say, stack: AsyncExitStack) -> tuple[SharedBudgets, Usages]:
     from pointsman.adapters.valkey_budgets import ValkeyBudgets  # noqa: PLC0415  # as below
     from pointsman.adapters.valkey_budgets.replicas import Replicas  # noqa: PLC0415  # as below
 
@@ -150,7 +148,7 @@ def _beside(running: Coroutine[None, None, None], stack: AsyncExitStack) -> None
     stack.push_async_callback(end)
 
 
-def _shared(url: str, clock: Clock, say: Callable[[str], None]) -> AbstractAsyncContextManager[Valkey]:
+def _shared(url: str, clock: Clock, say: Say) -> AbstractAsyncContextManager[Valkey]:
     """Return what opens the store that replicas share."""
     from pointsman.adapters.valkey import open_valkey  # noqa: PLC0415  # its library takes 90 ms and 7 MB, which most do not need
 
@@ -198,9 +196,9 @@ def reading_of(settings: Settings) -> Callable[[Prompt], Reading]:
     return lambda prompt: read(prompt, counter.count, estimate)
 
 
-def _launching(settings: Settings, say: Callable[[str], None]) -> Callable[[CatalogProvider], Supervisor]:
-    def tell(_state: object, why: str) -> None:
-        say(why)
+def _launching(settings: Settings, say: Say) -> Callable[[CatalogProvider], Supervisor]:
+    def tell(state: State, why: str) -> None:
+        say(why, level="info" if state in (State.STARTING, State.READY) else "warning")
 
     return lambda provider: supervise(KNOWN[provider.model], settings.cache_dir, environment=settings.environment, say=tell)
 

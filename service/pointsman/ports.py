@@ -69,6 +69,16 @@ class AttemptFailed(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Say(Protocol):
+    """Is told what happens, in a sentence for those who run the server. What they should look at has level "warning"."""
+
+    def __call__(self, message: str, /, *, level: str = "info") -> None: ...
+
+
+def unheard(_message: str, *, level: str = "info") -> None:
+    """Is a `Say` for where nobody listens."""
+
+
 class StoreDown(Exception):
     """What replicas share cannot be had now. It never holds anything that is kept there; whoever asked goes on without.
 

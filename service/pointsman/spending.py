@@ -26,7 +26,7 @@ from pointsman.core.market import Market
 from pointsman.core.standing import Standing
 from pointsman.core.tenants import Tenant
 from pointsman.mirror import Mirror
-from pointsman.ports import Budgets, Clock, StoreDown, Usages
+from pointsman.ports import Budgets, Clock, Say, StoreDown, Usages
 
 GRACE_S = 30.0
 """How much longer than its call a hold lasts. After that, whoever took it has gone, and it counts as spent."""
@@ -89,7 +89,7 @@ class Spending:
         usages: Usages,
         mirror: Mirror,
         clock: Clock,
-        say: Callable[[str], None],
+        say: Say,
         *,
         alone: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
@@ -245,7 +245,9 @@ class _Purse:
         if hold.shares:
             self.spending.mirror.told(self.tenant, settled.levels)
         if settled.beyond:
-            self.spending.say(f"tenant {self.tenant.id} used more than was held: {usage.input_tokens} + {usage.output_tokens} tokens")
+            self.spending.say(
+                f"tenant {self.tenant.id} used more than was held: {usage.input_tokens} + {usage.output_tokens} tokens", level="warning"
+            )
 
 
 class _Held:

@@ -7,7 +7,7 @@ much can happen between the two, and counts what is under way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from math import inf
 
@@ -19,7 +19,7 @@ from pointsman.core.catalog import Catalog, Model, Provider
 from pointsman.core.experience import Experience, Observation
 from pointsman.core.limits import Limit, Rate
 from pointsman.core.market import AS_CATALOGED, ModelState
-from pointsman.ports import Clock, ModelStates
+from pointsman.ports import Clock, ModelStates, Say, unheard
 
 KEY_S = 300.0
 """How long a key is not used that a provider has refused. A person has to mend it, and may do so at the provider's, where we cannot see."""
@@ -157,7 +157,7 @@ class Ticket:
 class Upstreams:
     """Keeps account of every upstream model that has been called."""
 
-    def __init__(self, known: ModelStates, clock: Clock, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, known: ModelStates, clock: Clock, say: Say = unheard) -> None:
         """`known` says what can be known of models without calling them. `say` is told when one is left alone, and when no longer."""
         self._known = known
         self._say = say
@@ -253,7 +253,10 @@ class Upstreams:
             upstream = self._upstream(model, provider)
             well, room, why = found = upstream.found(now)
             if well is not upstream.told[0]:
-                self._say(f"model {model.id} is called again" if well else f"model {model.id} is not called: {why}")
+                if well:
+                    self._say(f"model {model.id} is called again")
+                else:
+                    self._say(f"model {model.id} is not called: {why}", level="warning")
             upstream.told = _ABLE if well and room else found
             shown = upstream.experience.shown(model, now)
             self._next_change = min(self._next_change, upstream.next_change(now))

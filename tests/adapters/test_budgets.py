@@ -20,7 +20,7 @@ from pointsman.alone import SharedBudgets
 from pointsman.core.budget import MOST_METERS, Account, Hold, Level, Settled, meters
 from pointsman.core.ledger import HOUR_MS, KEPT_DAYS, Entry, Row, Sums
 from pointsman.core.tenants import Window
-from pointsman.ports import StoreDown
+from pointsman.ports import StoreDown, unheard
 from valkeys import ValkeyServer
 
 SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
@@ -65,7 +65,7 @@ class AnsweringLate:
 
 
 def _store(server: ValkeyServer) -> Valkey:
-    return Valkey(server.url, clock=FakeClock(), say=lambda _: None, timeout_s=PATIENT_S)
+    return Valkey(server.url, clock=FakeClock(), say=unheard, timeout_s=PATIENT_S)
 
 
 async def used(budgets: Kept, *windows: Window, tenant: str = "t") -> list[int]:
@@ -203,7 +203,7 @@ async def test_what_holds_no_budget_is_entered_all_the_same(budgets: Kept) -> No
 async def test_what_holds_no_budget_is_entered_once_where_the_first_reply_came_too_late(valkey: ValkeyServer, clock: SteppedClock) -> None:
     store = _store(valkey)
     budgets, alone_clock = ValkeyBudgets(store, clock), FakeClock()
-    shared = SharedBudgets(AnsweringLate(budgets), alone_clock, lambda _: None, replicas=lambda: 1)
+    shared = SharedBudgets(AnsweringLate(budgets), alone_clock, unheard, replicas=lambda: 1)
     tenant = "late"
 
     with pytest.raises(StoreDown):

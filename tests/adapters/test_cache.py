@@ -23,9 +23,11 @@ from pointsman.core.decide import decide
 from pointsman.core.market import Market
 from pointsman.core.request import Message, Prompt, Request
 from pointsman.core.vocabulary import AttemptReason, FinishReason, Role
+from pointsman.ports import unheard
 from valkeys import ValkeyServer
 
 PATIENT_S = 5.0
+
 
 RULES = ruleset_of(
     catalog_yaml({"m": model_yaml().replace("context_window", "prompt_cache: {min_tokens: 512, ttl: 5m}, context_window")}),
@@ -35,10 +37,6 @@ DECISION = decide(RULES, facts_of(), Market())
 MANY = 1_000_000 if os.environ.get("POINTSMAN_TEST_SOAK") else 30_000
 
 ONE, OTHER, STRANGERS = CacheKey("search", b"1" * 32), CacheKey("search", b"2" * 32), CacheKey("ads", b"3" * 32)
-
-
-def quiet(_told: str) -> None:
-    """Take no notice."""
 
 
 class Replicas:
@@ -51,7 +49,7 @@ class Replicas:
         self._turns: list[SharedTurns] = []
 
     def valkey(self) -> Valkey:
-        self._opened.append(valkey := Valkey(self._url, clock=self._clock, say=quiet, timeout_s=PATIENT_S))
+        self._opened.append(valkey := Valkey(self._url, clock=self._clock, say=unheard, timeout_s=PATIENT_S))
         return valkey
 
     def cache(self) -> SharedCache:

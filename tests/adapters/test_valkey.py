@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fakes import FakeClock
+from fakes import FakeClock, Said
 from pointsman.adapters.valkey import LONGEST_PAUSE_S, Script, Valkey, open_valkey
 from pointsman.core.breaker import FAILURES
 from pointsman.ports import StoreDown
@@ -19,23 +19,19 @@ PATIENT_S = 5.0
 ADD = Script("local now = redis.call('INCRBY', KEYS[1], ARGV[1]); return {now, KEYS[1]}")
 
 
-class Told(list[str]):
-    """What was said."""
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> Said:
+    return Said()
 
 
 @pytest.fixture
-async def store(valkey: ValkeyServer, clock: FakeClock, told: Told) -> AsyncIterator[Valkey]:
-    opened = Valkey(valkey.url, clock=clock, say=told.append, timeout_s=PATIENT_S)
+async def store(valkey: ValkeyServer, clock: FakeClock, told: Said) -> AsyncIterator[Valkey]:
+    opened = Valkey(valkey.url, clock=clock, say=told, timeout_s=PATIENT_S)
     yield opened
     await opened.close()
 
@@ -80,8 +76,8 @@ async def test_values_of_a_megabyte_pass_unchanged(store: Valkey) -> None:
     assert await store.call("GET", "long") == value
 
 
-async def test_one_whose_caller_left_does_not_mix_up_the_replies_of_others(valkey: ValkeyServer, clock: FakeClock, told: Told) -> None:
-    store = Valkey(valkey.url, clock=clock, say=told.append, timeout_s=PATIENT_S, connections=1)
+async def test_one_whose_caller_left_does_not_mix_up_the_replies_of_others(valkey: ValkeyServer, clock: FakeClock, told: Said) -> None:
+    store = Valkey(valkey.url, clock=clock, say=told, timeout_s=PATIENT_S, connections=1)
     for number in range(50):
         call = asyncio.create_task(store.call("ECHO", f"left {number}"))
         await asyncio.sleep(0)
@@ -118,9 +114,9 @@ async def test_a_refusal_in_a_pipeline_leaves_the_connection_in_order(store: Val
 
 
 async def test_a_killed_server_costs_nothing_after_five_failures_and_is_found_when_it_is_back(
-    own_valkey: ValkeyServer, clock: FakeClock, told: Told
+    own_valkey: ValkeyServer, clock: FakeClock, told: Said
 ) -> None:
-    store = Valkey(own_valkey.url, clock=clock, say=told.append, timeout_s=PATIENT_S)
+    store = Valkey(own_valkey.url, clock=clock, say=told, timeout_s=PATIENT_S)
     await store.run(ADD, ["sum"], [2])
     own_valkey.kill()
     await _fails(store)
@@ -134,13 +130,14 @@ async def test_a_killed_server_costs_nothing_after_five_failures_and_is_found_wh
     assert await store.run(ADD, ["sum"], [3]) == [3, b"sum"]  # empty, and without the script
     assert store.is_well
     assert told[1:] == [f"Valkey at 127.0.0.1:{own_valkey.port} answers again"]
+    assert told.levels == ["warning", "info"]
     await store.close()
 
 
 async def test_idle_connections_to_a_server_that_was_started_again_are_replaced_unnoticed(
-    own_valkey: ValkeyServer, clock: FakeClock, told: Told
+    own_valkey: ValkeyServer, clock: FakeClock, told: Said
 ) -> None:
-    store = Valkey(own_valkey.url, clock=clock, say=told.append, timeout_s=PATIENT_S)
+    store = Valkey(own_valkey.url, clock=clock, say=told, timeout_s=PATIENT_S)
     await asyncio.gather(*(store.call("PING") for _ in range(10)))
     own_valkey.stop()
     own_valkey.start()
@@ -151,8 +148,8 @@ async def test_idle_connections_to_a_server_that_was_started_again_are_replaced_
     await store.close()
 
 
-async def test_a_server_that_hangs_costs_the_timeout_and_then_nothing(own_valkey: ValkeyServer, clock: FakeClock, told: Told) -> None:
-    store = Valkey(own_valkey.url, clock=clock, say=told.append, timeout_s=0.05)
+async def test_a_server_that_hangs_costs_the_timeout_and_then_nothing(own_valkey: ValkeyServer, clock: FakeClock, told: Said) -> None:
+    store = Valkey(own_valkey.url, clock=clock, say=told, timeout_s=0.05)
     await store.call("PING")
     own_valkey.hang()
     began = asyncio.get_running_loop().time()
@@ -170,24 +167,24 @@ async def test_a_server_that_hangs_costs_the_timeout_and_then_nothing(own_valkey
     await store.close()
 
 
-async def test_nobody_there_is_said_at_once(clock: FakeClock, told: Told) -> None:
+async def test_nobody_there_is_said_at_once(clock: FakeClock, told: Said) -> None:
     port = free_port()
-    async with open_valkey(f"valkey://127.0.0.1:{port}", clock=clock, say=told.append) as store:
+    async with open_valkey(f"valkey://127.0.0.1:{port}", clock=clock, say=told) as store:
         assert told == [f"Valkey at 127.0.0.1:{port}: ConnectionError; this process goes on by itself until it answers"]
         await _fails(store)
 
 
-async def test_a_server_that_answers_is_said_at_the_start(valkey: ValkeyServer, clock: FakeClock, told: Told) -> None:
-    async with open_valkey(valkey.url, clock=clock, say=told.append):
+async def test_a_server_that_answers_is_said_at_the_start(valkey: ValkeyServer, clock: FakeClock, told: Said) -> None:
+    async with open_valkey(valkey.url, clock=clock, say=told):
         assert told == [f"sharing with other replicas by Valkey at 127.0.0.1:{valkey.port}"]
 
 
-async def test_a_wrong_password_is_told_and_no_password_is_shown(clock: FakeClock, told: Told) -> None:
+async def test_a_wrong_password_is_told_and_no_password_is_shown(clock: FakeClock, told: Said) -> None:
     with valkey_server(password="right-7391") as locked:
-        right = Valkey(locked.url, clock=clock, say=told.append, timeout_s=PATIENT_S)
+        right = Valkey(locked.url, clock=clock, say=told, timeout_s=PATIENT_S)
         assert await right.call("PING") == b"PONG"
         await right.close()
-        wrong = Valkey(f"redis://:wrong-7391@127.0.0.1:{locked.port}", clock=clock, say=told.append, timeout_s=PATIENT_S)
+        wrong = Valkey(f"redis://:wrong-7391@127.0.0.1:{locked.port}", clock=clock, say=told, timeout_s=PATIENT_S)
         await _fails(wrong)
         await wrong.close()
 
@@ -195,9 +192,9 @@ async def test_a_wrong_password_is_told_and_no_password_is_shown(clock: FakeCloc
     assert "7391" not in repr(wrong) + repr(right) + "".join(told)
 
 
-async def test_a_socket_in_the_file_system_and_a_number_of_a_database_will_do(valkey: ValkeyServer, clock: FakeClock, told: Told) -> None:
-    by_socket = Valkey(valkey.unix_url, clock=clock, say=told.append, timeout_s=PATIENT_S)
-    elsewhere = Valkey(f"{valkey.url}/3", clock=clock, say=told.append, timeout_s=PATIENT_S)
+async def test_a_socket_in_the_file_system_and_a_number_of_a_database_will_do(valkey: ValkeyServer, clock: FakeClock, told: Said) -> None:
+    by_socket = Valkey(valkey.unix_url, clock=clock, say=told, timeout_s=PATIENT_S)
+    elsewhere = Valkey(f"{valkey.url}/3", clock=clock, say=told, timeout_s=PATIENT_S)
     await by_socket.call("SET", "here", 1)
 
     assert await elsewhere.call("GET", "here") is None

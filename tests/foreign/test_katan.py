@@ -20,6 +20,7 @@ from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.request import Generation, Message, Prompt, Request, Tool, ToolCall, ToolResult
 from pointsman.core.vocabulary import FinishReason, Role
 from pointsman.offline import open_router
+from pointsman.ports import unheard
 from pointsman.settings import Settings
 from pointsman.wire.local import LocalClient
 
@@ -87,7 +88,7 @@ async def world(*addresses: str, key: str = "any") -> AsyncIterator[LocalClient]
     ruleset = ruleset_of(catalog, f"version: 1\nroutes: [{{id: all, why: w, use: {{candidates: [{', '.join(models)}]}}}}]\n")
     async with AsyncExitStack() as stack:
         settings = Settings(environment={"KATAN_API_KEY": key})
-        router, _ = await stack.enter_async_context(open_router(ruleset, settings, say=lambda _: None, embedded=False))
+        router, _ = await stack.enter_async_context(open_router(ruleset, settings, say=unheard, embedded=False))
         yield LocalClient(router)
 
 

@@ -8,7 +8,9 @@ import time
 import pytest
 
 from collector import Collector, collecting
+from fakes import Said
 from pointsman.commands.otlp import spans_of
+from pointsman.ports import unheard
 from pointsman.telemetry.export import FLUSH_S, CannotTrace, exporters, open_exporting
 from pointsman.telemetry.story import Story
 
@@ -56,7 +58,7 @@ def test_what_goes_to_the_console_is_what_the_command_reads(capsys: pytest.Captu
     exporting = open_exporting({"OTEL_TRACES_EXPORTER": "console"})
     assert exporting is not None
     trace = exporting.traces.tell(STORY)
-    exporting.close(print)
+    exporting.close(unheard)
 
     log = capsys.readouterr().err + '{"event": "call", "method": "Route"}\n'
     (span,) = spans_of(log.encode())
@@ -71,7 +73,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Collector:
         exporting = open_exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment)
         assert exporting is not None
         exporting.traces.tell(STORY)
-        exporting.close(print)
+        exporting.close(unheard)
         collector.named(STORY.method)
     return collector
 
@@ -96,12 +98,12 @@ def test_a_collector_that_takes_nothing_does_not_hold_up_the_end(monkeypatch: py
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         exporting = open_exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
-        said: list[str] = []
+        said = Said()
         assert exporting is not None
         for _ in range(100):
             exporting.traces.tell(STORY)
         began = time.monotonic()
-        exporting.close(said.append)
+        exporting.close(said)
 
     assert time.monotonic() - began < FLUSH_S + 1
     assert len(said) <= 1

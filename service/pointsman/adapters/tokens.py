@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jwt
 
 from pointsman.core.errors import CredentialExpired, CredentialInvalid
+from pointsman.ports import Say, unheard
 
 SKEW_S = 60
 """How far the issuer's clock may be off."""
@@ -20,9 +21,7 @@ _EXPIRED = "the token's time is over; ask its issuer for a new one"
 class JwtTokens:
     """Verifies tokens of one issuer for one audience."""
 
-    def __init__(
-        self, jwks: Path, *, issuer: str, audience: str, algorithms: tuple[str, ...], say: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, jwks: Path, *, issuer: str, audience: str, algorithms: tuple[str, ...], say: Say = unheard) -> None:
         """`say` is told when the file has changed. Raises OSError and ValueError if it cannot be read or holds no key."""
         self._say = say
         self._jwks = jwks
@@ -71,7 +70,7 @@ class JwtTokens:
             self._say(f"the public keys of tokens were read anew: {len(self._keys)} of them")
         except (OSError, ValueError) as error:
             self._version = version
-            self._say(f"the public keys of tokens cannot be read anew, those before count: {error}")
+            self._say(f"the public keys of tokens cannot be read anew, those before count: {error}", level="warning")
 
     def _now(self) -> tuple[int, ...]:
         """Return what differs when the file does; nothing where there is none."""

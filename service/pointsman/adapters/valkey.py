@@ -7,7 +7,7 @@ timeout, and a breaker then spares calls even that, until one that finds out is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -18,7 +18,7 @@ from valkey.asyncio.connection import AbstractConnection, ConnectionPool
 from valkey.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError, ValkeyError
 
 from pointsman.core.breaker import Breaker
-from pointsman.ports import Clock, StoreDown
+from pointsman.ports import Clock, Say, StoreDown
 
 TIMEOUT_S = 0.020
 CONNECTIONS = 16
@@ -59,7 +59,7 @@ class Valkey:
         url: str,
         *,
         clock: Clock,
-        say: Callable[[str], None],
+        say: Say,
         timeout_s: float = TIMEOUT_S,
         connections: int = CONNECTIONS,
     ) -> None:
@@ -160,19 +160,19 @@ class Valkey:
         was_well = self.is_well
         self._breaker.failed(self._clock.monotonic(), probe=probe)
         if was_well and not self.is_well:
-            self._say(f"Valkey at {self.where} fails ({how}): this process goes on by itself until it answers")
+            self._say(f"Valkey at {self.where} fails ({how}): this process goes on by itself until it answers", level="warning")
         return StoreDown(f"Valkey at {self.where}: {how}")
 
 
 @asynccontextmanager
-async def open_valkey(url: str, *, clock: Clock, say: Callable[[str], None]) -> AsyncIterator[Valkey]:
+async def open_valkey(url: str, *, clock: Clock, say: Say) -> AsyncIterator[Valkey]:
     """Open a server's connections, say whether it answers, and close them afterwards."""
     valkey = Valkey(url, clock=clock, say=say)
     try:
         await valkey.call("PING")
         say(f"sharing with other replicas by Valkey at {valkey.where}")
     except StoreDown as down:
-        say(f"{down}; this process goes on by itself until it answers")
+        say(f"{down}; this process goes on by itself until it answers", level="warning")
     try:
         yield valkey
     finally:

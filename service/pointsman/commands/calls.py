@@ -123,7 +123,7 @@ def client(options: argparse.Namespace, settings: Settings) -> Client:
 async def _local(ruleset: Ruleset, settings: Settings, *, calls_models: bool) -> AsyncIterator[Caller]:
     """Open a client of a router in this process; embedded models are started, and waited for, only where models are called."""
 
-    def say(why: str) -> None:
+    def say(why: str, *, level: str = "info") -> None:  # noqa: ARG001  # people see all of it
         print(f"pointsman: {why}", file=sys.stderr)
 
     async with open_router(ruleset, settings, say, embedded=calls_models) as (router, fleet):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from threading import Thread
 
@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from pointsman.ports import Say
 from pointsman.telemetry.traces import Traces
 
 FLUSH_S = 3.0
@@ -71,7 +72,7 @@ class Exporting:
         self._processors = [_batching(exporter, environment) for exporter in exporters]
         self.traces = Traces(provider.sampler, provider.resource, self._processors)
 
-    def close(self, say: Callable[[str], None]) -> None:
+    def close(self, say: Say) -> None:
         """Send what waits, for FLUSH_S at most. Takes as long; call it on a thread."""
         flushing = [Thread(target=processor.shutdown, daemon=True) for processor in self._processors]
         for each in flushing:
@@ -79,7 +80,7 @@ class Exporting:
         for each in flushing:
             each.join(FLUSH_S)
         if any(each.is_alive() for each in flushing):
-            say(f"spans that still waited are lost: the collector did not take them in {FLUSH_S:g} s")
+            say(f"spans that still waited are lost: the collector did not take them in {FLUSH_S:g} s", level="warning")
 
 
 def open_exporting(environment: Mapping[str, str]) -> Exporting | None:
