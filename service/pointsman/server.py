@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -55,6 +56,9 @@ READINESS = ("", *SERVICES, "readiness")
 """The names under which health is asked for that say: send calls here."""
 
 
+SWITCH_S = 0.001
+"""After so long a thread that reads a long prompt gives way to the calls: by Python's default of 5 ms they would wait for as long."""
+
 LAST_WORDS_S = 0.2
 """For answers to leave, and for those who watch the health to hear that it ends."""
 
@@ -79,6 +83,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         stop = _on_signals(log)
         gc.collect()
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
+        sys.setswitchinterval(SWITCH_S)
         await server.start()
         checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")

@@ -77,6 +77,13 @@ def test_a_megabyte_of_one_letter_takes_no_time_and_does_not_overflow_the_stack(
     assert time.process_time() - began < 0.5  # letters take 0.5 s and spaces a panic where they are counted in one piece
 
 
+@pytest.mark.parametrize("text", ["Say <|endoftext|> and go on. ", "naïve 漢字 🙂 ", "half \ud83d a character "])
+def test_long_texts_are_counted_as_short_ones_are(text: str) -> None:
+    long = text * (3 * BLOCK // len(text))
+
+    assert COUNTER.count(long).tokens == len(ENCODING.encode_ordinary(long))
+
+
 def test_shorten_cuts_at_a_token_and_never_inside_a_character() -> None:
     assert COUNTER.shorten("hello world", 1) == "hello"
     assert COUNTER.shorten("hello world", 2) == "hello world"

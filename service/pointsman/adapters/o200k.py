@@ -56,12 +56,13 @@ class O200kCounter:
 
     def __init__(self, encoding: tiktoken.Encoding) -> None:
         self._encode = encoding.encode_ordinary
+        self._encode_long = encoding.encode_to_numpy
         self._decode = encoding.decode
 
     def count(self, text: str) -> Count:
         """Return the tokens of a text."""
         if len(text) < BLOCK or not any(_is_degenerate(block) for block in _blocks(text)):
-            return Count(len(self._encode(text)), TokenCountMethod.EXACT)
+            return Count(self._tokens(text), TokenCountMethod.EXACT)
         return Count(self._count_pieces(text), TokenCountMethod.HEURISTIC)
 
     def shorten(self, text: str, tokens: int) -> str:
@@ -69,13 +70,22 @@ class O200kCounter:
         ids = self._encode(text)
         return text if len(ids) <= tokens else self._decode(ids[:tokens], errors="ignore")
 
+    def _tokens(self, text: str) -> int:
+        """Return the tokens of a text. Those of a long one are not made numbers of Python, which holds up all other threads meanwhile."""
+        if len(text) < BLOCK:
+            return len(self._encode(text))
+        try:
+            return len(self._encode_long(text, disallowed_special=()))
+        except UnicodeEncodeError:  # half a character, which the other way replaces
+            return len(self._encode(text))
+
     def _count_pieces(self, text: str) -> int:
         """Return the tokens of a text with degenerate blocks; equal blocks are counted once."""
         known: dict[str, int] = {}
         total = 0
         for piece in _pieces(text):
             if piece not in known:
-                known[piece] = len(self._encode(piece))
+                known[piece] = self._tokens(piece)
             total += known[piece]
         return total
 
