@@ -57,7 +57,7 @@ READINESS = ("", *SERVICES, "readiness")
 
 
 SWITCH_S = 0.001
-"""After so long a thread that reads a long prompt gives way to the calls: by Python's default of 5 ms they would wait for as long."""
+"""After so long a thread that reads a long prompt gives way to the event loop. By Python's default it may keep it for 5 ms at a time."""
 
 LAST_WORDS_S = 0.2
 """For answers to leave, and for those who watch the health to hear that it ends."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
 from datetime import UTC, datetime
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
@@ -9,7 +12,7 @@ from pointsman.core.decide import decide
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
 from pointsman.telemetry import Decided, Story
-from pointsman.telemetry.log import CallLine, line_of
+from pointsman.telemetry.log import CallLine, Log, line_of
 
 RULES = ruleset_of(
     catalog_yaml({"mini": model_yaml(), "large": model_yaml(price=9)}),
@@ -27,6 +30,30 @@ def test_a_call_names_what_rules_in_shadow_would_have_chosen() -> None:
 
     assert (found.rule, found.model, found.shadows) == ("default", "mini", ["trial=large", "vain="])
     assert plain.shadows == []
+
+
+async def test_a_call_is_told_of_though_making_its_trace_fails() -> None:
+    def observe(story: Story) -> str:
+        if story.id == "bad":
+            raise ValueError("text of a prompt")
+        return f"trace of {story.id}"
+
+    log = Log(out := io.BytesIO())
+    log.observe = observe
+    for name in ("one", "bad", "two"):
+        log.call(Story(method="pointsman.v1.RouterService/Route", id=name, began_s=0.0, began_ns=0, code="OK"))
+    log.flush()
+    await asyncio.sleep(0)
+
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["id"], line.get("trace", "")) for line in lines if line["event"] == "call"] == [
+        ("one", "trace of one"),
+        ("bad", ""),
+        ("two", "trace of two"),
+    ]
+    (note,) = (line for line in lines if line["event"] == "note")
+    assert (note["level"], "ValueError raised in" in note["message"]) == ("error", True)
+    assert "prompt" not in note["message"]
 
 
 def told(facts: Facts) -> CallLine:

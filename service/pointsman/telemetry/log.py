@@ -143,8 +143,15 @@ class Log:
         """Write the lines that wait."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._out.write(self._encoder.encode_lines([line_of(story, time, self.observe(story)) for story, time in waiting]))
+            self._out.write(self._encoder.encode_lines([line_of(story, time, self._observed(story)) for story, time in waiting]))
             self._out.flush()
+
+    def _observed(self, story: Story) -> str:
+        try:
+            return self.observe(story)
+        except Exception as error:  # a line of the log is the audit of its call: it is written whatever becomes of the rest
+            self.unexpected(story, error)
+            return ""
 
     def unexpected(self, story: Story, error: BaseException) -> None:
         """Write where an error that nobody foresaw was raised. Its message is left out: it may quote the prompt."""
