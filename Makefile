@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock prices
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock prices dashboards
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -99,6 +99,9 @@ lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	&& $$lock pyproject.toml --extra dev -c service/requirements.txt -o tests/requirements.txt \
 	&& $$lock pyproject.toml --extra embedded -c service/requirements.txt -o service/requirements-embedded.txt \
 	&& $$lock --group foreign -o tests/foreign/requirements.txt
+
+dashboards: .venv/ready ## Write the dashboards of Grafana anew from .ci/dashboards
+	@$(BIN)/python -B .ci/dashboards
 
 prices: ## Bring the prices of rules/models.yaml up to date (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet genai-prices && .venv-lock/bin/python .ci/prices.py
