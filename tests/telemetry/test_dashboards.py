@@ -134,7 +134,9 @@ def test_every_alert_says_how_urgent_it_is_and_has_its_place_in_the_runbook() ->
 
     assert {alert["labels"]["severity"] for alert in alerts} == {"page", "ticket"}
     assert all({"summary", "description", "runbook_url"} == alert["annotations"].keys() for alert in alerts)
-    assert [alert["alert"] for alert in alerts if not alert["annotations"]["runbook_url"].endswith(f"runbook.md#{alert['alert'].lower()}")] == []
+    assert [
+        alert["alert"] for alert in alerts if not alert["annotations"]["runbook_url"].endswith(f"runbook.md#{alert['alert'].lower()}")
+    ] == []
     assert headings == [alert["alert"] for alert in alerts]
 
 
@@ -142,9 +144,16 @@ def test_jaeger_is_told_of_attributes_and_dashboards_that_there_are() -> None:
     told = (JAEGER / "config.yaml").read_text() + (JAEGER / "config-ui.json").read_text()
     links = (JAEGER / "config-ui.json").read_text()
     attributes = {value for key, value in vars(names).items() if key.isupper()}
-    searched = {name for dashboard in DASHBOARDS.values() for name in re.findall(r"%22((?:pointsman|gen_ai|rpc|error)\.[a-z_.]+)%22", str(dashboard))}
+    searched = {
+        name
+        for dashboard in DASHBOARDS.values()
+        for name in re.findall(r"%22((?:pointsman|gen_ai|rpc|error)\.[a-z_.]+)%22", str(dashboard))
+    }
 
-    assert set(re.findall(r"key\"?: \"?(pointsman\.[a-z_.]+|gen_ai\.[a-z_.]+)", told)) | set(re.findall(r"#\{([a-z_.]+\.[a-z_]+)\}", links)) <= attributes
+    assert (
+        set(re.findall(r"key\"?: \"?(pointsman\.[a-z_.]+|gen_ai\.[a-z_.]+)", told)) | set(re.findall(r"#\{([a-z_.]+\.[a-z_]+)\}", links))
+        <= attributes
+    )
     assert searched
     assert searched <= attributes
     for name in re.findall(r"/d/pointsman-(\w+)/", links):
