@@ -60,14 +60,6 @@ def test_alerts_come_with_the_numbers_that_they_are_for_and_not_with_others(tmp_
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_given_numbers_with_which_it_comes() -> None:
-    given = [alert for test in yaml.safe_load(GIVEN.read_text())["tests"] for alert in test.get("alert_rule_test", ())]
-
-    assert {alert["alertname"] for alert in given if alert["exp_alerts"]} == {
-        rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule
-    }
-
-
 def test_promtool_finds_no_fault_in_the_rules(tmp_path: Path) -> None:
     rules = _written(tmp_path, whole=True)
 
