@@ -83,12 +83,12 @@ DASHBOARD = Dashboard(
             Panel(
                 title="By how much servers are late", unit="s", width=12, limits=(0.1,),
                 says="The lag of each event loop: everything is answered so much later. Above 0.1 s: give more CPU, or run more servers.",
-                asks={"{{instance}}": "pointsman_event_loop_lag_seconds{JOB}"},
+                asks={"{{pod}} {{instance}}": "pointsman_event_loop_lag_seconds{JOB}"},
             ),
             Panel(
                 title="Since when the rules in use are loaded", unit="s", width=12,
                 says="Falls to 0 with each change that went live. One that goes on rising after a change: that server was not given it, or refused it.",
-                asks={"{{instance}}": "pointsman_ruleset_age_seconds{JOB}"},
+                asks={"{{pod}} {{instance}}": "pointsman_ruleset_age_seconds{JOB}"},
             ),
         ),
     },
