@@ -87,7 +87,10 @@ def _revisions() -> dict[str, Any]:
 def _variables(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
     yield {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0}
     yield {"name": "jaeger", "label": "Jaeger", "type": "constant", "query": JAEGER, "hide": 2}
-    for name, (metric, label) in {"job": ("pointsman_calls_under_way", "job"), **{n: tuple(v.split()) for n, v in dashboard.varies.items()}}.items():
+    for name, (metric, label) in {
+        "job": ("pointsman_calls_under_way", "job"),
+        **{n: tuple(v.split()) for n, v in dashboard.varies.items()},
+    }.items():
         query = f"label_values({metric}, {label})"
         yield {
             "name": name, "label": name.capitalize(), "type": "query", "datasource": SOURCE,
@@ -101,7 +104,14 @@ def _panels(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
     number, top = 0, 0
     for title, panels in dashboard.rows.items():
         number += 1
-        yield {"id": number, "type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1}}
+        yield {
+            "id": number,
+            "type": "row",
+            "title": title,
+            "collapsed": False,
+            "panels": [],
+            "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1},
+        }
         top, left, tallest = top + 1, 0, 0
         for panel in panels:
             if left + panel.width > COLUMNS:

@@ -122,7 +122,7 @@ def _listed(candidates: Value) -> Table:
         model, _, rest = str(candidate).partition(": ")
         verdict, _, why = rest.partition(" ")
         why = why.removesuffix(")").replace(" (", ": ", 1).removeprefix("(")
-        table.add_row(verdict, escape(model), escape(why), style=VERDICTS.get(verdict, "default"))
+        table.add_row(escape(verdict), escape(model), escape(why), style=VERDICTS.get(verdict, "default"))
     return table
 
 
@@ -160,7 +160,7 @@ def _answer(found: Mapping[str, Value]) -> str:
     cost, dearest = (round(float(str(found.get(name, 0))) * NANO_PER_USD) for name in ("pointsman.cost_usd", "pointsman.baseline_cost_usd"))
     cache = found.get("pointsman.cache.status")
     kept = f" from the cache ({cache})" if cache in {"hit", "stale", "coalesced"} else ""
-    saved = f" instead of {dollars(dearest)}" if dearest > cost else ""
+    saved = f" instead of {dollars(dearest)}" if dearest > cost and found["rpc.status_code"] == "OK" else ""
     return f"{found['gen_ai.response.model']}{kept}, {dollars(cost)}{saved}"
 
 
