@@ -86,7 +86,7 @@ def _revisions() -> dict[str, Any]:
 
 def _variables(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
     yield {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0}
-    yield {"name": "jaeger", "label": "Jaeger", "type": "constant", "query": JAEGER, "hide": 2}
+    yield {"name": "jaeger", "label": "Jaeger", "type": "textbox", "query": JAEGER, "current": {"text": JAEGER, "value": JAEGER}, "hide": 0}
     for name, (metric, label) in {
         "job": ("pointsman_calls_under_way", "job"),
         **{n: tuple(v.split()) for n, v in dashboard.varies.items()},
