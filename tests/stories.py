@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
+from pointsman.core.account import Situation
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decide import outcome_of
+from pointsman.core.facts import Facts
 from pointsman.core.market import Market
+from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.telemetry.story import Decided, Story
 
@@ -19,6 +22,12 @@ routes:
 BEGAN = 1_790_000_000_000_000_000
 MS = 1_000_000
 METHOD = "pointsman.v1.RouterService/Complete"
+
+
+def decided(facts: Facts, ruleset: Ruleset = RULES) -> Decided:
+    """Return what the rules make of a request that asked for `auto`."""
+    situation = Situation(ruleset=ruleset, facts=facts, market=Market())
+    return Decided(began_s=7.001, ended_s=7.002, situation=situation, outcome=outcome_of(ruleset, facts, Market()), asked="auto")
 
 
 def story(**changes: object) -> Story:
@@ -37,7 +46,7 @@ def story(**changes: object) -> Story:
         "code": "OK",
         "tenant": "search",
         "is_stream": True,
-        "decided": Decided(began_s=7.001, ended_s=7.002, outcome=outcome_of(RULES, facts_of(), Market()), asked="auto"),
+        "decided": decided(facts_of()),
         "completion": Completion(message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(failed, answered), model="large"),
     }
     return Story(**(told | changes))  # type: ignore[arg-type]  # tests name real fields

@@ -30,6 +30,9 @@ FIRST_S = 10.0
 PATIENCE = 3.0
 """How many times longer than expected a model may take that is expected to take long."""
 
+CANCELLED = "cancelled"
+"""The error type of a call whose caller did not wait for its end."""
+
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
 
@@ -104,6 +107,7 @@ class Attempting(Generic[T]):
 
         if not self._is_recorded:
             self._held.settle_later(priced)
+            self._work.hear(self._attempt(CANCELLED, None))
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
@@ -121,12 +125,12 @@ class Attempting(Generic[T]):
             self._lent_ms += (self._work.clock.monotonic() - self._lent_at) * 1000
             self._lent_at = None
 
-    def dropped(self) -> None:
-        """Record that another model was sooner."""
+    def dropped(self, error_type: str) -> None:
+        """Record why it was not waited for: "hedged" where another model was sooner, or CANCELLED."""
         if not self._is_recorded:
             answer = getattr(self, "first", None)  # both may have answered at the same moment
             known = self._work.priced(answer.usage, self.candidate) if isinstance(answer, Answer) else self._asked_for_nothing()
-            self._record("hedged", known)
+            self._record(error_type, known)
 
     def _asked_for_nothing(self) -> Usage:
         """Return the usage of a call of which nothing came: what was asked is likely to be charged for, and is counted as such."""
@@ -205,18 +209,18 @@ class Attempting(Generic[T]):
     def _record(self, error_type: str, usage: Usage | None) -> None:
         self._is_recorded = True
         self._held.settle(usage, answered=not error_type)
-        self._work.record(
-            self.candidate,
-            Attempt(
-                model=self.candidate.model,
-                provider=self.candidate.provider,
-                reason=self._reason,
-                error_type=error_type,
-                latency_ms=self._elapsed_ms(),
-                began_s=self._began,
-                ttft_ms=self._first_ms,
-                usage=usage,
-            ),
+        self._work.record(self.candidate, self._attempt(error_type, usage))
+
+    def _attempt(self, error_type: str, usage: Usage | None) -> Attempt:
+        return Attempt(
+            model=self.candidate.model,
+            provider=self.candidate.provider,
+            reason=self._reason,
+            error_type=error_type,
+            latency_ms=self._elapsed_ms(),
+            began_s=self._began,
+            ttft_ms=self._first_ms,
+            usage=usage,
         )
 
     def _elapsed_ms(self) -> float:

@@ -34,13 +34,14 @@ from pointsman.core.request import Prompt, Request
 from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
+from pointsman.deciding import check_model
 from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
 from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Say, Usages
 from pointsman.reader import Reader
 from pointsman.recall import Recall
-from pointsman.router import Router, check_model
+from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.spending import Spending
 from pointsman.upstreams import Upstreams

@@ -27,6 +27,7 @@ from pointsman.core.standing import Standing
 from pointsman.core.tenants import Tenant
 from pointsman.mirror import Mirror
 from pointsman.ports import Budgets, Clock, Say, StoreDown, Usages
+from pointsman.telemetry import Happening, HoldAsked
 
 GRACE_S = 30.0
 """How much longer than its call a hold lasts. After that, whoever took it has gone, and it counts as spent."""
@@ -111,13 +112,17 @@ class Spending:
         bound = await self.mirror.bound(tenant, self.now_ms())
         return bound.standing, bound.market(market), bound.facts
 
-    def purse(self, tenant: Tenant, decision: Decision, catalog: Catalog) -> Purse:
-        """Return what pays for the attempts at a decision."""
-        return _Purse(self, tenant, decision, catalog)
+    def purse(self, tenant: Tenant, decision: Decision, catalog: Catalog, hear: Callable[[Happening], None] = lambda _: None) -> Purse:
+        """Return what pays for the attempts at a decision; `hear` is told of what is asked of the tenant's windows."""
+        return _Purse(self, tenant, decision, catalog, hear)
 
     def shares(self) -> list[tuple[str, str, float]]:
         """Return tenant, window and spent share of every window of the tenants that are being served."""
         return self.mirror.shares(self.now_ms())
+
+    def monotonic(self) -> float:
+        """Return the seconds of the monotonic clock."""
+        return self._clock.monotonic()
 
     def now_ms(self) -> int:
         """Return the time in ms of UTC."""
@@ -168,18 +173,35 @@ _NO_HOLD = Hold(id="", shares=(), lasts_ms=0, entry=Entry(model="", route="", su
 
 
 class _Purse:
-    def __init__(self, spending: Spending, tenant: Tenant, decision: Decision, catalog: Catalog) -> None:
+    def __init__(self, spending: Spending, tenant: Tenant, decision: Decision, catalog: Catalog, hear: Callable[[Happening], None]) -> None:
         self.spending = spending
         self.tenant = tenant
         self.route = decision.rule.id
         self.chosen = decision.chosen
         self._catalog = catalog
+        self._hear = hear
         self._settling: set[asyncio.Task[None]] = set()
 
     async def hold(self, candidate: Candidate, output_cap: int, lasts_s: float) -> Held | Refused:
         """As in `Purse`."""
         if not self.tenant.windows:
             return _Held(self, candidate, output_cap, _NO_HOLD)
+        began_s = self.spending.monotonic()
+        held = await self._held(candidate, output_cap, lasts_s)
+        usage = self._claim(candidate, held.output_cap if isinstance(held, _Held) else output_cap).usage
+        self._hear(
+            HoldAsked(
+                model=candidate.model,
+                began_s=began_s,
+                ended_s=self.spending.monotonic(),
+                tokens=usage.input_tokens + usage.output_tokens,
+                cost=usage.cost,
+                refused=held.told if isinstance(held, Refused) else "",
+            )
+        )
+        return held
+
+    async def _held(self, candidate: Candidate, output_cap: int, lasts_s: float) -> _Held | Refused:
         if self._settling:
             await asyncio.wait(self._settling)  # what an attempt that failed gives back, the next one may need
         claim, lasts_ms = self._claim(candidate, output_cap), round((lasts_s + GRACE_S) * 1000)

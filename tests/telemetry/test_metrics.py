@@ -14,12 +14,11 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from fakes import facts_of
 from pointsman.core.caching import shared
-from pointsman.core.decide import outcome_of
-from pointsman.core.market import Market, ModelState
+from pointsman.core.market import ModelState
 from pointsman.core.vocabulary import CacheStatus, FinishReason
-from pointsman.telemetry import Decided, Story
+from pointsman.telemetry import Story
 from pointsman.telemetry.metrics import MOST_SERIES, Metrics, State, serve, watch
-from stories import METHOD, RULES, story
+from stories import METHOD, decided, story
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -51,7 +50,7 @@ def test_decisions_are_counted_by_rule_model_and_kind_and_losers_by_reason() -> 
 
 
 def test_a_refusal_is_counted_by_rule_and_error() -> None:
-    refused = Decided(began_s=0, ended_s=0, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+    refused = decided(facts_of(request_accuracy=0.99))
 
     metrics = told(story(decided=refused, code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", completion=None))
 

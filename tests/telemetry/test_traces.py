@@ -13,11 +13,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.decide import outcome_of
-from pointsman.core.market import Market
-from pointsman.telemetry.story import Decided, Parent, Story
+from pointsman.telemetry.story import Parent, Story
 from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Traces
-from stories import BEGAN, METHOD, MS, RULES, story
+from stories import BEGAN, METHOD, MS, RULES, decided, story
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = Parent(f"00-{TRACE}-b7ad6b7169203331-01")
@@ -76,7 +74,7 @@ def test_an_attempt_says_how_it_failed_or_what_it_used_and_cost() -> None:
 
 
 def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
-    refused = Decided(began_s=7.001, ended_s=7.002, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+    refused = decided(facts_of(request_accuracy=0.99))
 
     server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, completion=None))
 
@@ -143,9 +141,7 @@ def test_a_catalog_of_hundreds_gives_a_span_of_bounded_size() -> None:
         catalog_yaml({f"m{number}": model_yaml() for number in range(300)}),
         f"version: 1\nroutes: [{{id: all, why: {'w' * 3000}, use: {{candidates: [{', '.join(f'm{number}' for number in range(300))}]}}}}]\n",
     )
-    refused = outcome_of(many, facts_of(request_accuracy=0.99), Market())
-
-    found = told(story(decided=Decided(began_s=7.001, ended_s=7.002, outcome=refused)))[1].attributes or {}
+    found = told(story(decided=decided(facts_of(request_accuracy=0.99), many)))[1].attributes or {}
 
     assert len(found["pointsman.candidates"]) == 32  # type: ignore[arg-type]  # a tuple of texts
     assert len(str(found["pointsman.decision.explain"])) <= 300

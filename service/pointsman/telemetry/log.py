@@ -90,7 +90,7 @@ def _decision(story: Story) -> dict[str, Any]:
 def _answer(story: Story) -> dict[str, Any]:
     completion = story.completion
     if completion is None:
-        return {"attempts": len(story.failed)}
+        return {"attempts": len(story.heard)}
     usage, outcome = completion.usage, story.decided.outcome if story.decided is not None else None
     is_chosen = isinstance(outcome, Decision) and outcome.chosen.model == completion.model
     return {

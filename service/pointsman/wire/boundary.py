@@ -23,12 +23,12 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
+from pointsman.call import Call
 from pointsman.core.errors import Ending, InvalidRequest, MalformedMessage, Overloaded, PointsmanError, Violation
 from pointsman.core.tenants import Tenant, TenantRole
 from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
-from pointsman.router import Call
 from pointsman.telemetry import Log, Parent, Story
 from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
@@ -237,7 +237,6 @@ class Boundary:
             story.code = "CANCELLED" if time_left_s is None or time_left_s > 0 else "DEADLINE_EXCEEDED"
             return None
         known = error if isinstance(error, PointsmanError) else INTERNAL
-        story.failed = known.attempts
         story.code, story.reason = reason_of(known)
         if known is INTERNAL:
             self._log.unexpected(story, error)

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from msgspec import structs
 
+from pointsman.call import Call
 from pointsman.core.account import account
 from pointsman.core.errors import InvalidRequest, NotYet, StoreUnavailable, Violation
 from pointsman.core.rulefile import Trust
@@ -21,7 +22,7 @@ from pointsman.identity import Identity
 from pointsman.live import Live, checked, proposed
 from pointsman.ports import StoreDown
 from pointsman.recent import Made, changed
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire import codec
