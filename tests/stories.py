@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.core.account import Situation
-from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.completion import Attempt, Completion, Expected, Usage
 from pointsman.core.decide import outcome_of
 from pointsman.core.facts import Facts
 from pointsman.core.market import Market
@@ -35,7 +35,14 @@ def story(**changes: object) -> Story:
     usage = Usage(input_tokens=120, cached_input_tokens=100, output_tokens=80, cost=600_000, baseline_cost=900_000)
     failed = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="429", latency_ms=40.0, began_s=7.003)
     answered = Attempt(
-        model="large", provider="p", reason=AttemptReason.FALLBACK, latency_ms=900.0, ttft_ms=200.0, usage=usage, began_s=7.045
+        model="large",
+        provider="p",
+        reason=AttemptReason.FALLBACK,
+        latency_ms=900.0,
+        ttft_ms=200.0,
+        usage=usage,
+        began_s=7.045,
+        expected=Expected(input_tokens=100, output_tokens=100, cost=1_000_000, latency_ms=1100.0),
     )
     told: dict[str, object] = {
         "method": METHOD,

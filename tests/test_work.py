@@ -12,7 +12,7 @@ from pointsman.core.errors import BudgetExhausted, UpstreamUnavailable
 from pointsman.core.market import Market
 from pointsman.core.request import Request
 from pointsman.core.vocabulary import AttemptReason
-from pointsman.spending import Refused
+from pointsman.purse import Refused
 from pointsman.work import Work
 
 MODELS = catalog_yaml({"one": model_yaml(price=1), "two": model_yaml(price=2)})

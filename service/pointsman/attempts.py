@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from msgspec import structs
 
 from pointsman.answers import Source, Whole
-from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.completion import Attempt, Completion, Expected, Usage
 from pointsman.core.decision import Candidate
 from pointsman.core.errors import StreamInterrupted
 from pointsman.core.experience import COUNTED, Observation
@@ -18,7 +18,7 @@ from pointsman.core.request import Message
 from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.ports import Answer, AttemptFailed
-from pointsman.spending import Held
+from pointsman.purse import Held
 from pointsman.upstreams import Ticket
 from pointsman.work import Work
 
@@ -212,15 +212,22 @@ class Attempting(Generic[T]):
         self._work.record(self.candidate, self._attempt(error_type, usage))
 
     def _attempt(self, error_type: str, usage: Usage | None) -> Attempt:
+        candidate = self.candidate
         return Attempt(
-            model=self.candidate.model,
-            provider=self.candidate.provider,
+            model=candidate.model,
+            provider=candidate.provider,
             reason=self._reason,
             error_type=error_type,
             latency_ms=self._elapsed_ms(),
             began_s=self._began,
             ttft_ms=self._first_ms,
             usage=usage,
+            expected=Expected(
+                input_tokens=candidate.tokens.input,
+                output_tokens=candidate.tokens.output,
+                cost=candidate.expected_cost,
+                latency_ms=candidate.expected_latency_ms,
+            ),
         )
 
     def _elapsed_ms(self) -> float:

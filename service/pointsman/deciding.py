@@ -19,6 +19,7 @@ from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.standing import Standing
 from pointsman.core.vocabulary import DropReason
+from pointsman.feedback import Feedback
 from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recent import Recent
@@ -49,10 +50,13 @@ class Made(Struct, frozen=True, kw_only=True):
 
 
 class Decider:
-    """Makes decisions, and keeps the last ones."""
+    """Makes decisions, and has them remembered."""
 
-    def __init__(self, *, reader: Reader, affinity: Affinity, spending: Spending | None, clock: Clock) -> None:
-        self.recent = Recent()
+    def __init__(
+        self, *, reader: Reader, affinity: Affinity, spending: Spending | None, clock: Clock, recent: Recent, feedback: Feedback
+    ) -> None:
+        self._recent = recent
+        self._feedback = feedback
         self._reader = reader
         self._affinity = affinity
         self._spending = spending
@@ -73,7 +77,9 @@ class Decider:
         facts = gather(request, reading, defaults=defaults, now=now, request_id=call.id, tenant=call.tenant, stream=stream, budget=budget)
         outcome = outcome_of(ruleset, facts, market)
         situation = Situation(ruleset=ruleset, facts=facts, market=market)
-        self.recent.note(situation, outcome)
+        self._recent.note(situation, outcome)
+        if isinstance(outcome, Decision):
+            self._feedback.remember(call.tenant.id, outcome)
         if known is not None and isinstance(outcome, Decision):
             outcome = structs.replace(outcome, prefix_key=known.conversation.key)
         call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), situation=situation, outcome=outcome, asked=asked))
@@ -94,7 +100,8 @@ class Decider:
     def takes(self, made: Made, decision: Decision, call: Call, asked: str, *, began_s: float) -> Decision:
         """Note that the call goes by this decision of `untroubled`, and return it as the caller is to see it."""
         situation = _well(made.situation)
-        self.recent.note(situation, decision)
+        self._recent.note(situation, decision)
+        self._feedback.remember(call.tenant.id, decision)
         call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), situation=situation, outcome=decision, asked=asked))
         explanation = explain(situation.ruleset, situation.facts, decision) if made.explanation is not None else None
         return structs.replace(decision, explanation=explanation)

@@ -28,7 +28,7 @@ from pointsman.core.request import Request
 from pointsman.core.ruleset import RouteSettings
 from pointsman.core.vocabulary import AttemptReason
 from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider, TokenCounter
-from pointsman.spending import FREE, Purse, Refused
+from pointsman.purse import FREE, Purse, Refused
 from pointsman.upstreams import Upstreams
 from pointsman.work import Work
 

@@ -14,7 +14,7 @@ from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, NotCached, Violation
 from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
-from pointsman.spending import FREE, Purse
+from pointsman.purse import FREE, Purse
 from pointsman.telemetry import Happening
 
 ONCE_S = 86_400.0

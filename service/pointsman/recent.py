@@ -43,6 +43,14 @@ class Recent:
         """Return the decisions that are kept, oldest first."""
         return list(self._made)
 
+    def outcome(self, tenant: str, decision_id: str) -> Outcome | None:
+        """Return the rule and model of a tenant's last decision of that id, None where there is none."""
+        for made in reversed(self._made):
+            request = made.situation.facts.request
+            if request.id == decision_id and request.tenant == tenant and made.outcome[1]:
+                return made.outcome
+        return None
+
     def find(self, decision_id: str) -> Made:
         """Return the last decision of that id. Raises UnknownDecision."""
         for made in reversed(self._made):

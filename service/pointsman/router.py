@@ -26,11 +26,14 @@ from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import CacheStatus, DropReason
 from pointsman.deciding import Decider, Made
+from pointsman.feedback import Feedback
 from pointsman.kept import Asked
-from pointsman.ports import Clock
+from pointsman.ports import Cache, Clock
+from pointsman.purse import FREE, Purse
 from pointsman.reader import Reader
 from pointsman.recall import Recall
-from pointsman.spending import FREE, Purse, Spending
+from pointsman.recent import Recent
+from pointsman.spending import Spending
 from pointsman.upstreams import Upstreams
 from pointsman.usage import check_tenant, used
 from pointsman.work import LONGEST_WAIT_S
@@ -63,8 +66,12 @@ class Router:
         clock: Clock,
         longest_s: float,
         spending: Spending | None = None,
+        decisions: Cache | None = None,
     ) -> None:
-        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets none. Without `spending` nothing is counted."""
+        """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets none. Without `spending` nothing is counted.
+
+        `decisions` is where those are remembered on which feedback is awaited for a day; without it, it is taken on the last ones alone.
+        """
         self._rules = rules
         self._recall = recall
         self._affinity = affinity
@@ -72,8 +79,11 @@ class Router:
         self._clock = clock
         self._longest_s = longest_s
         self._spending = spending
-        self._decider = Decider(reader=reader, affinity=affinity, spending=spending, clock=clock)
-        self.recent = self._decider.recent
+        self.recent = Recent()
+        self.feedback = Feedback(self.recent, decisions)
+        self._decider = Decider(
+            reader=reader, affinity=affinity, spending=spending, clock=clock, recent=self.recent, feedback=self.feedback
+        )
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
@@ -130,6 +140,10 @@ class Router:
             )
             for name, model in sorted(catalog.models.items())
         ]
+
+    def breakers(self) -> dict[str, str]:
+        """Return the state of the breaker of each model that has been called."""
+        return self._upstreams.breakers(self._rules().catalog)
 
     async def check_tenant(self, name: str, tenants: Iterable[str]) -> None:
         """Raise InvalidRequest for a name that is none of these, and under which nothing was used."""

@@ -11,9 +11,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from itertools import count
-from typing import Protocol
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from pointsman.core.budget import Hold, Levels
 from pointsman.core.catalog import Catalog
@@ -27,6 +26,7 @@ from pointsman.core.standing import Standing
 from pointsman.core.tenants import Tenant
 from pointsman.mirror import Mirror
 from pointsman.ports import Budgets, Clock, Say, StoreDown, Usages
+from pointsman.purse import Held, Purse, Refused
 from pointsman.telemetry import Happening, HoldAsked
 
 GRACE_S = 30.0
@@ -41,44 +41,6 @@ TRIES = 3
 _CLOSED = (
     "the store of the tenant's budget cannot be asked, and store_lost: closed says that nothing is spent meanwhile; try again in a moment"
 )
-
-
-class Refused(Struct, frozen=True, kw_only=True):
-    """Why nothing was held."""
-
-    told: str
-    """What the windows have left, in words."""
-    heals_in_s: float | None = None
-    """Until it may be tried again; None where waiting alone does not help."""
-    is_unknown: bool = False
-    """That nobody can tell at present whether the windows have room."""
-
-
-class Held(Protocol):
-    """What an attempt holds."""
-
-    output_cap: int
-    """The most output that it covers."""
-
-    def settle(self, usage: Usage | None, *, answered: bool = False) -> None:
-        """Put what was used in its place; None where nothing was. Only the first time counts."""
-        ...
-
-    def settle_later(self, count: Callable[[], Awaitable[Usage]]) -> None:
-        """Do so when it has been counted."""
-        ...
-
-
-class Purse(Protocol):
-    """What one request may spend."""
-
-    async def hold(self, candidate: Candidate, output_cap: int, lasts_s: float) -> Held | Refused:
-        """Hold what an attempt with that much output may use at most, or with less output where there is no room for all of it."""
-        ...
-
-    def recalled(self, completion: Completion) -> None:
-        """Enter an answer for which no model was called on account of this request."""
-        ...
 
 
 class Spending:
@@ -295,27 +257,3 @@ class _Held:
 
     async def _counted(self, count: Callable[[], Awaitable[Usage]]) -> None:
         self.settle(await count())
-
-
-class _NothingHeld:
-    def __init__(self, output_cap: int) -> None:
-        self.output_cap = output_cap
-
-    def settle(self, usage: Usage | None, *, answered: bool = False) -> None:
-        """Do nothing."""
-
-    def settle_later(self, count: Callable[[], Awaitable[Usage]]) -> None:
-        """Do nothing."""
-
-
-class _Free:
-    async def hold(self, _candidate: Candidate, output_cap: int, _lasts_s: float) -> Held | Refused:
-        """Hold nothing."""
-        return _NothingHeld(output_cap)
-
-    def recalled(self, completion: Completion) -> None:
-        """Do nothing."""
-
-
-FREE: Purse = _Free()
-"""Pays for anything, and counts nothing."""

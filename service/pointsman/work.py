@@ -15,7 +15,7 @@ from pointsman.core.errors import BudgetExhausted, DeadlinePassed, StoreUnavaila
 from pointsman.core.relief import unpaid
 from pointsman.core.request import Request
 from pointsman.ports import Clock, ModelCall
-from pointsman.spending import FREE, Purse, Refused
+from pointsman.purse import FREE, Purse, Refused
 
 LONGEST_WAIT_S = 2.0
 """For room. Whoever waits holds memory, and his caller something of his own."""

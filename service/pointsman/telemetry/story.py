@@ -18,6 +18,18 @@ class Parent(Struct, frozen=True):
     tracestate: str = ""
 
 
+class Told(Struct, frozen=True):
+    """Where a story was told as a trace, in hexadecimal."""
+
+    trace_id: str = ""
+    """Empty where none is made."""
+    span_id: str = ""
+    """Of the call's own span; empty where the trace is not kept."""
+
+
+UNTOLD = Told()
+
+
 class Decided(Struct, frozen=True, kw_only=True):
     """A decision or refusal, when it was made, and what the caller asked for."""
 
@@ -50,7 +62,19 @@ class HoldAsked(Struct, frozen=True, kw_only=True):
     """What was left, in words, where that was too little."""
 
 
-Happening = Decided | LookedUp | HoldAsked | Attempt | Completion
+class Scored(Struct, frozen=True, kw_only=True):
+    """What a caller says of an answer, and whose it was."""
+
+    decision_id: str
+    score: float
+    """0..1."""
+    source: str
+    rule: str
+    model: str
+    """Chosen by the decision."""
+
+
+Happening = Scored | Decided | LookedUp | HoldAsked | Attempt | Completion
 """What may happen in a call."""
 
 
@@ -80,6 +104,7 @@ class Story(Struct, kw_only=True):
     completion: Completion | None = None
     looked_up: LookedUp | None = None
     holds: list[HoldAsked] = []
+    scored: Scored | None = None
     heard: list[Attempt] = []
     """Attempts, as they ended."""
 
@@ -93,8 +118,10 @@ class Story(Struct, kw_only=True):
             self.heard.append(event)
         elif isinstance(event, HoldAsked):
             self.holds.append(event)
-        else:
+        elif isinstance(event, LookedUp):
             self.looked_up = event
+        else:
+            self.scored = event
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

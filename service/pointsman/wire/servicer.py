@@ -1,12 +1,12 @@
-"""The RPCs: message to value, one call of the router, value to message. Those of later versions say so."""
+"""The RPCs: message to value, one call of the router, value to message."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -15,7 +15,7 @@ from msgspec import structs
 
 from pointsman.call import Call
 from pointsman.core.account import account
-from pointsman.core.errors import InvalidRequest, NotYet, StoreUnavailable, Violation
+from pointsman.core.errors import InvalidRequest, StoreUnavailable, Violation
 from pointsman.core.rulefile import Trust
 from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity
@@ -43,9 +43,7 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
         "Route": boundary.unary(f"{ROUTER_SERVICE}/Route", router_pb.RouteRequest, rpcs.route),
         "Complete": boundary.unary(f"{ROUTER_SERVICE}/Complete", router_pb.CompleteRequest, rpcs.complete),
         "StreamComplete": boundary.stream(f"{ROUTER_SERVICE}/StreamComplete", router_pb.StreamCompleteRequest, rpcs.stream_complete),
-        "RecordFeedback": boundary.unary(
-            f"{ROUTER_SERVICE}/RecordFeedback", router_pb.RecordFeedbackRequest, _not_yet("RecordFeedback", "log decisions by their id")
-        ),
+        "RecordFeedback": boundary.unary(f"{ROUTER_SERVICE}/RecordFeedback", router_pb.RecordFeedbackRequest, rpcs.record_feedback),
     }
     admin: Methods = {
         "ListModels": boundary.unary(f"{ADMIN_SERVICE}/ListModels", admin_pb.ListModelsRequest, rpcs.list_models, TenantRole.ADMIN),
@@ -99,6 +97,10 @@ class _Rpcs:
         async with aclosing(events):
             async for event in events:
                 yield codec.stream_response(event)
+
+    async def record_feedback(self, message: router_pb.RecordFeedbackRequest, call: Call) -> router_pb.RecordFeedbackResponse:
+        await self._router.feedback.take(call, *codec.score_from_pb(message))
+        return router_pb.RecordFeedbackResponse()
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call) -> admin_pb.ListModelsResponse:
         models = [codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()]
@@ -154,14 +156,3 @@ def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[Made]) -> 
     return codec.Judgement(
         revision=found.ruleset.revision, problems=found.problems, compared=len(made), changed=changed(made, found.ruleset)
     )
-
-
-def _not_yet(method: str, instead: str) -> Callable[[Message, Call], Awaitable[R]]:
-    async def handle(_message: Message, _call: Call) -> R:
-        _refuse(method, instead)
-
-    return handle
-
-
-def _refuse(method: str, instead: str) -> NoReturn:
-    raise NotYet(f"{method} comes with a later version; until then, {instead}")
