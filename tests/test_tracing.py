@@ -307,6 +307,27 @@ def _endings(channel: grpc.aio.Channel) -> Iterator[tuple[str, grpc.aio.Call]]:
     yield "spent", router.Complete(well, **named("spent", "poor"))
 
 
+async def test_prompts_and_answers_are_in_spans_where_both_switches_are_turned() -> None:
+    with (
+        collecting() as collector,
+        serving(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+            OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY",
+            POINTSMAN_ALLOW_CONTENT_CAPTURE="1",
+        ) as address,
+    ):
+        async with Client(address) as client:
+            await client.complete(f"echo: {CANARY}", timeout_s=10)
+            streamed = [event async for event in client.stream(f"echo: {CANARY}", timeout_s=10)]
+        spans = [collector.named(f"{SERVER}{method}")[0] for method in ("Complete", "StreamComplete")]
+
+    assert len(streamed) > 2
+    for span in spans:
+        told = attributes(span.attributes)
+        assert CANARY in str(told["gen_ai.input.messages"])
+        assert '"role":"assistant"' in str(told["gen_ai.output.messages"])
+
+
 async def test_without_the_variables_nothing_of_opentelemetry_is_loaded(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "import sys, pointsman.server; print([name for name in sys.modules if name.startswith('opentelemetry')])",

@@ -24,5 +24,7 @@ class Call(Struct, frozen=True, kw_only=True):
     own_key: str = ""
     """The caller's name for this call, by which it may be repeated; empty without one."""
     cache: CachePolicy = CachePolicy()
+    captures: bool = False
+    """Whether what is asked and answered is to be heard, too."""
     hear: Callable[[Happening], None] = lambda _: None
     """Is told what happens."""

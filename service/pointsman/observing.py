@@ -17,6 +17,7 @@ from pointsman.ports import Clock, Records
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import UNTOLD, Log, Story
+from pointsman.telemetry.content import NotMeant, captures
 from pointsman.telemetry.recording import Recorder
 
 if TYPE_CHECKING:
@@ -31,9 +32,13 @@ class CannotObserve(Exception):
 class Observers:
     """What observes a server."""
 
-    def __init__(self, exporting: Exporting | None, metrics: Metrics | None, records: RecordLog | None, recorder: Recorder | None) -> None:
+    def __init__(
+        self, exporting: Exporting | None, metrics: Metrics | None, records: RecordLog | None, recorder: Recorder | None, *, captures: bool
+    ) -> None:
         self.traces = exporting.traces if exporting is not None else None
         self.metrics = metrics
+        self.captures = captures
+        """Whether prompts and answers go into spans."""
         self._exporting = exporting
         self._records = records
         self._recorder = recorder
@@ -60,10 +65,11 @@ async def observing(settings: Settings, log: Log) -> AsyncIterator[Observers]:
         metrics = await stack.enter_async_context(_measuring(settings))
         records, key = await _recording(settings, stack)
         exporting = await stack.enter_async_context(_exporting(settings, log, metrics))
+        is_captured = _captures(settings)
         sinks: list[Records] = [sink for sink in (records, exporting.records if exporting is not None else None) if sink is not None]
         recorder = Recorder(sinks, key=key, labels=settings.record_labels) if sinks else None
         try:
-            yield Observers(exporting, metrics, records, recorder)
+            yield Observers(exporting, metrics, records, recorder, captures=is_captured)
         finally:
             log.flush()
 
@@ -115,6 +121,13 @@ async def _measuring(settings: Settings) -> AsyncIterator[Metrics | None]:
     finally:
         if end is not None:
             await asyncio.to_thread(end)
+
+
+def _captures(settings: Settings) -> bool:
+    try:
+        return captures(settings.environment, is_meant=settings.allow_content_capture)
+    except NotMeant as error:
+        raise CannotObserve(str(error)) from None
 
 
 def _pushes(settings: Settings) -> bool:

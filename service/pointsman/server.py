@@ -76,7 +76,9 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
     async with _open(settings, log) as (router, live), observing(settings, log) as observers:
         identity = _identity(live, settings, log)
-        server, checks, boundary = _server(router, live, identity, log, settings, reads_context=observers.traces is not None)
+        server, checks, boundary = _server(
+            router, live, identity, log, settings, reads_context=observers.traces is not None, captures=observers.captures
+        )
         log.observe = observers.observe
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
@@ -113,7 +115,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
 
 
 def _server(
-    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False
+    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False, captures: bool = False
 ) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
@@ -124,6 +126,7 @@ def _server(
         certificates=settings.tls_client_ca is not None,
         most_calls=settings.most_calls,
         reads_context=reads_context,
+        captures=captures,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()

@@ -168,6 +168,11 @@ class Settings:
         _path,
         "Where decision records are kept, and the last good rules, for a start with broken ones.",
     )
+    allow_content_capture: bool = _setting(
+        False,
+        _switch,
+        "Says that it is meant where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT puts prompts and answers into spans.",
+    )
     records_mb: int = _setting(256, _count_or_none, "Megabytes of decision records that are kept there, the latest; 0 for none.")
     record_labels: tuple[str, ...] = _setting(
         (), _words, "Labels of requests and tenants that records may hold; of others they say what rules made of them."

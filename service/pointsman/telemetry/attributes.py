@@ -1,4 +1,4 @@
-"""What of a story becomes attributes of which span. None can hold text of a prompt, since no story does."""
+"""What of a story becomes attributes of which span. None holds text of a prompt, but for `content`, which nobody hears of unasked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pointsman.core.explain import sentence
 from pointsman.core.hindsight import compared
 from pointsman.core.market import Market
 from pointsman.core.money import dollars, usd
-from pointsman.telemetry import names
+from pointsman.telemetry import content, names
 from pointsman.telemetry.story import Decided, Story
 
 LONGEST_SENTENCE, LONGEST_WHY = 300, 1000
@@ -38,6 +38,8 @@ def served(story: Story, kept_for: str) -> Values:
         yield names.TENANT, story.tenant
     if story.decided is not None and isinstance(story.decided.outcome, Decision):
         yield names.REQUEST_MODEL, story.decided.outcome.chosen.model  # Jaeger shows it on the row
+    if story.content is not None:
+        yield from content.attributes(story.content)
     if story.completion is not None:
         yield names.RESPONSE_MODEL, story.completion.model
         yield names.COST_USD, usd(story.completion.usage.cost)

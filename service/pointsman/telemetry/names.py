@@ -32,6 +32,8 @@ REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 CACHE_WRITE_TOKENS_AS_JAEGER_READS: Final = "gen_ai.usage.cache_creation.input_tokens"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 
 CALL_ID: Final = "pointsman.call.id"
 TENANT: Final = "pointsman.tenant.id"

@@ -8,6 +8,7 @@ from pointsman.core.account import Situation
 from pointsman.core.completion import Attempt, Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
+from pointsman.core.request import Message, Prompt
 from pointsman.core.vocabulary import CacheStatus
 
 
@@ -74,7 +75,14 @@ class Scored(Struct, frozen=True, kw_only=True):
     """Chosen by the decision."""
 
 
-Happening = Scored | Decided | LookedUp | HoldAsked | Attempt | Completion
+class Content(Struct, frozen=True, kw_only=True):
+    """What was asked and answered: heard only where somebody has turned two switches for it."""
+
+    prompt: Prompt
+    answer: Message | None = None
+
+
+Happening = Content | Scored | Decided | LookedUp | HoldAsked | Attempt | Completion
 """What may happen in a call."""
 
 
@@ -105,6 +113,7 @@ class Story(Struct, kw_only=True):
     looked_up: LookedUp | None = None
     holds: list[HoldAsked] = []
     scored: Scored | None = None
+    content: Content | None = None
     heard: list[Attempt] = []
     """Attempts, as they ended."""
 
@@ -120,6 +129,8 @@ class Story(Struct, kw_only=True):
             self.holds.append(event)
         elif isinstance(event, LookedUp):
             self.looked_up = event
+        elif isinstance(event, Content):
+            self.content = event
         else:
             self.scored = event
 

@@ -73,10 +73,11 @@ class Boundary:
         certificates: bool = False,
         most_calls: int = 1000,
         reads_context: bool = False,
+        captures: bool = False,
     ) -> None:
         """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way.
 
-        `reads_context` says whether anybody wants to know of which trace a call is part.
+        `reads_context` says whether anybody wants to know of which trace a call is part, `captures` whether of what is asked and answered.
         """
         self._log = log
         self._clock = clock
@@ -85,6 +86,7 @@ class Boundary:
         self._certificates = certificates
         self._gate = Gate(most_calls, clock)
         self._reads_context = reads_context
+        self._captures = captures
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -196,6 +198,7 @@ class Boundary:
             time_left_s=context.time_remaining(),
             tried_before=shown.tried_before,
             own_key=own_key_of(shown.idempotency_keys),
+            captures=self._captures,
             hear=story.hear,
         )
 

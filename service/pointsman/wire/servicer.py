@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from msgspec import structs
 
 from pointsman.call import Call
 from pointsman.core.account import account
+from pointsman.core.completion import Completion, Delta
+from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, StoreUnavailable, Violation
+from pointsman.core.pieces import Gathering
+from pointsman.core.request import Request
 from pointsman.core.rulefile import Trust
 from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity
@@ -23,12 +26,13 @@ from pointsman.live import Live, checked, proposed
 from pointsman.ports import StoreDown
 from pointsman.recent import Made, changed
 from pointsman.router import Router
+from pointsman.telemetry import Content
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire import codec
 from pointsman.wire.boundary import Boundary
 
-R = TypeVar("R", bound=Message)
+Streamed: TypeAlias = AsyncGenerator[Decision | Delta | Completion, None]
 
 Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"
 
@@ -87,15 +91,20 @@ class _Rpcs:
 
     async def complete(self, message: router_pb.CompleteRequest, call: Call) -> router_pb.CompleteResponse:
         request = codec.request_from_pb(message.request)
+        if call.captures:
+            call.hear(Content(prompt=request.prompt))
         decision, completion = await self._router.complete(request, _with_cache(call, message), explained=message.explain)
+        if call.captures:
+            call.hear(Content(prompt=request.prompt, answer=completion.message))
         return codec.complete_response(decision, completion)
 
     async def stream_complete(
         self, message: router_pb.StreamCompleteRequest, call: Call
     ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
-        events = self._router.stream(codec.request_from_pb(message.request), _with_cache(call, message), explained=message.explain)
-        async with aclosing(events):
-            async for event in events:
+        request = codec.request_from_pb(message.request)
+        events = self._router.stream(request, _with_cache(call, message), explained=message.explain)
+        async with aclosing(_heard(events, request, call) if call.captures else events) as heard:
+            async for event in heard:
                 yield codec.stream_response(event)
 
     async def record_feedback(self, message: router_pb.RecordFeedbackRequest, call: Call) -> router_pb.RecordFeedbackResponse:
@@ -142,6 +151,20 @@ class _Rpcs:
         """Return the names of all who may call."""
         tenants = self._live.tenants()
         return tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
+
+
+async def _heard(events: Streamed, request: Request, call: Call) -> Streamed:
+    """Yield the events of a stream, and have what is asked and answered heard."""
+    gathering = Gathering()
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Decision):
+                call.hear(Content(prompt=request.prompt))
+            elif isinstance(event, Completion):
+                call.hear(Content(prompt=request.prompt, answer=gathering.whole(event).message))
+            else:
+                gathering.add(event)
+            yield event
 
 
 def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.StreamCompleteRequest) -> Call:
