@@ -1,9 +1,9 @@
-"""A collector of spans that speaks OTLP over gRPC, as far as tests need one."""
+"""A collector of spans, metrics and log records that speaks OTLP over gRPC, as far as tests need one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,9 +12,15 @@ from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceServicer, add_LogsServiceServicer_to_server
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceServicer, add_MetricsServiceServicer_to_server
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 PATIENCE_S = 10.0
@@ -29,6 +35,9 @@ class Collector(TraceServiceServicer):
     resources: list[dict[str, object]] = field(default_factory=list)
     raw: bytes = b""
     """All that was sent, as it came."""
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    """The last of each name."""
+    logs: list[LogRecord] = field(default_factory=list)
     arrived: Condition = field(default_factory=Condition)
 
     def Export(self, request: ExportTraceServiceRequest, context: object) -> ExportTraceServiceResponse:  # noqa: N802  # the protocol's name
@@ -40,6 +49,12 @@ class Collector(TraceServiceServicer):
                     self.spans += scope_spans.spans
             self.arrived.notify_all()
         return ExportTraceServiceResponse()
+
+    def wait(self, until: Callable[[], bool], what: str) -> None:
+        """Return when something is there."""
+        with self.arrived:
+            if not self.arrived.wait_for(until, PATIENCE_S):
+                raise AssertionError(f"expected {what}; there are {sorted(self.metrics)} and {len(self.logs)} log records")
 
     def as_json(self) -> str:
         """Return all that was sent as OTLP has it in JSON, where ids are hexadecimal."""
@@ -59,11 +74,41 @@ class Collector(TraceServiceServicer):
         return [span for span in self.spans if span.name == name]
 
 
+@dataclass
+class _Metrics(MetricsServiceServicer):
+    collector: Collector
+
+    def Export(self, request: ExportMetricsServiceRequest, context: object) -> ExportMetricsServiceResponse:  # noqa: N802  # as above
+        with self.collector.arrived:
+            self.collector.raw += request.SerializeToString()
+            for resource in request.resource_metrics:
+                for scope in resource.scope_metrics:
+                    self.collector.metrics |= {metric.name: metric for metric in scope.metrics}
+            self.collector.arrived.notify_all()
+        return ExportMetricsServiceResponse()
+
+
+@dataclass
+class _Logs(LogsServiceServicer):
+    collector: Collector
+
+    def Export(self, request: ExportLogsServiceRequest, context: object) -> ExportLogsServiceResponse:  # noqa: N802  # as above
+        with self.collector.arrived:
+            self.collector.raw += request.SerializeToString()
+            for resource in request.resource_logs:
+                for scope in resource.scope_logs:
+                    self.collector.logs += scope.log_records
+            self.collector.arrived.notify_all()
+        return ExportLogsServiceResponse()
+
+
 @contextmanager
 def collecting() -> Iterator[Collector]:
     """Run a collector on a free port of the loopback."""
     server, collector = grpc.server(ThreadPoolExecutor(2)), Collector()
     add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]  # generated without types
+    add_MetricsServiceServicer_to_server(_Metrics(collector), server)  # type: ignore[no-untyped-call]
+    add_LogsServiceServicer_to_server(_Logs(collector), server)  # type: ignore[no-untyped-call]
     collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

@@ -15,6 +15,7 @@ from msgspec import structs
 from fakes import ESTIMATE, AllWell, FakeClock, WordCounter, facts_of, recall_of
 from pointsman.adapters.cache import MemoryCache
 from pointsman.affinity import LEARNED_AT_ONCE, Affinity
+from pointsman.call import Call
 from pointsman.core.completion import Attempt, Completion, Usage
 from pointsman.core.decide import decide
 from pointsman.core.decision import Decision
@@ -30,7 +31,7 @@ from pointsman.core.vocabulary import AttemptReason, DecisionReason, FinishReaso
 from pointsman.execute import Executor
 from pointsman.ports import Answer, ModelCall, Piece
 from pointsman.reader import Reader
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.upstreams import Upstreams
 from processes import ROOT
 

@@ -22,6 +22,7 @@ import pytest
 from msgspec import structs
 
 from fakes import catalog_yaml, model_yaml, ruleset_of
+from pointsman.call import Call
 from pointsman.client import Client
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.errors import AllUnavailable, DeadlinePassed, PointsmanError, StreamInterrupted, UpstreamUnavailable
@@ -29,7 +30,7 @@ from pointsman.core.request import Context, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.offline import open_router
 from pointsman.ports import unheard
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.wire.local import LocalClient
 from processes import serving

@@ -13,7 +13,8 @@ from fakes import ESTIMATE, AllWell, FakeClock, WordCounter, catalog_yaml, faile
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.clock import SystemClock
 from pointsman.affinity import Affinity
-from pointsman.core.completion import Completion, Delta, TextDelta, ToolCallDelta, Usage
+from pointsman.call import Call
+from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, InvalidRequest, NotCached, PointsmanError, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.request import CachePolicy, Generation, Message, Prompt, Request, ToolCall
@@ -23,7 +24,8 @@ from pointsman.core.vocabulary import CacheMode, CacheStatus, FinishReason, Role
 from pointsman.execute import Executor
 from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece
 from pointsman.reader import Reader
-from pointsman.router import Call, Router
+from pointsman.router import Router
+from pointsman.telemetry import Happening
 from pointsman.upstreams import Upstreams
 
 MODELS = catalog_yaml(
@@ -422,13 +424,14 @@ async def test_when_the_leading_calls_upstream_fails_the_others_share_one_furthe
 async def test_when_that_fails_too_nobody_tries_on(clock: FakeClock) -> None:
     router = router_over(model := Model(failed("400")), clock)
     model.hold = asyncio.Event()
-    tasks = await begun(*(ask(router) for _ in range(50)))
+    heard: list[Happening] = []
+    tasks = await begun(*(ask(router, made=structs.replace(call(), hear=heard.append)) for _ in range(50)))
     model.hold.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
 
     assert all(isinstance(outcome, UpstreamUnavailable) for outcome in outcomes)
     assert model.calls == 4  # two models, twice
-    assert sum(len(outcome.attempts) for outcome in outcomes if isinstance(outcome, UpstreamUnavailable)) == 4  # each is told of once
+    assert len([event for event in heard if isinstance(event, Attempt)]) == 4  # each is told of once
 
 
 async def test_whoever_joins_a_stream_late_gets_it_from_the_beginning(clock: FakeClock) -> None:

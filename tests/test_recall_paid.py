@@ -25,6 +25,7 @@ from fakes import (
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.affinity import Affinity
+from pointsman.call import Call
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
@@ -38,9 +39,9 @@ from pointsman.execute import Executor
 from pointsman.mirror import Mirror
 from pointsman.ports import Provider, unheard
 from pointsman.reader import Reader
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.spending import Spending
-from pointsman.telemetry import Decided
+from pointsman.telemetry import Decided, Happening
 from pointsman.upstreams import Upstreams
 
 MODELS = catalog_yaml({"m": model_yaml(ttft_ms=0, tokens_per_s=10**6), "n": model_yaml(ttft_ms=0, tokens_per_s=10**6, tags="eu")})
@@ -61,7 +62,7 @@ class House:
     def __init__(self, *outcomes: str, provider: Provider | None = None, windows: tuple[Window, ...] = (), models: str = MODELS) -> None:
         self.clock = FakeClock()
         self.state = ModelState()
-        self.heard: list[Decided | Completion] = []
+        self.heard: list[Happening] = []
         self._tenant = Tenant(id="t", windows=windows)
         budgets, counter, upstreams, rules = (
             MemoryBudgets(self.clock),
@@ -122,7 +123,7 @@ async def test_what_is_kept_is_given_when_every_model_fails_or_is_full(own_key: 
 
     again = await house.ask(own_key=own_key)
     assert (text_of(again), again.cache_status) == ("391", CacheStatus.HIT)
-    decided, completion = house.heard[-2:]
+    *_, decided, completion = (event for event in house.heard if isinstance(event, Decided | Completion))
     assert isinstance(decided, Decided)
     assert isinstance(decided.outcome, Decision)
     assert completion is again

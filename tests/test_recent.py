@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.decide import decide
-from pointsman.core.errors import NoEligibleModel, UnknownDecision
+from pointsman.core.account import Situation
+from pointsman.core.decide import outcome_of
+from pointsman.core.errors import UnknownDecision
 from pointsman.core.market import Market
 from pointsman.core.ruleset import Ruleset
 from pointsman.recent import KEPT, Recent, changed
@@ -25,10 +26,7 @@ ONE = rules("{id: default, why: w, use: {candidates: [mini, large]}}")
 def noted(recent: Recent, ruleset: Ruleset, **facts: object) -> None:
     """Decide, and keep it."""
     found = facts_of(**facts)
-    try:
-        recent.note(ruleset, found, Market(), decide(ruleset, found, Market()))
-    except NoEligibleModel as refused:
-        recent.note(ruleset, found, Market(), refused)
+    recent.note(Situation(ruleset=ruleset, facts=found, market=Market()), outcome_of(ruleset, found, Market()))
 
 
 def test_what_would_change_is_counted() -> None:

@@ -12,6 +12,7 @@ from msgspec import structs
 from fakes import ESTIMATE, FakeClock, ScriptedProvider, WordCounter, catalog_yaml, failed, model_yaml, recall_of, ruleset_of
 from pointsman.adapters.cache import MemoryCache
 from pointsman.affinity import Affinity
+from pointsman.call import Call
 from pointsman.core.catalog import Catalog
 from pointsman.core.errors import (
     DeadlinePassed,
@@ -29,7 +30,7 @@ from pointsman.core.vocabulary import DropReason, Role, RuleOutcome, TokenCountM
 from pointsman.execute import Executor
 from pointsman.ports import Answer, ModelCall, Provider, TokenCounter
 from pointsman.reader import INLINE, Reader
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.upstreams import Upstreams
 
 CALL = Call(id="id-1", time_left_s=30.0)

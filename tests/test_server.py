@@ -189,19 +189,21 @@ async def test_get_rules_tells_what_is_in_use(running: Running, ruleset: Ruleset
     assert "default" in with_files.files[1].content
 
 
-LATER: dict[str, tuple[Callable[[Running], Awaitable[Any]], str]] = {
-    "RecordFeedback": (lambda to: to.router.RecordFeedback(router_pb.RecordFeedbackRequest()), "log decisions by their id"),
-}
+async def test_feedback_is_taken_on_decisions_of_the_caller_alone_and_is_a_line_of_the_log(running: Running) -> None:
+    answer = await running.router.Complete(complete("What is 2 + 2?"))
+    made = answer.decision.id
+    await running.router.RecordFeedback(router_pb.RecordFeedbackRequest(decision_id=made, score=0.5, source="judge"))
+    line = running.lines()[-1]
+    assert (line["method"], line["decision"], line["score"], line["source"]) == ("RecordFeedback", made, 0.5, "judge")
+    assert (line["rule"], line["model"]) == (answer.decision.rule.id, answer.completion.model)
 
-
-@pytest.mark.parametrize("method", LATER)
-async def test_what_comes_later_says_so_and_what_to_do_until_then(running: Running, method: str) -> None:
-    call, instead = LATER[method]
-
-    error = await failure(call(running))
-
-    assert (error.code(), reason(error)) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_YET")
-    assert str(error.details()).startswith(f"{method} comes with a later version; until then, {instead}")
+    unknown = await failure(running.router.RecordFeedback(router_pb.RecordFeedbackRequest(decision_id="nobodys", score=0.5)))
+    assert (unknown.code(), reason(unknown)) == (grpc.StatusCode.NOT_FOUND, "DECISION_UNKNOWN")
+    missing = await failure(running.router.RecordFeedback(router_pb.RecordFeedbackRequest(decision_id=made)))
+    assert (missing.code(), reason(missing)) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    for score in (-0.1, 1.1, float("nan"), float("inf")):
+        request = router_pb.RecordFeedbackRequest(decision_id=made, score=score)
+        assert (await failure(running.router.RecordFeedback(request))).code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_what_was_used_is_told_to_the_nano_dollar(running: Running) -> None:

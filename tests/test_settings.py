@@ -77,6 +77,10 @@ READ: list[tuple[str, str, str, object]] = [
             "unix:///run/valkey.sock",
         )
     ),
+    ("POINTSMAN_ALLOW_CONTENT_CAPTURE", "1", "allow_content_capture", True),
+    ("POINTSMAN_RECORDS_MB", "0", "records_mb", 0),
+    ("POINTSMAN_RECORDS_MB", "1000", "records_mb", 1000),
+    ("POINTSMAN_RECORD_LABELS", "team, desk", "record_labels", ("team", "desk")),
     ("POINTSMAN_REPLICAS", "3", "replicas", 3),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
 ]

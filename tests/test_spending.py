@@ -31,6 +31,7 @@ from fakes import (
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.memory_budgets import MemoryBudgets
 from pointsman.affinity import Affinity
+from pointsman.call import Call
 from pointsman.core.budget import Hold, Level, Levels, Meter, Settled, Taken, meters
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.errors import BudgetExhausted, NoEligibleModel, StoreUnavailable, StreamInterrupted, UpstreamUnavailable
@@ -43,7 +44,7 @@ from pointsman.execute import Executor
 from pointsman.mirror import FRESH_S, Mirror
 from pointsman.ports import Answer, Finished, ModelCall, Piece, Provider, StoreDown
 from pointsman.reader import Reader
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.spending import GRACE_S, Spending
 from pointsman.upstreams import Upstreams
 

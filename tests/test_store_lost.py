@@ -14,13 +14,14 @@ import pytest
 
 from budgeting import window
 from fakes import Said
+from pointsman.call import Call
 from pointsman.core.errors import BudgetExhausted, StoreUnavailable
 from pointsman.core.request import Generation, Message, Prompt, Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
 from pointsman.core.vocabulary import Role
 from pointsman.offline import open_router
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.settings import Settings
 from valkeys import ValkeyServer
 

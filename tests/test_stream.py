@@ -11,6 +11,7 @@ from fakes import ESTIMATE, AllWell, FakeClock, StreamingProvider, WordCounter, 
 from pointsman.adapters.cache import MemoryCache
 from pointsman.adapters.clock import SystemClock
 from pointsman.affinity import Affinity
+from pointsman.call import Call
 from pointsman.core.completion import Completion, TextDelta, Usage
 from pointsman.core.decision import Decision
 from pointsman.core.errors import DeadlinePassed, DeadlineTooShort, PointsmanError, StreamInterrupted, UpstreamUnavailable
@@ -19,7 +20,7 @@ from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.execute import Executor
 from pointsman.ports import Clock, Finished
 from pointsman.reader import Reader
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.upstreams import Upstreams
 
 RULES = ruleset_of(

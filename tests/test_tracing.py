@@ -1,4 +1,6 @@
-"""Traces of a real server, as a collector receives them: what one trace alone must tell, what may never be in it, and how each call ended."""
+"""What a real server tells of its calls, as a collector receives it and a disk keeps it: what one trace alone must tell, what may never be
+told, and how each call ended.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +9,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from msgspec import structs
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
-from collector import attributes
-from pointsman.core.errors import NoEligibleModel, StreamInterrupted, UpstreamUnavailable
-from pointsman.core.request import Request
+from collector import attributes, collecting
+from pointsman.client import Client
+from pointsman.core.errors import InvalidRequest, NoEligibleModel, StreamInterrupted, UnknownDecision, UpstreamUnavailable
+from pointsman.core.record import from_json
+from pointsman.core.request import Generation, Request
 from pointsman.telemetry.traces import FAULTS
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
-from tracing import ANSWER, CANARY, CUT, REFUSAL, SERVER, TRACE, traced
+from processes import serving
+from tracing import ANSWER, CANARY, CUT, KEY, REFUSAL, SERVER, TRACE, traced
 from upstream import hangs
 
 
 async def test_one_trace_says_which_rule_of_which_file_chose_who_lost_and_what_each_attempt_came_to(tmp_path: Path) -> None:
     async with traced(tmp_path, REFUSAL) as here:
         decision, _ = await here.client.complete(Request.of(CANARY, accuracy=0.3), timeout_s=10, request_id="call-1")
-        server, (decide, first, second) = here.trace_of("call-1", "Complete")
+        server, (decide, _, first, second) = here.trace_of("call-1", "Complete")
 
     why = attributes(decide.attributes)
     assert (why["pointsman.rule.id"], why["pointsman.rule.file_line"]) == ("all", "routing.yaml:3")
@@ -48,12 +56,51 @@ async def test_one_trace_says_which_rule_of_which_file_chose_who_lost_and_what_e
     assert first.end_time_unix_nano <= second.start_time_unix_nano <= second.end_time_unix_nano
 
 
+async def test_the_record_holds_how_it_ended_and_what_was_said_of_it_and_a_collector_has_it_too(tmp_path: Path) -> None:
+    async with traced(tmp_path, REFUSAL) as here:
+        decision, _ = await here.client.complete(Request.of(CANARY, accuracy=0.3), timeout_s=10, request_id="call-1")
+        await here.client.record_feedback("call-1", 0.25, source="judge")
+        with pytest.raises(UnknownDecision):
+            await here.client.record_feedback("nobodys", 1.0)
+        with pytest.raises(InvalidRequest) as wrong:
+            await here.client.record_feedback("", 1.5, source="not a word")
+
+    (kept,) = here.records()
+    assert kept.ended is not None
+    assert kept.feedback is not None
+    assert (kept.id, kept.revision, kept.ended.code, kept.ended.model) == ("call-1", decision.revision, "OK", "well")
+    assert [(attempt.model, attempt.error_type) for attempt in kept.ended.attempts] == [("sick", "429"), ("well", "")]
+    assert (kept.feedback.score, kept.feedback.source) == (0.25, "judge")
+    assert [violation.field for violation in wrong.value.violations] == ["decision_id", "score", "source"]
+    assert [record.event_name for record in here.collector.logs] == ["pointsman.decide", "pointsman.feedback"]
+    assert from_json(here.collector.logs[0].body.string_value.encode()) == structs.replace(kept, feedback=None)
+    assert here.collector.metrics["pointsman.feedback_score"].histogram.data_points[0].sum == 0.25
+
+
+async def test_what_the_cache_had_and_a_caller_who_leaves_are_in_the_trace(tmp_path: Path) -> None:
+    asked = structs.replace(Request.of(CANARY), generation=Generation(temperature=0.0))
+    async with traced(tmp_path, ANSWER, hangs) as here:
+        await here.client.complete(asked, timeout_s=10, request_id="first")
+        await here.client.complete(asked, timeout_s=10, request_id="again")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await here.client.complete(Request.of(CANARY, model="sick"), timeout_s=10, request_id="left")
+        _, (_, miss, attempt) = here.trace_of("first", "Complete")
+        again, (_, hit) = here.trace_of("again", "Complete")
+        left, (_, _, cut) = here.trace_of("left", "Complete")
+
+    assert [attributes(span.attributes)["pointsman.cache.status"] for span in (miss, hit)] == ["miss", "hit"]
+    assert attributes(attempt.attributes)["pointsman.est.input_off_by"] is not None
+    assert (again["pointsman.cache.status"], again["pointsman.cost_usd"]) == ("hit", 0.0)
+    assert (left["rpc.status_code"], cut.name, cut.status.message) == ("CANCELLED", "chat sick", "cancelled")
+
+
 async def test_a_stream_that_breaks_off_shows_what_was_used_so_far(tmp_path: Path) -> None:
     async with traced(tmp_path, CUT) as here:
         with pytest.raises(StreamInterrupted):
             async for _ in here.client.stream(CANARY, timeout_s=10, request_id="call-1"):
                 pass
-        server, (_, attempt) = here.trace_of("call-1", "StreamComplete")
+        server, (_, _, attempt) = here.trace_of("call-1", "StreamComplete")
 
     assert (server["rpc.status_code"], server["pointsman.error.reason"]) == ("UNAVAILABLE", "STREAM_INTERRUPTED")
     assert attempt.status.message in {"connection", "incomplete"}
@@ -68,7 +115,7 @@ async def test_a_refusal_and_a_plan_that_failed_have_their_reasons(tmp_path: Pat
         with pytest.raises(UpstreamUnavailable):
             await here.client.complete(Request.of(CANARY, model="sick"), timeout_s=10, request_id="failed")
         refused, (decide,) = here.trace_of("refused", "Route")
-        failed, (_, attempt) = here.trace_of("failed", "Complete")
+        failed, (_, _, attempt) = here.trace_of("failed", "Complete")
 
     assert (refused["rpc.status_code"], refused["pointsman.error.reason"]) == ("FAILED_PRECONDITION", "NO_ELIGIBLE_MODEL")
     assert attributes(decide.attributes)["pointsman.candidates.dropped"] == 3
@@ -81,58 +128,101 @@ async def test_a_call_is_part_of_its_callers_trace(tmp_path: Path) -> None:
         request = router_pb.RouteRequest()
         request.request.prompt.text = CANARY
         context = (("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"), ("tracestate", "a=1"), ("tracestate", "b=2"))
-        await RouterServiceStub(channel).Route(request, metadata=context)
+        await RouterServiceStub(channel).Route(request, metadata=(*context, ("authorization", f"Bearer {KEY}")))
         (span,) = here.collector.named(f"{SERVER}Route")
 
     assert (span.trace_id.hex(), span.parent_span_id.hex(), span.trace_state) == (TRACE, "b7ad6b7169203331", "a=1,b=2")
 
 
 async def test_spans_statuses_and_callers_agree_on_how_calls_ended(tmp_path: Path) -> None:
-    async with traced(tmp_path, hangs) as here, grpc.aio.insecure_channel(here.address) as channel:
-        seen = {name: await code for name, code in _endings(channel)}
-        spans = {str(attributes(span.attributes)["pointsman.call.id"]): span for span in here.collector.named(f"{SERVER}Complete", 3)}
-        for method in ("Route", "RecordFeedback"):
-            spans |= {str(attributes(span.attributes)["pointsman.call.id"]): span for span in here.collector.named(f"{SERVER}{method}")}
-        admin = here.collector.named("pointsman.v1.AdminService/ExplainDecision")
-        spans |= {str(attributes(span.attributes)["pointsman.call.id"]): span for span in admin}
+    async with traced(tmp_path, CUT, hangs) as here, grpc.aio.insecure_channel(here.address) as channel:
+        seen = {name: await ended(call) for name, call in _endings(channel)}
+        spans: dict[str, Span] = {}
+        async with asyncio.timeout(10):
+            while not seen.keys() <= spans.keys():
+                await asyncio.sleep(0.05)
+                found = [span for span in here.collector.spans if span.kind == Span.SPAN_KIND_SERVER]
+                spans = {str(attributes(span.attributes)["pointsman.call.id"]): span for span in found}
 
     told = {name: attributes(spans[name].attributes)["rpc.status_code"] for name in seen}
     assert told == {name: code.name for name, code in seen.items()}
-    assert {name for name, span in spans.items() if span.status.code == SpanStatus.STATUS_CODE_ERROR} == {
+    assert {name for name in seen if spans[name].status.code == SpanStatus.STATUS_CODE_ERROR} == {
         name for name, code in seen.items() if code.name in FAULTS
     }
+    assert {code.name for code in seen.values()} == {
+        "OK", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNAVAILABLE", "FAILED_PRECONDITION", "UNAUTHENTICATED",
+        "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
+    }  # fmt: skip
 
 
-def _endings(channel: grpc.aio.Channel) -> Iterator[tuple[str, asyncio.Future[grpc.StatusCode]]]:
-    """Yield calls by name, each with the code by which its caller knows how it ended."""
-    router, admin = RouterServiceStub(channel), AdminServiceStub(channel)
-    good, bad = router_pb.RouteRequest(), router_pb.CompleteRequest()
-    good.request.prompt.text = CANARY
-    stuck = router_pb.CompleteRequest(request=good.request)
-    stuck.request.requirements.model = "sick"
-
-    async def ended(call: object) -> grpc.StatusCode:
-        with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+async def ended(call: grpc.aio.Call) -> grpc.StatusCode:
+    """Return the code by which a caller knows how a call ended; of one whose name says so, after leaving it."""
+    with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+        if hasattr(call, "__aiter__"):
+            async for _ in call:
+                pass
+        else:
             await call  # type: ignore[misc]  # a call of a stub
-        return await call.code()  # type: ignore[attr-defined,no-any-return]
+    return await call.code()
 
-    async def cancelled() -> grpc.StatusCode:
-        call = router.Complete(stuck, metadata=(("x-request-id", "cancelled"),))
-        await asyncio.sleep(0.3)
-        call.cancel()
-        return await ended(call)
 
-    def named(name: str) -> tuple[tuple[str, str], ...]:
-        return (("x-request-id", name),)
+def _endings(channel: grpc.aio.Channel) -> Iterator[tuple[str, grpc.aio.Call]]:
+    """Yield calls by name, one for each way in which they end; the upstream breaks off the first that reaches it, and then hangs."""
+    router, admin = RouterServiceStub(channel), AdminServiceStub(channel)
+    good, bad, feedback = router_pb.RouteRequest(), router_pb.CompleteRequest(), router_pb.RecordFeedbackRequest(decision_id="x", score=1)
+    good.request.prompt.text = CANARY
+    sick = router_pb.CompleteRequest(request=good.request)
+    sick.request.requirements.model = "sick"
+    sick.request.generation.max_output_tokens = 10  # so that it could answer in time
+    streamed = router_pb.StreamCompleteRequest(request=sick.request)
+    demanding = router_pb.RouteRequest(request=good.request)
+    demanding.request.requirements.accuracy = 0.99
 
-    yield "fine", asyncio.ensure_future(ended(router.Route(good, metadata=named("fine"))))
-    yield "bad-field", asyncio.ensure_future(ended(router.Complete(bad, metadata=named("bad-field"))))
-    yield "late", asyncio.ensure_future(ended(router.Complete(stuck, timeout=0.5, metadata=named("late"))))
-    yield "cancelled", asyncio.ensure_future(cancelled())
-    unknown = admin_pb.ExplainDecisionRequest(decision_id="none")
-    yield "unknown", asyncio.ensure_future(ended(admin.ExplainDecision(unknown, metadata=named("unknown"))))
-    feedback = router_pb.RecordFeedbackRequest()
-    yield "not-yet", asyncio.ensure_future(ended(router.RecordFeedback(feedback, metadata=named("not-yet"))))
+    def named(name: str, key: str = KEY) -> dict[str, Any]:
+        return {"metadata": (("x-request-id", name), ("authorization", f"Bearer {key}"))}
+
+    def leaving(call: grpc.aio.Call) -> grpc.aio.Call:
+        asyncio.get_running_loop().call_later(0.3, call.cancel)
+        return call
+
+    yield "fine", router.Route(good, **named("fine"))
+    yield "interrupted", router.StreamComplete(streamed, **named("interrupted"))
+    yield "late", router.Complete(sick, timeout=0.6, **named("late"))
+    yield "cancelled", leaving(router.Complete(sick, **named("cancelled")))
+    yield "cancelled-stream", leaving(router.StreamComplete(streamed, **named("cancelled-stream")))
+    yield "bad-field", router.Complete(bad, **named("bad-field"))
+    malformed: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/pointsman.v1.RouterService/Route")
+    yield "malformed", malformed(b"\xff\xff", **named("malformed"))
+    yield "refused", router.Route(demanding, **named("refused"))
+    yield "stranger", router.Route(good, **named("stranger", "nobodys"))
+    yield "no-admin", admin.ListModels(admin_pb.ListModelsRequest(), **named("no-admin", "poor"))
+    yield "unknown", admin.ExplainDecision(admin_pb.ExplainDecisionRequest(decision_id="none"), **named("unknown"))
+    yield "unknown-answer", router.RecordFeedback(feedback, **named("unknown-answer"))
+    well = router_pb.CompleteRequest(request=good.request)
+    well.request.requirements.model = "well"
+    yield "paid", router.Complete(well, **named("paid", "poor"))
+    yield "spent", router.Complete(well, **named("spent", "poor"))
+
+
+async def test_prompts_and_answers_are_in_spans_where_both_switches_are_turned() -> None:
+    with (
+        collecting() as collector,
+        serving(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+            OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY",
+            POINTSMAN_ALLOW_CONTENT_CAPTURE="1",
+        ) as address,
+    ):
+        async with Client(address) as client:
+            await client.complete(f"echo: {CANARY}", timeout_s=10)
+            streamed = [event async for event in client.stream(f"echo: {CANARY}", timeout_s=10)]
+        spans = [collector.named(f"{SERVER}{method}")[0] for method in ("Complete", "StreamComplete")]
+
+    assert len(streamed) > 2
+    for span in spans:
+        told = attributes(span.attributes)
+        assert CANARY in str(told["gen_ai.input.messages"])
+        assert '"role":"assistant"' in str(told["gen_ai.output.messages"])
 
 
 async def test_without_the_variables_nothing_of_opentelemetry_is_loaded(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pointsman.core.errors import BudgetExhausted, UpstreamUnavailable
 from pointsman.core.market import Market
 from pointsman.core.request import Request
 from pointsman.core.vocabulary import AttemptReason
-from pointsman.spending import Refused
+from pointsman.purse import Refused
 from pointsman.work import Work
 
 MODELS = catalog_yaml({"one": model_yaml(price=1), "two": model_yaml(price=2)})
@@ -44,6 +44,8 @@ def test_a_budget_that_leaves_no_model_is_what_is_told(work: Work) -> None:
 def test_a_failure_is_told_though_the_budget_refuses_the_other_model_and_a_second_try(work: Work) -> None:
     one = taken(work)
     work.calls += 1
+    heard: list[Attempt] = []
+    work.hear = heard.append
     failed = Attempt(model="one", provider="p", reason=AttemptReason.PRIMARY, error_type="503", latency_ms=1.0, began_s=0.0)
     work.record(one, failed)
     work.unpaid(taken(work), SPENT)
@@ -53,7 +55,7 @@ def test_a_failure_is_told_though_the_budget_refuses_the_other_model_and_a_secon
 
     assert isinstance(error, UpstreamUnavailable)
     assert "one: 503" in str(error)
-    assert error.attempts == (failed,)
+    assert heard == [failed]
 
 
 def test_refusals_of_one_model_in_two_rounds_are_not_those_of_two(work: Work) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from msgspec import structs
 
 from pointsman.answers import Source, Whole
-from pointsman.core.completion import Attempt, Completion, Usage
+from pointsman.core.completion import Attempt, Completion, Expected, Usage
 from pointsman.core.decision import Candidate
 from pointsman.core.errors import StreamInterrupted
 from pointsman.core.experience import COUNTED, Observation
@@ -18,7 +18,7 @@ from pointsman.core.request import Message
 from pointsman.core.tokenisers import factor
 from pointsman.core.vocabulary import AttemptReason, FinishReason
 from pointsman.ports import Answer, AttemptFailed
-from pointsman.spending import Held
+from pointsman.purse import Held
 from pointsman.upstreams import Ticket
 from pointsman.work import Work
 
@@ -29,6 +29,9 @@ FIRST_S = 10.0
 
 PATIENCE = 3.0
 """How many times longer than expected a model may take that is expected to take long."""
+
+CANCELLED = "cancelled"
+"""The error type of a call whose caller did not wait for its end."""
 
 MOST_TOKENS = (1 << 31) - 1
 """What the wire can say."""
@@ -104,6 +107,7 @@ class Attempting(Generic[T]):
 
         if not self._is_recorded:
             self._held.settle_later(priced)
+            self._work.hear(self._attempt(CANCELLED, None))
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""
@@ -121,12 +125,12 @@ class Attempting(Generic[T]):
             self._lent_ms += (self._work.clock.monotonic() - self._lent_at) * 1000
             self._lent_at = None
 
-    def dropped(self) -> None:
-        """Record that another model was sooner."""
+    def dropped(self, error_type: str) -> None:
+        """Record why it was not waited for: "hedged" where another model was sooner, or CANCELLED."""
         if not self._is_recorded:
             answer = getattr(self, "first", None)  # both may have answered at the same moment
             known = self._work.priced(answer.usage, self.candidate) if isinstance(answer, Answer) else self._asked_for_nothing()
-            self._record("hedged", known)
+            self._record(error_type, known)
 
     def _asked_for_nothing(self) -> Usage:
         """Return the usage of a call of which nothing came: what was asked is likely to be charged for, and is counted as such."""
@@ -205,17 +209,24 @@ class Attempting(Generic[T]):
     def _record(self, error_type: str, usage: Usage | None) -> None:
         self._is_recorded = True
         self._held.settle(usage, answered=not error_type)
-        self._work.record(
-            self.candidate,
-            Attempt(
-                model=self.candidate.model,
-                provider=self.candidate.provider,
-                reason=self._reason,
-                error_type=error_type,
-                latency_ms=self._elapsed_ms(),
-                began_s=self._began,
-                ttft_ms=self._first_ms,
-                usage=usage,
+        self._work.record(self.candidate, self._attempt(error_type, usage))
+
+    def _attempt(self, error_type: str, usage: Usage | None) -> Attempt:
+        candidate = self.candidate
+        return Attempt(
+            model=candidate.model,
+            provider=candidate.provider,
+            reason=self._reason,
+            error_type=error_type,
+            latency_ms=self._elapsed_ms(),
+            began_s=self._began,
+            ttft_ms=self._first_ms,
+            usage=usage,
+            expected=Expected(
+                input_tokens=candidate.tokens.input,
+                output_tokens=candidate.tokens.output,
+                cost=candidate.expected_cost,
+                latency_ms=candidate.expected_latency_ms,
             ),
         )
 

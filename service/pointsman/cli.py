@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pointsman import __version__
-from pointsman.commands import cache, calls, diff, explain, fetch, keys, learn, rules, score, serve, trace, usage
+from pointsman.commands import cache, calls, diff, explain, feedback, fetch, keys, learn, rules, score, serve, trace, usage
 from pointsman.commands.options import CACHE_MODES
 from pointsman.offline import UnreadableArtifact
 from pointsman.settings import BadSetting, Settings, described
@@ -63,7 +63,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 def _serve(commands: Commands, settings: Settings) -> None:
     variables = "\n".join(f"  {name:28} {says} Default: {_shown(default)}." for name, _, default, says in described())
-    variables += "\n  OTEL_*                       Traces: the standard variables of OpenTelemetry, such as OTEL_EXPORTER_OTLP_ENDPOINT."
+    variables += "\n  OTEL_*                       Traces, metrics, records: as OpenTelemetry has it, OTEL_EXPORTER_OTLP_ENDPOINT etc."
     command = _command(
         commands, "serve", serve.serve, "Serve gRPC until SIGTERM.", epilog=f"settings, as environment variables:\n{variables}"
     )
@@ -92,10 +92,21 @@ def _calls(commands: Commands, settings: Settings) -> None:
         _request_options(command)
         _where(command, settings)
     _where(_command(commands, "models", calls.models, "List the models of the catalog."), settings)
+    _feedback(_command(commands, "feedback", feedback.feedback, "Say how good the answer of a decision of the last day was."), settings)
     _usage(
         _command(commands, "usage", usage.usage, "Show what was used and what it cost, by tenants, models, routes, days or hours."),
         settings,
     )
+
+
+def _feedback(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("id", metavar="ID", help="of the decision; every answer shows it")
+    command.add_argument("score", metavar="SCORE", type=float, help="0 (of no use) to 1 (as good as can be)")
+    command.add_argument("--source", metavar="NAME", default="user", help="who says so: user, judge, test or the like (default: user)")
+    command.add_argument("--json", action="store_true", help="print the response as JSON")
+    command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
+    command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to tell")
+    command.set_defaults(local=False)
 
 
 def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
@@ -169,7 +180,9 @@ def _rules(commands: Commands, settings: Settings) -> None:
     compare = _command(group, "diff", diff.compare, "Show which decisions change from one rule directory to another.")
     compare.add_argument("old", metavar="OLD", type=Path, help="rule directory of today")
     compare.add_argument("new", metavar="NEW", type=Path, help="rule directory to compare with it")
-    compare.add_argument("--facts", metavar="LOG.jsonl", type=Path, help="decision records; without, requests are made up from the rules")
+    compare.add_argument(
+        "--facts", metavar="RECORDS", type=Path, help="decision records, or a folder of them; without, requests are made up from the rules"
+    )
     compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
     schema = _command(group, "schema", rules.schema, "Print the JSON Schema of a kind of rule file, or write all of them.")
     schema.add_argument("kind", choices=rules.KINDS, nargs="?", help="kind of file")

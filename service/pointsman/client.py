@@ -122,6 +122,11 @@ class Client:
         finally:
             call.cancel()
 
+    async def record_feedback(self, decision_id: str, score: float, *, source: str = "", timeout_s: float | None = None) -> None:
+        """Say how good the answer of a decision of the last day was, 0 to 1; `source` is "user" or the like. Raises PointsmanError."""
+        message = codec.score_to_pb(codec.Score(decision_id, score, source))
+        await self._called(self._router.RecordFeedback, message, timeout_s)
+
     async def models(self, *, timeout_s: float | None = None) -> list[codec.ListedModel]:
         """Return the models of the catalog with their state, ordered by id. Raises PointsmanError."""
         response: admin_pb.ListModelsResponse = await self._called(self._admin.ListModels, admin_pb.ListModelsRequest(), timeout_s)

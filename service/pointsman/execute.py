@@ -18,17 +18,17 @@ from typing import TypeAlias, TypeVar
 from msgspec import structs
 
 from pointsman.answers import Source, Streamed, Whole
-from pointsman.attempts import Attempting
+from pointsman.attempts import CANCELLED, Attempting
 from pointsman.core.catalog import Catalog
 from pointsman.core.claim import NOTHING
-from pointsman.core.completion import Completion, Delta, TextDelta, Usage
+from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.limits import SecondTries
 from pointsman.core.request import Request
 from pointsman.core.ruleset import RouteSettings
 from pointsman.core.vocabulary import AttemptReason
 from pointsman.ports import Answer, AttemptFailed, Clock, Finished, ModelCall, Piece, Provider, TokenCounter
-from pointsman.spending import FREE, Purse, Refused
+from pointsman.purse import FREE, Purse, Refused
 from pointsman.upstreams import Upstreams
 from pointsman.work import Work
 
@@ -76,13 +76,15 @@ class Executor:
         settings: RouteSettings = PLAIN,
         again: bool = True,
         purse: Purse = FREE,
+        hear: Callable[[Attempt], None] = lambda _: None,
     ) -> Completion:
         """Return the first answer; `deadline` is in seconds of the monotonic clock. Unless `again`, no model is asked twice. `purse` pays.
+        `hear` is told of each attempt when it has ended.
 
         Raises DeadlinePassed when time is up, UpstreamUnavailable when every model of the plan failed, and BudgetExhausted.
         """
         attempt = await self._first(
-            self._work(decision, request, catalog, settings, deadline=deadline, purse=purse), Whole, settings, again=again
+            self._work(decision, request, catalog, settings, deadline=deadline, purse=purse, hear=hear), Whole, settings, again=again
         )
         answer = attempt.first
         return attempt.answered(answer.finish_reason, answer.usage, message=answer.message, first_ms=answer.ttft_ms)
@@ -97,13 +99,14 @@ class Executor:
         settings: RouteSettings = PLAIN,
         again: bool = True,
         purse: Purse = FREE,
+        hear: Callable[[Attempt], None] = lambda _: None,
     ) -> AsyncGenerator[Delta | Completion, None]:
         """Yield the answer as it comes, and last the completion without its message.
 
         Raises what `run` raises before the first piece; after it, yields a completion with what was used so far and FinishReason.ERROR, and
         raises StreamInterrupted, or DeadlinePassed when time was up.
         """
-        work = self._work(decision, request, catalog, settings, deadline=deadline, purse=purse)
+        work = self._work(decision, request, catalog, settings, deadline=deadline, purse=purse, hear=hear)
         attempt = await self._first(work, Streamed, settings, again=again)
         source, piece, texts = attempt.source, attempt.first, [""]
         failed: AttemptFailed | None = None
@@ -136,12 +139,20 @@ class Executor:
             raise attempt.interrupted(failed.error_type, usage.output_tokens)
 
     def _work(
-        self, decision: Decision, request: Request, catalog: Catalog, settings: RouteSettings, *, deadline: float, purse: Purse
+        self,
+        decision: Decision,
+        request: Request,
+        catalog: Catalog,
+        settings: RouteSettings,
+        *,
+        deadline: float,
+        purse: Purse,
+        hear: Callable[[Attempt], None],
     ) -> Work:
         self._second_tries.called()
         if settings.timeout_s is not None:
             deadline = min(deadline, self._clock.monotonic() + settings.timeout_s)
-        return Work(decision, request, catalog, self._clock, deadline, purse=purse, sends_all=not settings.optimize)
+        return Work(decision, request, catalog, self._clock, deadline, purse=purse, sends_all=not settings.optimize, hear=hear)
 
     async def _first(self, work: Work, start: Start[T], settings: RouteSettings, *, again: bool) -> Attempting[T]:
         """Return the first attempt of which something came. Raises DeadlinePassed and UpstreamUnavailable."""
@@ -149,8 +160,12 @@ class Executor:
             return await self._raced(work, start, settings.hedge_after_s, again=again)
         while True:
             attempt = await self._next(work, start, again=again)
-            if await attempt.begin():
-                return attempt
+            try:
+                if await attempt.begin():
+                    return attempt
+            except BaseException:
+                attempt.dropped(CANCELLED)
+                raise
 
     async def _raced(self, work: Work, start: Start[T], hedge_after_s: float, *, again: bool) -> Attempting[T]:
         """As `_first`, but where the first model is slow the next one is asked, too, and the sooner counts."""
@@ -242,15 +257,15 @@ async def _drop(running: Mapping[asyncio.Task[bool], Attempting[T]], won: Attemp
         task.cancel()
     try:
         await asyncio.gather(*running, return_exceptions=True)
-        await _end(*running.values())
+        await _end(*running.values(), why=CANCELLED if won is None else "hedged")
     except BaseException:
-        await _end(*running.values(), *([won] if won is not None else []))
+        await _end(*running.values(), *([won] if won is not None else []), why=CANCELLED)
         raise
 
 
-async def _end(*attempts: Attempting[T]) -> None:
+async def _end(*attempts: Attempting[T], why: str) -> None:
     for attempt in attempts:
-        attempt.dropped()
+        attempt.dropped(why)
     for attempt in attempts:
         await attempt.close()
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from copy import copy
 from typing import TypeAlias
 
 from pointsman.core.caching import shared
 from pointsman.core.completion import Completion, Delta
-from pointsman.core.errors import DeadlinePassed, PointsmanError
+from pointsman.core.errors import DeadlinePassed
 from pointsman.core.vocabulary import FinishReason
 from pointsman.ports import Clock
 
@@ -37,7 +36,6 @@ class Flight:
         self._landed = landed
         self._events: list[Event] = []
         self._failure: Exception | None = None
-        self._is_failure_told = False
         self._has_ended = False
         self._is_answered = False
         self._is_paid = False
@@ -60,7 +58,7 @@ class Flight:
                 if isinstance(event, Completion) and self._is_answered:
                     return  # what follows is housekeeping, which nobody waits for
             if self._failure is not None:
-                raise self._told(self._failure.with_traceback(None))
+                raise self._failure.with_traceback(None)
         finally:
             self._readers -= 1
             if not self._readers and not self._is_answered:
@@ -93,16 +91,6 @@ class Flight:
             raise DeadlinePassed(
                 "the deadline passed while an identical request was being answered; allow more time, or ask for a faster model"
             ) from None
-
-    def _told(self, failure: Exception) -> Exception:
-        """Return the failure as it is for the first who is told, and without the attempts for the others: they were made once."""
-        if not isinstance(failure, PointsmanError) or not failure.attempts:
-            return failure
-        is_told, self._is_failure_told = self._is_failure_told, True
-        if is_told:
-            failure = copy(failure)
-            failure.attempts = ()
-        return failure
 
     def _billed(self, completion: Completion) -> Completion:
         """Return the completion as it is for the first who reads it, and without its costs for the others."""

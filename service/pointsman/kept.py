@@ -14,7 +14,8 @@ from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, NotCached, Violation
 from pointsman.core.request import CachePolicy, Request
 from pointsman.core.ruleset import Ruleset
-from pointsman.spending import FREE, Purse
+from pointsman.purse import FREE, Purse
+from pointsman.telemetry import Happening
 
 ONCE_S = 86_400.0
 """How long a result is kept for the key that its caller gave it."""
@@ -37,6 +38,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     is_stream: bool = False
     purse: Purse = FREE
     """Pays for the models that are asked."""
+    hear: Callable[[Happening], None] = lambda _: None
+    """Is told what happens."""
 
     @property
     def use(self) -> Use:

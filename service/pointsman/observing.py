@@ -1,4 +1,4 @@
-"""Composition of what observes a server: traces, where the standard variables ask for them, and metrics, where the settings do.
+"""Composition of what observes a server: traces, metrics and records, each where the settings or the standard variables ask for it.
 
 Their libraries are loaded only then: together they take 100 ms and 10 MB.
 """
@@ -6,79 +6,145 @@ Their libraries are loaded only then: together they take 100 ms and 10 MB.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from pointsman.adapters.records import RecordLog, key_in
 from pointsman.live import Live
-from pointsman.ports import Clock
+from pointsman.ports import Clock, Records
 from pointsman.router import Router
 from pointsman.settings import Settings
-from pointsman.telemetry import Log, Story
+from pointsman.telemetry import UNTOLD, Log, Story
+from pointsman.telemetry.content import NotMeant, captures
+from pointsman.telemetry.recording import Recorder
 
 if TYPE_CHECKING:
+    from pointsman.telemetry.export import Exporting
     from pointsman.telemetry.metrics import Metrics
-    from pointsman.telemetry.traces import Traces
 
 
 class CannotObserve(Exception):
-    """Traces or metrics are wanted in a way that there is not, or at an address that is taken."""
+    """Something is wanted in a way that there is not, or at an address or in a folder that cannot be had."""
+
+
+class Observers:
+    """What observes a server."""
+
+    def __init__(
+        self, exporting: Exporting | None, metrics: Metrics | None, records: RecordLog | None, recorder: Recorder | None, *, captures: bool
+    ) -> None:
+        self.traces = exporting.traces if exporting is not None else None
+        self.metrics = metrics
+        self.captures = captures
+        """Whether prompts and answers go into spans."""
+        self._exporting = exporting
+        self._records = records
+        self._recorder = recorder
+
+    def observe(self, story: Story) -> str:
+        """Make of the story of a call whatever is wanted, and return the id of its trace; empty where none is made."""
+        told = self.traces.tell(story) if self.traces is not None else UNTOLD
+        if self.metrics is not None:
+            self.metrics.tell(story, told)
+        if self._recorder is not None:
+            self._recorder.tell(story)
+        return told.trace_id
+
+    def lost(self) -> dict[str, int]:
+        """Return by signal what was lost."""
+        found = {} if self.traces is None or self._exporting is None else {"spans": self._exporting.lost_spans}
+        return found if self._records is None else found | {"records": self._records.lost}
 
 
 @asynccontextmanager
-async def exporting(settings: Settings, log: Log) -> AsyncIterator[Traces | None]:
-    """Open what exports traces; send what waits in the end. Yields None where nothing is asked for. Raises CannotObserve."""
+async def observing(settings: Settings, log: Log) -> AsyncIterator[Observers]:
+    """Open what observes; send what waits in the end. Raises CannotObserve."""
+    async with AsyncExitStack() as stack:
+        metrics = await stack.enter_async_context(_measuring(settings))
+        records, key = await _recording(settings, stack)
+        exporting = await stack.enter_async_context(_exporting(settings, log, metrics))
+        is_captured = _captures(settings)
+        sinks: list[Records] = [sink for sink in (records, exporting.records if exporting is not None else None) if sink is not None]
+        recorder = Recorder(sinks, key=key, labels=settings.record_labels) if sinks else None
+        try:
+            yield Observers(exporting, metrics, records, recorder, captures=is_captured)
+        finally:
+            log.flush()
+
+
+async def _recording(settings: Settings, stack: AsyncExitStack) -> tuple[RecordLog | None, bytes]:
+    """Open what keeps records, where there is a folder for it, and return it with the key for digests of people."""
+    folder = settings.records_dir
+    if folder is None:
+        return None, secrets.token_bytes(32)
+    try:
+        records = await stack.enter_async_context(RecordLog(folder, most_bytes=settings.records_mb << 20))
+        return records, key_in(folder)
+    except OSError as error:
+        raise CannotObserve(f"POINTSMAN_STATE_DIR: cannot keep decision records in {folder}: {error.strerror}") from None
+
+
+@asynccontextmanager
+async def _exporting(settings: Settings, log: Log, metrics: Metrics | None) -> AsyncIterator[Exporting | None]:
     if not any(name.startswith("OTEL_") for name in settings.environment):
         yield None
         return
-    from pointsman.telemetry.export import CannotTrace, open_exporting  # noqa: PLC0415  # as said above
+    from pointsman.telemetry.export import CannotExport, Exporting  # noqa: PLC0415  # as said above
 
     try:
-        exporting = open_exporting(settings.environment)
-    except CannotTrace as error:
+        exporting = Exporting(settings.environment, metrics)
+    except CannotExport as error:
         raise CannotObserve(str(error)) from None
     try:
-        yield exporting.traces if exporting else None
+        yield exporting
     finally:
-        if exporting:
-            log.flush()
-            await asyncio.to_thread(exporting.close, log.note)
+        await asyncio.to_thread(exporting.close, log.note)
 
 
 @asynccontextmanager
-async def measuring(settings: Settings) -> AsyncIterator[Metrics | None]:
-    """Serve metrics over HTTP. Yields None where nobody wants them. Raises CannotObserve."""
-    if not settings.metrics_listen:
+async def _measuring(settings: Settings) -> AsyncIterator[Metrics | None]:
+    """Count, and serve what is counted over HTTP, where somebody wants that."""
+    if not (settings.metrics_listen or _pushes(settings)):
         yield None
         return
     from pointsman.telemetry import metrics  # noqa: PLC0415  # as said above
 
     found = metrics.Metrics()
     try:
-        end = metrics.serve(found, settings.metrics_listen)
+        end = metrics.serve(found, settings.metrics_listen) if settings.metrics_listen else None
     except OSError as error:
         raise CannotObserve(f"POINTSMAN_METRICS_LISTEN: cannot listen on {settings.metrics_listen}: {error.strerror}") from None
     try:
         yield found
     finally:
-        await asyncio.to_thread(end)
+        if end is not None:
+            await asyncio.to_thread(end)
 
 
-def observer(traces: Traces | None, metrics: Metrics | None) -> Callable[[Story], str]:
-    """Return what makes of the story of a call whatever is wanted, and returns the id of its trace; empty where none is made."""
+def _captures(settings: Settings) -> bool:
+    try:
+        return captures(settings.environment, is_meant=settings.allow_content_capture)
+    except NotMeant as error:
+        raise CannotObserve(str(error)) from None
 
-    def observe(story: Story) -> str:
-        trace = traces.tell(story) if traces is not None else ""
-        if metrics is not None:
-            metrics.tell(story, trace)
-        return trace
 
-    return observe
+def _pushes(settings: Settings) -> bool:
+    if not any(name.startswith("OTEL_") for name in settings.environment):
+        return False
+    from pointsman.telemetry.export import CannotExport, exporters  # noqa: PLC0415  # as said above
+
+    try:
+        return bool(exporters(settings.environment, "METRICS"))
+    except CannotExport as error:
+        raise CannotObserve(str(error)) from None
 
 
 @asynccontextmanager
-async def watching(metrics: Metrics | None, router: Router, live: Live, clock: Clock, under_way: Callable[[], int]) -> AsyncIterator[None]:
+async def watching(observers: Observers, router: Router, live: Live, clock: Clock, under_way: Callable[[], int]) -> AsyncIterator[None]:
     """Take down the state of things for metrics, again and again while it is open."""
+    metrics = observers.metrics
     if metrics is None:
         yield
         return
@@ -89,6 +155,7 @@ async def watching(metrics: Metrics | None, router: Router, live: Live, clock: C
         metrics.state(
             State(
                 models=[(status.model.id, status.state) for status in router.models()],
+                breakers=router.breakers(),
                 revision=snapshot.ruleset.revision,
                 age_s=(clock.now() - snapshot.loaded_at).total_seconds(),
                 stale=snapshot.stale,
@@ -96,6 +163,7 @@ async def watching(metrics: Metrics | None, router: Router, live: Live, clock: C
                 lag_s=lag_s,
                 budgets=router.budget_shares(),
                 alone=len(router.tenants_alone()),
+                lost=observers.lost(),
             )
         )
 

@@ -34,13 +34,14 @@ from pointsman.core.request import Prompt, Request
 from pointsman.core.rulefile import Loaded, Trust, load
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.tenants import Tenant
+from pointsman.deciding import check_model
 from pointsman.economy import Economy
 from pointsman.execute import Executor
 from pointsman.mirror import Mirror
-from pointsman.ports import AttemptFailed, Budgets, Clock, Provider, Say, Usages
+from pointsman.ports import AttemptFailed, Budgets, Cache, Clock, Provider, Say, Usages
 from pointsman.reader import Reader
 from pointsman.recall import Recall
-from pointsman.router import Router, check_model
+from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.spending import Spending
 from pointsman.upstreams import Upstreams
@@ -48,6 +49,9 @@ from pointsman.upstreams import Upstreams
 if TYPE_CHECKING:
     from pointsman.adapters.valkey import Valkey
 
+
+DECISIONS_BYTES = 16 << 20
+"""Of what is remembered of decisions: some thirty thousand."""
 
 TRAILS_BYTES = 4 << 20
 """Of what is remembered of conversations: some seven thousand."""
@@ -98,11 +102,12 @@ async def open_live_router(
             recall=_recall(
                 Executor(ports, counter, clock, upstreams), Economy(reader.count), valkey, clock, stack, megabytes=settings.cache_mb
             ),
-            affinity=_affinity(valkey, clock),
+            affinity=Affinity(_remembering(valkey, clock, "trail", TRAILS_BYTES), clock),
             upstreams=upstreams,
             clock=clock,
             longest_s=settings.longest_call_s,
             spending=spending,
+            decisions=_remembering(valkey, clock, "decision", DECISIONS_BYTES) if settings.keeps_records else None,
         )
         yield router, fleet
 
@@ -170,15 +175,15 @@ def _recall(executor: Executor, economy: Economy, valkey: Valkey | None, clock: 
     return Recall(executor, economy, SharedCache(valkey, names, near, clock), turns, clock)
 
 
-def _affinity(valkey: Valkey | None, clock: Clock) -> Affinity:
-    """Return what remembers conversations: of this process, or of all replicas where they share a store."""
-    near = MemoryCache(clock, most_bytes=TRAILS_BYTES)
+def _remembering(valkey: Valkey | None, clock: Clock, kind: str, most_bytes: int) -> Cache:
+    """Return what remembers something of calls: of this process, up to so many bytes, or of all replicas where they share a store."""
+    near = MemoryCache(clock, most_bytes=most_bytes)
     if valkey is None:
-        return Affinity(near, clock)
+        return near
     from pointsman.adapters.cache.names import Names  # noqa: PLC0415  # as above
     from pointsman.adapters.cache.shared import SharedCache  # noqa: PLC0415  # as above
 
-    return Affinity(SharedCache(valkey, Names(valkey), near, clock, kind="trail"), clock)
+    return SharedCache(valkey, Names(valkey), near, clock, kind=kind)
 
 
 async def situation(request: Request, ruleset: Ruleset, tenant: Tenant, settings: Settings) -> Situation:

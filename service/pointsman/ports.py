@@ -17,6 +17,7 @@ from pointsman.core.completion import TextDelta, ToolCallDelta, Usage
 from pointsman.core.ledger import Entry, Row
 from pointsman.core.market import ModelState
 from pointsman.core.reading import Count
+from pointsman.core.record import Line
 from pointsman.core.request import Generation, Message, Prompt
 from pointsman.core.vocabulary import FinishReason
 
@@ -248,4 +249,12 @@ class KeptRules(Protocol):
 
     def write(self, sources: Mapping[str, bytes]) -> None:
         """Keep these files in place of those before. Raises OSError, and nothing else."""
+        ...
+
+
+class Records(Protocol):
+    """Keeps decision records, or sends them somewhere. It takes them at once, and never raises."""
+
+    def add(self, line: Line) -> None:
+        """Take a record, or what was said of one."""
         ...

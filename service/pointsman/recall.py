@@ -27,6 +27,7 @@ from pointsman.execute import Executor
 from pointsman.flights import Events, Flight, Flights
 from pointsman.kept import Asked, Kept, by_own_key, by_request, names_another, not_cached
 from pointsman.ports import Answers, Clock, Turns
+from pointsman.telemetry import LookedUp
 
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.01, 0.1
 """Between looks for what another replica is about to answer."""
@@ -249,23 +250,33 @@ class Recall:
 
     async def _asked(self, asked: Asked, status: CacheStatus) -> Events:
         """Yield what the models of the plan say."""
+        if status:
+            asked.hear(LookedUp(status, self._clock.monotonic()))
         decision, catalog, executor = asked.decision, asked.ruleset.catalog, self._executor
         settings = asked.ruleset.settings(decision.rule.id)
         request, spared = await self._economy.spared(asked.request, settings)
         if not asked.is_stream:
             whole = await executor.run(
-                decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+                decision,
+                request,
+                catalog,
+                deadline=asked.deadline,
+                settings=settings,
+                again=asked.again,
+                purse=asked.purse,
+                hear=asked.hear,
             )
             yield _marked(whole, status, spared)
             return
         answer = executor.stream(
-            decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse
+            decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse, hear=asked.hear
         )
         async with aclosing(answer) as events:
             async for event in events:
                 yield _marked(event, status, spared) if isinstance(event, Completion) else event
 
     def _recalled(self, entry: Entry, asked: Asked, status: CacheStatus) -> Completion:
+        asked.hear(LookedUp(status, self._clock.monotonic()))
         dearest = asked.ruleset.catalog.models[asked.decision.baseline_model].price
         return recalled(entry, status, baseline_cost=dearest.cost(entry.usage.input_tokens, entry.usage.output_tokens))
 

@@ -13,8 +13,6 @@ from pointsman.core.account import Situation
 from pointsman.core.decide import outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel, UnknownDecision
-from pointsman.core.facts import Facts
-from pointsman.core.market import Market
 from pointsman.core.ruleset import Ruleset
 
 KEPT = 1_000
@@ -37,13 +35,21 @@ class Recent:
     def __init__(self) -> None:
         self._made: deque[Made] = deque(maxlen=KEPT)
 
-    def note(self, ruleset: Ruleset, facts: Facts, market: Market, outcome: Decision | NoEligibleModel) -> None:
+    def note(self, situation: Situation, outcome: Decision | NoEligibleModel) -> None:
         """Keep a decision; its id is among the facts."""
-        self._made.append(Made(Situation(ruleset=ruleset, facts=facts, market=market), _outcome(outcome)))
+        self._made.append(Made(situation, _outcome(outcome)))
 
     def made(self) -> list[Made]:
         """Return the decisions that are kept, oldest first."""
         return list(self._made)
+
+    def outcome(self, tenant: str, decision_id: str) -> Outcome | None:
+        """Return the rule and model of a tenant's last decision of that id, None where there is none."""
+        for made in reversed(self._made):
+            request = made.situation.facts.request
+            if request.id == decision_id and request.tenant == tenant and made.outcome[1]:
+                return made.outcome
+        return None
 
     def find(self, decision_id: str) -> Made:
         """Return the last decision of that id. Raises UnknownDecision."""

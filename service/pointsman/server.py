@@ -25,7 +25,7 @@ from pointsman.adapters.tokens import JwtTokens
 from pointsman.core.tenants import NOBODY_TOLD_APART, anonymous
 from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
-from pointsman.observing import exporting, measuring, observer, watching
+from pointsman.observing import observing, watching
 from pointsman.offline import open_live_router
 from pointsman.router import Router
 from pointsman.settings import Settings
@@ -74,10 +74,12 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    async with _open(settings, log) as (router, live), exporting(settings, log) as traces, measuring(settings) as metrics:
+    async with _open(settings, log) as (router, live), observing(settings, log) as observers:
         identity = _identity(live, settings, log)
-        server, checks, boundary = _server(router, live, identity, log, settings, reads_context=traces is not None)
-        log.observe = observer(traces, metrics)
+        server, checks, boundary = _server(
+            router, live, identity, log, settings, reads_context=observers.traces is not None, captures=observers.captures
+        )
+        log.observe = observers.observe
         address = _bind(server, settings.listen, settings)
         beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
@@ -87,7 +89,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         await server.start()
         checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
-        async with watching(metrics, router, live, SystemClock(), lambda: boundary.under_way):
+        async with watching(observers, router, live, SystemClock(), lambda: boundary.under_way):
             ready(address)
             await stop.wait()
             await _drain(server, checks, boundary, stop, settings.grace_s)
@@ -113,7 +115,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
 
 
 def _server(
-    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False
+    router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False, captures: bool = False
 ) -> tuple[grpc.aio.Server, Health, Boundary]:
     clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
     boundary = Boundary(
@@ -124,6 +126,7 @@ def _server(
         certificates=settings.tls_client_ca is not None,
         most_calls=settings.most_calls,
         reads_context=reads_context,
+        captures=captures,
     )
     server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()

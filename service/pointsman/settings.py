@@ -60,6 +60,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
@@ -159,7 +163,20 @@ class Settings:
         1, _count, "Processes that share the Valkey, at least: while it is lost, each spends that part of a budget. More are noticed."
     )
     cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
-    state_dir: Path | None = _setting(None, _path, "Where the last good rules are kept, for a start with broken ones.")
+    state_dir: Path | None = _setting(
+        None,
+        _path,
+        "Where decision records are kept, and the last good rules, for a start with broken ones.",
+    )
+    allow_content_capture: bool = _setting(
+        False,
+        _switch,
+        "Says that it is meant where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT puts prompts and answers into spans.",
+    )
+    records_mb: int = _setting(256, _count_or_none, "Megabytes of decision records that are kept there, the latest; 0 for none.")
+    record_labels: tuple[str, ...] = _setting(
+        (), _words, "Labels of requests and tenants that records may hold; of others they say what rules made of them."
+    )
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The whole environment, for keys of providers that the catalog names. Not shown: it holds them."""
 
@@ -181,6 +198,17 @@ class Settings:
         if settings is None or wrong:
             raise BadSetting("; ".join(wrong))
         return settings
+
+    @property
+    def records_dir(self) -> Path | None:
+        """Where decision records go; None where none are kept."""
+        return self.state_dir / "records" if self.state_dir is not None and self.records_mb else None
+
+    @property
+    def keeps_records(self) -> bool:
+        """Whether decision records go anywhere."""
+        logs = ("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
+        return self.records_dir is not None or any(self.environment.get(name, "none") not in ("", "none") for name in logs)
 
     @property
     def trust(self) -> Trust:

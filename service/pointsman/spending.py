@@ -11,9 +11,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from itertools import count
-from typing import Protocol
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from pointsman.core.budget import Hold, Levels
 from pointsman.core.catalog import Catalog
@@ -27,6 +26,8 @@ from pointsman.core.standing import Standing
 from pointsman.core.tenants import Tenant
 from pointsman.mirror import Mirror
 from pointsman.ports import Budgets, Clock, Say, StoreDown, Usages
+from pointsman.purse import Held, Purse, Refused
+from pointsman.telemetry import Happening, HoldAsked
 
 GRACE_S = 30.0
 """How much longer than its call a hold lasts. After that, whoever took it has gone, and it counts as spent."""
@@ -40,44 +41,6 @@ TRIES = 3
 _CLOSED = (
     "the store of the tenant's budget cannot be asked, and store_lost: closed says that nothing is spent meanwhile; try again in a moment"
 )
-
-
-class Refused(Struct, frozen=True, kw_only=True):
-    """Why nothing was held."""
-
-    told: str
-    """What the windows have left, in words."""
-    heals_in_s: float | None = None
-    """Until it may be tried again; None where waiting alone does not help."""
-    is_unknown: bool = False
-    """That nobody can tell at present whether the windows have room."""
-
-
-class Held(Protocol):
-    """What an attempt holds."""
-
-    output_cap: int
-    """The most output that it covers."""
-
-    def settle(self, usage: Usage | None, *, answered: bool = False) -> None:
-        """Put what was used in its place; None where nothing was. Only the first time counts."""
-        ...
-
-    def settle_later(self, count: Callable[[], Awaitable[Usage]]) -> None:
-        """Do so when it has been counted."""
-        ...
-
-
-class Purse(Protocol):
-    """What one request may spend."""
-
-    async def hold(self, candidate: Candidate, output_cap: int, lasts_s: float) -> Held | Refused:
-        """Hold what an attempt with that much output may use at most, or with less output where there is no room for all of it."""
-        ...
-
-    def recalled(self, completion: Completion) -> None:
-        """Enter an answer for which no model was called on account of this request."""
-        ...
 
 
 class Spending:
@@ -111,13 +74,17 @@ class Spending:
         bound = await self.mirror.bound(tenant, self.now_ms())
         return bound.standing, bound.market(market), bound.facts
 
-    def purse(self, tenant: Tenant, decision: Decision, catalog: Catalog) -> Purse:
-        """Return what pays for the attempts at a decision."""
-        return _Purse(self, tenant, decision, catalog)
+    def purse(self, tenant: Tenant, decision: Decision, catalog: Catalog, hear: Callable[[Happening], None] = lambda _: None) -> Purse:
+        """Return what pays for the attempts at a decision; `hear` is told of what is asked of the tenant's windows."""
+        return _Purse(self, tenant, decision, catalog, hear)
 
     def shares(self) -> list[tuple[str, str, float]]:
         """Return tenant, window and spent share of every window of the tenants that are being served."""
         return self.mirror.shares(self.now_ms())
+
+    def monotonic(self) -> float:
+        """Return the seconds of the monotonic clock."""
+        return self._clock.monotonic()
 
     def now_ms(self) -> int:
         """Return the time in ms of UTC."""
@@ -168,18 +135,35 @@ _NO_HOLD = Hold(id="", shares=(), lasts_ms=0, entry=Entry(model="", route="", su
 
 
 class _Purse:
-    def __init__(self, spending: Spending, tenant: Tenant, decision: Decision, catalog: Catalog) -> None:
+    def __init__(self, spending: Spending, tenant: Tenant, decision: Decision, catalog: Catalog, hear: Callable[[Happening], None]) -> None:
         self.spending = spending
         self.tenant = tenant
         self.route = decision.rule.id
         self.chosen = decision.chosen
         self._catalog = catalog
+        self._hear = hear
         self._settling: set[asyncio.Task[None]] = set()
 
     async def hold(self, candidate: Candidate, output_cap: int, lasts_s: float) -> Held | Refused:
         """As in `Purse`."""
         if not self.tenant.windows:
             return _Held(self, candidate, output_cap, _NO_HOLD)
+        began_s = self.spending.monotonic()
+        held = await self._held(candidate, output_cap, lasts_s)
+        usage = self._claim(candidate, held.output_cap if isinstance(held, _Held) else output_cap).usage
+        self._hear(
+            HoldAsked(
+                model=candidate.model,
+                began_s=began_s,
+                ended_s=self.spending.monotonic(),
+                tokens=usage.input_tokens + usage.output_tokens,
+                cost=usage.cost,
+                refused=held.told if isinstance(held, Refused) else "",
+            )
+        )
+        return held
+
+    async def _held(self, candidate: Candidate, output_cap: int, lasts_s: float) -> _Held | Refused:
         if self._settling:
             await asyncio.wait(self._settling)  # what an attempt that failed gives back, the next one may need
         claim, lasts_ms = self._claim(candidate, output_cap), round((lasts_s + GRACE_S) * 1000)
@@ -273,27 +257,3 @@ class _Held:
 
     async def _counted(self, count: Callable[[], Awaitable[Usage]]) -> None:
         self.settle(await count())
-
-
-class _NothingHeld:
-    def __init__(self, output_cap: int) -> None:
-        self.output_cap = output_cap
-
-    def settle(self, usage: Usage | None, *, answered: bool = False) -> None:
-        """Do nothing."""
-
-    def settle_later(self, count: Callable[[], Awaitable[Usage]]) -> None:
-        """Do nothing."""
-
-
-class _Free:
-    async def hold(self, _candidate: Candidate, output_cap: int, _lasts_s: float) -> Held | Refused:
-        """Hold nothing."""
-        return _NothingHeld(output_cap)
-
-    def recalled(self, completion: Completion) -> None:
-        """Do nothing."""
-
-
-FREE: Purse = _Free()
-"""Pays for anything, and counts nothing."""

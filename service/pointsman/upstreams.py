@@ -184,6 +184,11 @@ class Upstreams:
         self._states = {**known, **self._differing(catalog, known)}
         return self._states
 
+    def breakers(self, catalog: Catalog) -> dict[str, str]:
+        """Return the state of the breaker of each model that has been called: "closed", "open", "half_open"."""
+        found = ((model.id, self._upstreams.get((catalog.providers[model.provider], model.upstream))) for model in catalog.models.values())
+        return {model: upstream.breaker.state(self.now()) for model, upstream in found if upstream is not None}
+
     def admit(self, model: Model, provider: Provider, tokens: int) -> Ticket | None:
         """Return the right to call a model now, None where it should not be called. `tokens` is what the call may use."""
         upstream, now = self._upstream(model, provider), self.now()

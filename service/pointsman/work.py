@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TypeVar
+from collections.abc import Callable
 
 from msgspec import structs
 
@@ -11,13 +11,11 @@ from pointsman.core.blame import may_heal
 from pointsman.core.catalog import Catalog
 from pointsman.core.completion import Attempt, Usage
 from pointsman.core.decision import Candidate, Decision
-from pointsman.core.errors import BudgetExhausted, DeadlinePassed, PointsmanError, StoreUnavailable, UpstreamUnavailable
+from pointsman.core.errors import BudgetExhausted, DeadlinePassed, StoreUnavailable, UpstreamUnavailable
 from pointsman.core.relief import unpaid
 from pointsman.core.request import Request
 from pointsman.ports import Clock, ModelCall
-from pointsman.spending import FREE, Purse, Refused
-
-E = TypeVar("E", bound=PointsmanError)
+from pointsman.purse import FREE, Purse, Refused
 
 LONGEST_WAIT_S = 2.0
 """For room. Whoever waits holds memory, and his caller something of his own."""
@@ -39,8 +37,12 @@ class Work:
         *,
         purse: Purse = FREE,
         sends_all: bool = True,
+        hear: Callable[[Attempt], None] = lambda _: None,
     ) -> None:
-        """`deadline` is in seconds of the monotonic clock; `purse` pays; `sends_all` unless something was left out of the prompt."""
+        """`deadline` is in seconds of the monotonic clock; `purse` pays; `sends_all` unless something was left out of the prompt.
+
+        `hear` is told of each attempt when it has ended.
+        """
         self.decision = decision
         self.request = request
         self.catalog = catalog
@@ -54,6 +56,7 @@ class Work:
         self._unpaid: list[Refused] = []
         self.purse = purse
         self.sends_all = sends_all
+        self.hear = hear
 
     @property
     def is_unpaid(self) -> bool:
@@ -122,6 +125,7 @@ class Work:
     def record(self, candidate: Candidate, attempt: Attempt) -> None:
         """Keep an attempt that has ended."""
         self.attempts.append(attempt)
+        self.hear(attempt)
         if attempt.error_type:
             self._failed.setdefault(candidate.model, (candidate, attempt.error_type))
 
@@ -129,21 +133,15 @@ class Work:
         """Return the error of a plan of which no model answered."""
         if self.is_unpaid:
             if self._unpaid[-1].is_unknown:
-                return self._ended(StoreUnavailable(self._unpaid[-1].told))
+                return StoreUnavailable(self._unpaid[-1].told)
             soonest = min((each.heals_in_s for each in self._unpaid if each.heals_in_s is not None), default=None)
-            return self._ended(unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest))
-        return self._ended(UpstreamUnavailable(f"no model of the plan answered: {self.told()}"))
+            return unpaid(self.decision.rule.id, tuple(self._passed_over), self._unpaid[-1].told, soonest)
+        return UpstreamUnavailable(f"no model of the plan answered: {self.told()}")
 
     def too_late(self) -> DeadlinePassed:
         """Return the error of a deadline that has passed."""
         tried = f" after {self.told()}" if self.attempts or self._passed_over else ""
-        too_late = DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
-        return self._ended(too_late)
-
-    def _ended(self, error: E) -> E:
-        """Return an error that knows the attempts that were made before it."""
-        error.attempts = tuple(self.attempts)
-        return error
+        return DeadlinePassed(f"the deadline passed{tried}; allow more time, or ask for a faster model with requirements.max_latency")
 
     def told(self) -> str:
         """Return the attempts in words."""

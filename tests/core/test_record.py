@@ -17,7 +17,8 @@ from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, value_of
 from pointsman.core.market import Market
-from pointsman.core.record import NO_PINS, BadRecord, DecisionRecord, asked_in_turn, from_json, record, replay, to_json
+from pointsman.core.pins import NO_PINS, asked_in_turn
+from pointsman.core.record import BadRecord, DecisionRecord, from_json, record, replay, to_json
 from pointsman.core.rollout import BUCKETS, Rollout
 from pointsman.core.ruleset import Condition, Route, Ruleset
 from pointsman.core.vocabulary import Strategy
@@ -168,7 +169,9 @@ def test_compiled_rules_are_replayed_the_same(user: str | None, session: int, te
     )
     kept, outcome = recorded((RULES, asked, Market()))
 
-    assert same(replay(from_json(to_json(kept)), RULES), outcome)
+    read = from_json(to_json(kept))
+    assert isinstance(read, DecisionRecord)
+    assert same(replay(read, RULES), outcome)
 
 
 def test_a_caller_without_a_name_needs_nothing_pinned() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from collector import Collector, collecting
 from fakes import Said
 from pointsman.commands.otlp import spans_of
+from pointsman.core.record import Feedback
 from pointsman.ports import unheard
-from pointsman.telemetry.export import FLUSH_S, CannotTrace, exporters, open_exporting
+from pointsman.telemetry.export import FLUSH_S, CannotExport, Exporting, exporters
+from pointsman.telemetry.metrics import Metrics
 from pointsman.telemetry.story import Story
 
 STORY = Story(method="pointsman.v1.RouterService/Route", id="id-1", began_s=0.0, began_ns=1, ended_s=1.0, code="OK")
@@ -45,19 +48,33 @@ def test_nothing_is_exported_unless_something_is_asked_for(environment: dict[str
     ],
 )
 def test_what_there_is_not_is_refused_with_what_there_is(environment: dict[str, str], says: str) -> None:
-    with pytest.raises(CannotTrace, match=says):
+    with pytest.raises(CannotExport, match=says):
         exporters(environment)
 
 
+@pytest.mark.parametrize("signal", ["METRICS", "LOGS"])
+def test_what_takes_spans_is_not_sent_anything_else_unasked(signal: str) -> None:
+    assert exporters({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4317"}, signal) == ()
+    assert exporters({f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT": "http://collector:4317"}, signal) == ("otlp",)
+    assert exporters({f"OTEL_{signal}_EXPORTER": "otlp"}, signal) == ("otlp",)
+
+
+def test_metrics_for_prometheus_have_a_setting_of_their_own() -> None:
+    with pytest.raises(
+        CannotExport, match="OTEL_METRICS_EXPORTER: expected otlp or none, found prometheus; for Prometheus set POINTSMAN_METRICS_LISTEN"
+    ):
+        exporters({"OTEL_METRICS_EXPORTER": "prometheus"}, "METRICS")
+
+
 def test_a_sampler_that_there_is_not_is_refused() -> None:
-    with pytest.raises(CannotTrace, match=r"OTEL_TRACES_SAMPLER: expected one of always_on, .*, found bogus"):
+    with pytest.raises(CannotExport, match=r"OTEL_TRACES_SAMPLER: expected one of always_on, .*, found bogus"):
         exporters({"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "bogus"})
 
 
 def test_what_goes_to_the_console_is_what_the_command_reads(capsys: pytest.CaptureFixture[str]) -> None:
-    exporting = open_exporting({"OTEL_TRACES_EXPORTER": "console"})
-    assert exporting is not None
-    trace = exporting.traces.tell(STORY)
+    exporting = Exporting({"OTEL_TRACES_EXPORTER": "console"})
+    assert exporting.traces is not None
+    trace = exporting.traces.tell(STORY).trace_id
     exporting.close(unheard)
 
     log = capsys.readouterr().err + '{"event": "call", "method": "Route"}\n'
@@ -70,8 +87,8 @@ def exported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Collector:
     with collecting() as collector:
         for name, value in ({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment).items():
             monkeypatch.setenv(name, value)  # the library reads the environment itself
-        exporting = open_exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment)
-        assert exporting is not None
+        exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment)
+        assert exporting.traces is not None
         exporting.traces.tell(STORY)
         exporting.close(unheard)
         collector.named(STORY.method)
@@ -97,9 +114,11 @@ def test_a_collector_that_takes_nothing_does_not_hold_up_the_end(monkeypatch: py
         silent.listen()
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        exporting = open_exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
-        said = Said()
-        assert exporting is not None
+        wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
+        exporting, said = Exporting(wanted, Metrics()), Said()
+        assert exporting.traces is not None
+        assert exporting.records is not None
+        exporting.records.add(Feedback(id="a", tenant="t", time=datetime.now(UTC), score=1.0))
         for _ in range(100):
             exporting.traces.tell(STORY)
         began = time.monotonic()
@@ -107,3 +126,17 @@ def test_a_collector_that_takes_nothing_does_not_hold_up_the_end(monkeypatch: py
 
     assert time.monotonic() - began < FLUSH_S + 1
     assert len(said) <= 1
+
+
+def test_spans_that_nobody_takes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"})
+    assert exporting.traces is not None
+    exporting.traces.tell(STORY)
+    exporting.close(unheard)
+
+    assert exporting.lost_spans == 1

@@ -8,11 +8,10 @@ import json
 from datetime import UTC, datetime
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.decide import decide
 from pointsman.core.facts import Facts
-from pointsman.core.market import Market
-from pointsman.telemetry import Decided, Story
+from pointsman.telemetry import Story
 from pointsman.telemetry.log import CallLine, Log, line_of
+from stories import decided
 
 RULES = ruleset_of(
     catalog_yaml({"mini": model_yaml(), "large": model_yaml(price=9)}),
@@ -58,6 +57,6 @@ async def test_a_call_is_told_of_though_making_its_trace_fails() -> None:
 
 def told(facts: Facts) -> CallLine:
     """Return the line of a call that was decided on these facts."""
-    decided = Decided(began_s=1.0, ended_s=2.0, outcome=decide(RULES, facts, Market()))
-    story = Story(method="pointsman.v1.RouterService/Route", id="a", began_s=0.0, began_ns=0, ended_s=2.5, code="OK", decided=decided)
+    method, outcome = "pointsman.v1.RouterService/Route", decided(facts, RULES)
+    story = Story(method=method, id="a", began_s=0.0, began_ns=0, ended_s=2.5, code="OK", decided=outcome)
     return line_of(story, datetime(2026, 11, 26, tzinfo=UTC))

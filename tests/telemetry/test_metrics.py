@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -14,17 +15,19 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from fakes import facts_of
 from pointsman.core.caching import shared
-from pointsman.core.decide import outcome_of
-from pointsman.core.market import Market, ModelState
+from pointsman.core.market import ModelState
 from pointsman.core.vocabulary import CacheStatus, FinishReason
-from pointsman.telemetry import Decided, Story
 from pointsman.telemetry.metrics import MOST_SERIES, Metrics, State, serve, watch
-from stories import METHOD, RULES, story
+from pointsman.telemetry.story import UNTOLD, Scored, Story, Told
+from stories import METHOD, decided, story
+
+QUIET = State(models=[], revision="111111111111", age_s=5.0, stale=False, under_way=0, lag_s=0.0)
+TRACED = Told("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def told(*stories: Story, trace: str = "") -> Metrics:
+def told(*stories: Story, trace: Told = UNTOLD) -> Metrics:
     metrics = Metrics()
     for each in stories:
         metrics.tell(each, trace)
@@ -51,7 +54,7 @@ def test_decisions_are_counted_by_rule_model_and_kind_and_losers_by_reason() -> 
 
 
 def test_a_refusal_is_counted_by_rule_and_error() -> None:
-    refused = Decided(began_s=0, ended_s=0, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+    refused = decided(facts_of(request_accuracy=0.99))
 
     metrics = told(story(decided=refused, code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", completion=None))
 
@@ -83,7 +86,7 @@ def test_estimates_are_held_against_what_came_of_them() -> None:
     metrics = told(story())
 
     def off(estimate: str) -> float | None:
-        return value(metrics, "pointsman_estimate_error_ratio_sum", model="large", estimate=estimate)
+        return value(metrics, "pointsman_estimate_error_ratio_sum", rule="everyday", model="large", estimate=estimate)
 
     assert off("input") == pytest.approx(120 / 100)
     assert off("output") == pytest.approx(100 / 80)
@@ -98,7 +101,7 @@ def test_an_answer_from_the_cache_is_no_call_of_a_model() -> None:
     metrics = told(story(completion=structs.replace(kept, attempts=(), cache_status=CacheStatus.HIT)))
 
     assert value(metrics, "pointsman_cache_lookups_total", status="hit") == 1
-    assert value(metrics, "pointsman_estimate_error_ratio_count", model="large", estimate="cost") is None
+    assert value(metrics, "pointsman_estimate_error_ratio_count", rule="everyday", model="large", estimate="cost") is None
 
 
 def test_a_stream_that_broke_is_money_to_who_paid_for_it_and_a_saving_to_nobody() -> None:
@@ -122,7 +125,7 @@ def test_beyond_the_bound_series_are_counted_together() -> None:
 
 
 def test_a_call_that_is_traced_leads_to_its_trace() -> None:
-    shown = generate_latest(told(story(), trace="0af7651916cd43dd8448eb211c80319c").registry).decode()  # type: ignore[no-untyped-call]
+    shown = generate_latest(told(story(), trace=TRACED).registry).decode()  # type: ignore[no-untyped-call]
 
     assert re.search(r'rpc_server_call_duration_seconds_bucket\{le="1.0".*trace_id="0af7651916cd43dd8448eb211c80319c"', shown)
 
@@ -179,9 +182,31 @@ def test_metrics_are_served_over_http() -> None:
     assert 'pointsman_decisions_total{model="small",reason="DEFAULT",rule="everyday"} 1.0' in shown
 
 
+def test_feedback_is_counted_by_rule_and_model() -> None:
+    scored = Scored(decision_id="a", score=0.7, source="judge", rule="everyday", model="large")
+    metrics = told(story(scored=scored, decided=None, completion=None))
+
+    assert value(metrics, "pointsman_feedback_score_sum", rule="everyday", model="large") == pytest.approx(0.7)
+    assert value(metrics, "pointsman_feedback_score_bucket", rule="everyday", model="large", le="0.6") == 0
+
+
+def test_a_trace_that_is_not_kept_is_nobodys_example() -> None:
+    assert "trace_id" not in generate_latest(told(story(), trace=Told(TRACED.trace_id)).registry).decode()  # type: ignore[no-untyped-call]
+
+
+def test_breakers_have_one_state_each_and_what_is_lost_is_counted_once() -> None:
+    metrics = Metrics()
+    metrics.state(replace(QUIET, breakers={"large": "open"}, lost={"spans": 3}))
+    metrics.state(replace(QUIET, breakers={"large": "half_open"}, lost={"spans": 5}))
+
+    assert value(metrics, "pointsman_model_breaker", model="large", state="half_open") == 1
+    assert value(metrics, "pointsman_model_breaker", model="large", state="open") is None
+    assert value(metrics, "pointsman_telemetry_lost_total", signal="spans") == 5
+
+
 def test_the_readme_lists_every_metric_as_it_is() -> None:
     rows = [
-        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.says} |"
+        f"| `{each.shown}` | {each.kind} | {', '.join(f'`{label.replace(chr(46), chr(95))}`' for label in each.labels)} | {each.says} |"
         for each in Metrics().described
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -13,11 +14,12 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.decide import outcome_of
-from pointsman.core.market import Market
-from pointsman.telemetry.story import Decided, Parent, Story
+from pointsman.core.completion import Attempt
+from pointsman.core.market import Market, WindowLeft
+from pointsman.core.vocabulary import AttemptReason, CacheStatus
+from pointsman.telemetry.story import HoldAsked, LookedUp, Parent, Story
 from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Traces
-from stories import BEGAN, METHOD, MS, RULES, story
+from stories import BEGAN, METHOD, MS, RULES, decided, story
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = Parent(f"00-{TRACE}-b7ad6b7169203331-01")
@@ -70,13 +72,57 @@ def test_an_attempt_says_how_it_failed_or_what_it_used_and_cost() -> None:
     assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.cache_read.input_tokens"]) == (120, 100)
     assert (found["gen_ai.usage.output_tokens"], found["pointsman.cost_nano_usd"]) == (80, 600_000)
     assert (found["pointsman.attempt.number"], found["pointsman.attempt.reason"]) == (2, "fallback")
+    assert (found["pointsman.est.input_tokens"], found["pointsman.est.input_off_by"]) == (100, 1.2)
+    assert (found["pointsman.est.latency_s"], found["pointsman.est.latency_off_by"]) == (1.1, 1.222)
     assert found["gen_ai.response.finish_reasons"] == ["stop"]
     (first_token,) = answered.events
     assert (first_token.name, first_token.timestamp) == ("gen_ai.first_token", BEGAN + 245 * MS)
 
 
+def test_what_the_cache_had_and_what_was_held_are_spans_of_their_own() -> None:
+    hold = HoldAsked(model="small", began_s=7.0025, ended_s=7.003, tokens=900, cost=2_000_000)
+    refused = structs.replace(hold, model="large", began_s=7.044, ended_s=7.045, refused="usd a day: $0.0001 left")
+
+    _, _, lookup, held, _, unpaid, _ = told(story(looked_up=LookedUp(CacheStatus.MISS, 7.0022), holds=[hold, refused]))
+
+    assert (lookup.name, lookup.attributes) == ("pointsman.cache.lookup", {"pointsman.cache.status": "miss"})
+    assert (lookup.start_time, lookup.end_time) == (BEGAN + 2 * MS, BEGAN + 2 * MS + 200_000)
+    assert held.name == "pointsman.budget.hold"
+    assert (held.attributes or {})["pointsman.budget.cost_usd"] == 0.002
+    assert (unpaid.status.status_code, (unpaid.attributes or {})["pointsman.budget.refused"]) == (StatusCode.ERROR, refused.refused)
+
+
+def test_a_call_that_waited_for_anothers_answer_shows_for_how_long() -> None:
+    kept = story().completion
+    assert kept is not None
+
+    shared = structs.replace(kept, attempts=(), cache_status=CacheStatus.COALESCED)
+    _, _, lookup = told(story(completion=shared))
+
+    assert (lookup.attributes or {})["pointsman.cache.status"] == "coalesced"
+    assert (lookup.start_time, lookup.end_time) == (BEGAN + 2 * MS, BEGAN + 950 * MS)
+
+
+def test_attempts_of_a_call_that_its_caller_left_are_told_too() -> None:
+    left = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="cancelled", latency_ms=40.0, began_s=7.003)
+
+    *_, attempt = told(story(code="CANCELLED", completion=None, heard=[left]))
+
+    assert (attempt.name, attempt.status.description) == ("chat small", "cancelled")
+
+
+def test_what_a_tenants_windows_had_left_is_with_the_decision() -> None:
+    market = Market(tokens_left=700, cost_left=2_000_000, windows=(WindowLeft(kind="usd", left=5_000_000, tier="large"),))
+    made = decided(facts_of())
+    situation = structs.replace(made.situation, market=market)
+
+    found = told(story(decided=structs.replace(made, situation=situation)))[1].attributes or {}
+
+    assert found["pointsman.budget.left"] == ["tokens: 700", "usd: $0.0020", "usd of large: $0.0050"]
+
+
 def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
-    refused = Decided(began_s=7.001, ended_s=7.002, outcome=outcome_of(RULES, facts_of(request_accuracy=0.99), Market()))
+    refused = decided(facts_of(request_accuracy=0.99))
 
     server, decision = told(story(code="FAILED_PRECONDITION", reason="NO_ELIGIBLE_MODEL", decided=refused, completion=None))
 
@@ -143,9 +189,7 @@ def test_a_catalog_of_hundreds_gives_a_span_of_bounded_size() -> None:
         catalog_yaml({f"m{number}": model_yaml() for number in range(300)}),
         f"version: 1\nroutes: [{{id: all, why: {'w' * 3000}, use: {{candidates: [{', '.join(f'm{number}' for number in range(300))}]}}}}]\n",
     )
-    refused = outcome_of(many, facts_of(request_accuracy=0.99), Market())
-
-    found = told(story(decided=Decided(began_s=7.001, ended_s=7.002, outcome=refused)))[1].attributes or {}
+    found = told(story(decided=decided(facts_of(request_accuracy=0.99), many)))[1].attributes or {}
 
     assert len(found["pointsman.candidates"]) == 32  # type: ignore[arg-type]  # a tuple of texts
     assert len(str(found["pointsman.decision.explain"])) <= 300

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import FakeClock
+from pointsman.call import Call
 from pointsman.core.errors import InvalidRequest, MalformedMessage, NotYet, PointsmanError, Violation
 from pointsman.core.tenants import NOBODY_TOLD_APART
 from pointsman.gate import Gate
 from pointsman.identity import Identity
-from pointsman.router import Call
 from pointsman.telemetry import Log
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire.boundary import REQUEST_ID, REVISION, Boundary, _parsed

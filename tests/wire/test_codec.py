@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from pointsman.core.account import Account
 from pointsman.core.catalog import Price
-from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
+from pointsman.core.completion import Attempt, Completion, Delta, Expected, TextDelta, ToolCallDelta, Usage
 from pointsman.core.decision import Candidate, ConditionTrace, Contrast, Decision, Dropped, Explanation, RuleRef, RuleTrace, TokenEstimate
 from pointsman.core.diagnostics import Problem, Severity
 from pointsman.core.errors import InvalidRequest
@@ -253,6 +253,7 @@ completions = st.builds(
             latency_ms=durations_ms,
             ttft_ms=st.none() | durations_ms,
             usage=st.none() | usages,
+            expected=st.none() | st.builds(Expected, input_tokens=counts, output_tokens=counts, cost=amounts, latency_ms=durations_ms),
         ),
         max_size=3,
     ).map(tuple),

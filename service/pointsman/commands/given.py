@@ -8,7 +8,8 @@ from pathlib import Path
 from pointsman.core.account import Situation
 from pointsman.core.diagnostics import Problem, in_order
 from pointsman.core.market import Market, ModelState
-from pointsman.core.record import BadRecord, pinned
+from pointsman.core.pins import pinned
+from pointsman.core.record import BadRecord
 from pointsman.core.rulefile.documents import GivenDoc
 from pointsman.core.rulefile.structure import check
 from pointsman.core.ruleset import Ruleset
@@ -16,7 +17,7 @@ from pointsman.core.ruletest.given import GivenReader, facts
 from pointsman.core.yamlnodes import parse
 from pointsman.offline import read_log
 
-RECORDS = ".jsonl"
+RECORDS = (".jsonl", ".jsonl.gz")
 
 
 class BadFacts(Exception):
@@ -30,7 +31,7 @@ class BadFacts(Exception):
 
 def situation_of(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:
     """Return the situation in a file. Raises BadFacts, and OSError where it cannot be read."""
-    return _recorded(path, decision_id, ruleset) if path.suffix == RECORDS else _written(path, ruleset)
+    return _recorded(path, decision_id, ruleset) if path.is_dir() or path.name.endswith(RECORDS) else _written(path, ruleset)
 
 
 def _recorded(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:

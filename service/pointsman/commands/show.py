@@ -101,6 +101,10 @@ def account(found: Decision, completion: Completion) -> None:
     console.print(f"\n[dim]{escape(how)}  by rule {escape(found.rule.id)}, ends with {completion.finish_reason.name}[/]")
     saved = f", baseline {dollars(usage.baseline_cost)}" if usage.baseline_cost else ""
     console.print(f"[dim]{usage.input_tokens} + {usage.output_tokens} tokens, {dollars(usage.cost)}{saved}  id {found.id}[/]")
+    expected = completion.attempts[-1].expected if completion.attempts else None
+    if expected is not None:
+        tokens, cost = f"{expected.input_tokens} + {expected.output_tokens} tokens", dollars(expected.cost)
+        console.print(f"[dim]expected of {escape(completion.model)}: {tokens}, {cost}, {expected.latency_ms:.0f} ms[/]")
 
 
 def explained(found: Decision) -> None:

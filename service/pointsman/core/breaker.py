@@ -49,6 +49,12 @@ class Breaker:
         """Return whether a call may be made."""
         return now >= self._cool_until and (not self._is_open or (now >= self._opened + self._pause_s and not self._probing))
 
+    def state(self, now: float) -> str:
+        """Return "closed", "open", or "half_open" where the next call, or one under way, finds out. A cool-down is no state of it."""
+        if not self._is_open:
+            return "closed"
+        return "half_open" if now >= self._opened + self._pause_s else "open"
+
     def heals_at(self, now: float) -> float:
         """Return when it may admit calls without anything happening before; `inf` where nothing keeps it from that, or a call is out."""
         moments = (self._cool_until, self._opened + self._pause_s if self._is_open and not self._probing else -inf)

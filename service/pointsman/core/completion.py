@@ -47,6 +47,17 @@ class ToolCallDelta(Struct, frozen=True, kw_only=True):
 Delta = TextDelta | ToolCallDelta
 
 
+class Expected(Struct, frozen=True, kw_only=True):
+    """What a decision expects of a model."""
+
+    input_tokens: int
+    output_tokens: int
+    """Median."""
+    cost: int
+    """Nano-USD."""
+    latency_ms: float
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
     """One call of one model."""
 
@@ -61,6 +72,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     began_s: float = 0.0
     """On the monotonic clock of the process that made it; not sent over the wire."""
     usage: Usage | None = None
+    expected: Expected | None = None
+    """None in one that came from a server which does not say."""
 
 
 class Completion(Struct, frozen=True, kw_only=True):

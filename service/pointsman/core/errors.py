@@ -42,7 +42,6 @@ from typing import TYPE_CHECKING
 from pointsman.core.vocabulary import DropReason
 
 if TYPE_CHECKING:
-    from pointsman.core.completion import Attempt
     from pointsman.core.decision import Dropped, Explanation, Shadowed
     from pointsman.core.relief import Relief
 
@@ -52,8 +51,6 @@ class PointsmanError(Exception):
 
     request_id: str = ""
     """Set by the client: names the call in the server's log."""
-    attempts: tuple[Attempt, ...] = ()
-    """Calls of models that were made in vain, where some were; not sent over the wire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

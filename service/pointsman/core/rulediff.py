@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from pointsman.core.decide import outcome_of
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, everything
-from pointsman.core.record import pinned
+from pointsman.core.pins import pinned
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.samples import PLAIN, Sample
 

@@ -19,7 +19,8 @@ from pointsman.core.expr.types import BOOL, INT, STRING
 from pointsman.core.facts import FACTS, Facts, FactSpec, FeatureFacts, RequestFacts, TimeFacts, TokenFacts, value_of
 from pointsman.core.market import Market
 from pointsman.core.money import nearest_nano_usd
-from pointsman.core.record import NO_PINS, DecisionRecord, Pins
+from pointsman.core.pins import NO_PINS, Pins
+from pointsman.core.record import DecisionRecord
 from pointsman.core.ruleset import Ruleset
 
 MOST = 5_000

@@ -1,4 +1,4 @@
-"""Where spans go: as the standard variables of OpenTelemetry say, and nowhere if they say nothing.
+"""Where spans, metrics and records go: as the standard variables of OpenTelemetry say, and nowhere if they say nothing.
 
 The library reads most of them itself (sampler, endpoint, headers, certificates, service name, limits). Here is only what it leaves open:
 whether there is anything to do at all, and that a collector which is down or slow costs neither calls nor the end of the process.
@@ -9,19 +9,25 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from threading import Thread
+from time import monotonic
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from pointsman.ports import Say
+from pointsman.telemetry.metrics import Metrics
+from pointsman.telemetry.push import Pushing
+from pointsman.telemetry.sent import SentRecords
 from pointsman.telemetry.traces import Traces
 
 FLUSH_S = 3.0
@@ -35,65 +41,97 @@ MOST_WAITING = 4096
 
 EVERY_MS = 1000
 
-EXPORTER, PROTOCOL = "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_PROTOCOL"
+METRICS_EVERY_S = 60.0
+
+SIGNALS = {"TRACES": ("otlp", "console", "none"), "METRICS": ("otlp", "none"), "LOGS": ("otlp", "none")}
+"""What may be exported, and how. Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says; metrics and records only if they are asked for by name,
+since what takes traces need not take them: Jaeger does not."""
+
+PROTOCOL, ENDPOINT = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOINT"
 SAMPLER = "OTEL_TRACES_SAMPLER"
 SAMPLERS = tuple(f"{parent}{how}" for parent in ("", "parentbased_") for how in ("always_on", "always_off", "traceidratio"))
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
-class CannotTrace(ValueError):
+class CannotExport(ValueError):
     """The variables ask for something that there is not."""
 
 
-def exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the exporters that are asked for, "otlp" and "console". Raises CannotTrace for others."""
+def exporters(environment: Mapping[str, str], signal: str = "TRACES") -> tuple[str, ...]:
+    """Return the exporters that are asked for, of "otlp" and "console". Raises CannotExport for others."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return ()
-    default = "otlp" if any(environment.get(name) for name in ENDPOINTS) else "none"
-    asked = tuple(filter(None, (environment.get(EXPORTER) or default).replace(" ", "").split(",")))
-    if unknown := set(asked) - {"otlp", "console", "none"}:
-        raise CannotTrace(f"{EXPORTER}: expected otlp, console or none, found {', '.join(sorted(unknown))}")
-    if "otlp" in asked and (protocol := environment.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environment.get(PROTOCOL)) not in (
-        None,
-        "",
-        "grpc",
-    ):
-        raise CannotTrace(f"{PROTOCOL}: expected grpc, found {protocol}; point the endpoint at the collector's gRPC port, 4317 as a rule")
-    if (sampler := environment.get(SAMPLER, "")) and sampler not in SAMPLERS:
-        raise CannotTrace(f"{SAMPLER}: expected one of {', '.join(SAMPLERS)}, found {sampler}")
+    variable, own = f"OTEL_{signal}_EXPORTER", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+    has_endpoint = environment.get(own) or (signal == "TRACES" and environment.get(ENDPOINT))
+    asked = tuple(filter(None, (environment.get(variable) or ("otlp" if has_endpoint else "none")).replace(" ", "").split(",")))
+    if unknown := set(asked) - set(SIGNALS[signal]):
+        hint = "; for Prometheus set POINTSMAN_METRICS_LISTEN" if "prometheus" in unknown else ""
+        *most, last = SIGNALS[signal]
+        raise CannotExport(f"{variable}: expected {', '.join(most)} or {last}, found {', '.join(sorted(unknown))}{hint}")
+    protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environment.get(PROTOCOL)
+    if "otlp" in asked and protocol not in (None, "", "grpc"):
+        raise CannotExport(f"{PROTOCOL}: expected grpc, found {protocol}; point the endpoint at the collector's gRPC port, 4317 as a rule")
+    if signal == "TRACES" and (sampler := environment.get(SAMPLER, "")) and sampler not in SAMPLERS:
+        raise CannotExport(f"{SAMPLER}: expected one of {', '.join(SAMPLERS)}, found {sampler}")
     return tuple(name for name in asked if name != "none")
 
 
 class Exporting:
-    """The traces of one process while it runs."""
+    """What one process sends while it runs."""
 
-    def __init__(self, exporters: list[SpanExporter], environment: Mapping[str, str]) -> None:
-        provider = TracerProvider(resource=_resource(environment), shutdown_on_exit=False)  # knows what the variables say of sampling
-        self._processors = [_batching(exporter, environment) for exporter in exporters]
-        self.traces = Traces(provider.sampler, provider.resource, self._processors)
+    def __init__(self, environment: Mapping[str, str], metrics: Metrics | None = None) -> None:
+        """`metrics` are those to send, where that is asked for. Connects later, by itself. Raises CannotExport."""
+        asked = {signal: exporters(environment, signal) for signal in SIGNALS}
+        resource, timeout_s = _resource(environment), None if environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") else EXPORT_S
+        self.traces: Traces | None = None
+        self.records: SentRecords | None = None
+        self._counting = [_Counting(_exporter(name, timeout_s)) for name in asked["TRACES"]]
+        self._ends: list[Callable[[], object]] = []
+        if self._counting:
+            processors = [_batching(exporter, environment) for exporter in self._counting]
+            sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # it knows what the variables say of sampling
+            self.traces = Traces(sampler, resource, processors)
+            self._ends += [processor.shutdown for processor in processors]
+        if asked["METRICS"] and metrics is not None:
+            every_s = float(environment.get("OTEL_METRIC_EXPORT_INTERVAL") or METRICS_EVERY_S * 1000) / 1000
+            self._ends.append(Pushing(metrics, OTLPMetricExporter(timeout=timeout_s), resource, every_s).close)
+        if asked["LOGS"]:
+            self.records = SentRecords(OTLPLogExporter(timeout=timeout_s), resource)
+            self._ends.append(self.records.shutdown)
+
+    @property
+    def lost_spans(self) -> int:
+        """Spans that no collector took."""
+        return sum(exporter.lost for exporter in self._counting)
 
     def close(self, say: Say) -> None:
         """Send what waits, for FLUSH_S at most. Takes as long; call it on a thread."""
-        flushing = [Thread(target=processor.shutdown, daemon=True) for processor in self._processors]
+        flushing = [Thread(target=end, daemon=True) for end in self._ends]
         for each in flushing:
             each.start()
+        ends_s = monotonic() + FLUSH_S
         for each in flushing:
-            each.join(FLUSH_S)
+            each.join(max(0.0, ends_s - monotonic()))
         if any(each.is_alive() for each in flushing):
-            say(f"spans that still waited are lost: the collector did not take them in {FLUSH_S:g} s", level="warning")
+            say(f"what still waited to be exported is lost: the collector did not take it in {FLUSH_S:g} s", level="warning")
 
 
-def open_exporting(environment: Mapping[str, str]) -> Exporting | None:
-    """Return what exports traces, None where nothing is asked for. Connects later, by itself. Raises CannotTrace."""
-    asked = exporters(environment)
-    return Exporting([_exporter(name, environment) for name in asked], environment) if asked else None
+class _Counting(SpanExporter):
+    """Counts the spans that another exporter could not hand over."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self.lost = 0
+        self._exporter = exporter
+        self.shutdown = exporter.shutdown  # type: ignore[method-assign]  # the other's does all that is needed
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export(spans)
+        if result is not SpanExportResult.SUCCESS:
+            self.lost += len(spans)
+        return result
 
 
-def _exporter(name: str, environment: Mapping[str, str]) -> SpanExporter:
-    if name == "console":
-        return ConsoleSpanExporter(out=sys.stderr, formatter=_line)
-    timed = environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") or environment.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
-    return OTLPSpanExporter() if timed else OTLPSpanExporter(timeout=EXPORT_S)
+def _exporter(name: str, timeout_s: float | None) -> SpanExporter:
+    return ConsoleSpanExporter(out=sys.stderr, formatter=_line) if name == "console" else OTLPSpanExporter(timeout=timeout_s)
 
 
 def _line(span: ReadableSpan) -> str:

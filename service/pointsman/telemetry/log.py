@@ -55,6 +55,10 @@ class CallLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     """What the response cache did: hit, miss, bypass, coalesced or stale; empty where it is off."""
     optimized: str = ""
     """What was left out of the prompt before it was sent: "12040 -> 5988 tokens: turns 8"; empty where the route says nothing of that."""
+    decision: str = ""
+    """Of feedback: the decision that it is about."""
+    score: float | None = None
+    source: str = ""
     trace: str = ""
     """Id of the trace, in hexadecimal; empty where none is made."""
 
@@ -75,6 +79,7 @@ def line_of(story: Story, time: datetime, trace: str = "") -> CallLine:
         trace=trace,
         **_decision(story),
         **_answer(story),
+        **_scored(story),
     )
 
 
@@ -90,7 +95,7 @@ def _decision(story: Story) -> dict[str, Any]:
 def _answer(story: Story) -> dict[str, Any]:
     completion = story.completion
     if completion is None:
-        return {"attempts": len(story.failed)}
+        return {"attempts": len(story.heard)}
     usage, outcome = completion.usage, story.decided.outcome if story.decided is not None else None
     is_chosen = isinstance(outcome, Decision) and outcome.chosen.model == completion.model
     return {
@@ -102,6 +107,13 @@ def _answer(story: Story) -> dict[str, Any]:
         "cache": completion.cache_status.name.lower() if completion.cache_status else "",
         "answered_by": "" if is_chosen else completion.model,
     }
+
+
+def _scored(story: Story) -> dict[str, Any]:
+    scored = story.scored
+    if scored is None:
+        return {}
+    return {"decision": scored.decision_id, "score": scored.score, "source": scored.source, "rule": scored.rule, "model": scored.model}
 
 
 def _spared(found: Optimisation) -> str:

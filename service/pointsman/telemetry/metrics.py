@@ -1,6 +1,6 @@
-"""Metrics of calls, decisions, models and money, for Prometheus. Counted when a call has ended, from its story.
+"""Metrics of calls, decisions, models and money. Counted when a call has ended, from its story.
 
-Names and units are those of the RPC and GenAI conventions where they have one, in Prometheus' spelling. Labels have values that files of
+Names and units are those of the RPC and GenAI conventions where they have one. Labels have values that files of
 ops people name: rules, models, tenants. What those files go through over months is bounded, too: beyond MOST_SERIES of one metric, new
 ones are counted as `other`.
 """
@@ -8,19 +8,22 @@ ones are counted as `other`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from pointsman.core.caching import is_shared_failure
 from pointsman.core.completion import Attempt, Completion, Usage
-from pointsman.core.decision import Candidate, Decision
+from pointsman.core.decision import Decision
+from pointsman.core.hindsight import compared
 from pointsman.core.market import ModelState
 from pointsman.core.money import NANO_PER_USD
 from pointsman.core.vocabulary import FinishReason
-from pointsman.telemetry.story import Story
+from pointsman.telemetry.story import UNTOLD, Story, Told
 
 MOST_SERIES = 2_000
 """Of one metric."""
@@ -30,17 +33,37 @@ LOOK_EACH_S = 1.0
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _INFERENCE_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _TIMES_OFF = (1.1, 1.25, 1.5, 2, 3, 5, 10, 30, 100)
+
+
+_SUFFIXES = {"": "", "s": "_seconds", "1": "_ratio", "USD": "_usd"}
+"""What Prometheus' names have for a unit."""
+
+_KINDS = ("input", "output", "cache_read.input", "cache_write.input", "reasoning.output")
+"""Of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One metric, for people."""
+    """One metric. Names are those of OpenTelemetry; Prometheus has its own spelling of them."""
 
     name: str
+    unit: str
+    """As UCUM has it: "s" for seconds, "1" for a ratio; empty for a count of things."""
     kind: str
     labels: tuple[str, ...]
     says: str
+
+    @property
+    def family(self) -> str:
+        """Its name in Prometheus, without what a counter's samples add to theirs."""
+        return self.name.replace(".", "_") + _SUFFIXES[self.unit]
+
+    @property
+    def shown(self) -> str:
+        """Its name in Prometheus."""
+        return f"{self.family}_total" if self.kind == "counter" else self.family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +81,10 @@ class State:
     """Tenant, window, spent share."""
     alone: int = 0
     """Tenants that spend this process's share alone."""
+    breakers: Mapping[str, str] = field(default_factory=dict)
+    """The state of each model's breaker."""
+    lost: Mapping[str, int] = field(default_factory=dict)
+    """Of each signal what was lost, since the process began."""
 
 
 class _Child(Protocol):
@@ -76,87 +103,86 @@ class Metrics:
         self.described: list[Described] = []
         self._series: dict[str, dict[tuple[str, ...], _Child]] = {}
         self._parents: dict[str, Counter | Gauge | Histogram] = {}
-        self._histogram("rpc_server_call_duration_seconds", ("rpc_method", "rpc_status_code"), "Calls by method and status.", _SECONDS)
-        self._counter("pointsman_decisions", ("rule", "model", "reason"), "Decisions by rule, chosen model and kind.")
-        self._counter("pointsman_refusals", ("rule", "reason"), "Requests that no model could serve, by rule and error.")
-        self._counter("pointsman_dropped_candidates", ("model", "reason"), "Models that were on offer and could not serve.")
-        self._counter("pointsman_shadow_decisions", ("rule", "model"), "What rules in shadow would have decided.")
-        inference = ("gen_ai_provider_name", "gen_ai_request_model")
-        self._histogram(
-            "gen_ai_client_inference_duration_seconds", (*inference, "error_type"),
-            "Calls of models; without error_type where they answered.", _INFERENCE_S,
-        )  # fmt: skip
-        self._histogram("gen_ai_client_inference_time_to_first_chunk_seconds", inference, "To the first piece of a stream.", _INFERENCE_S)
-        for kind in ("input", "output", "cache_read_input", "cache_write_input", "reasoning_output"):
-            self._counter(f"gen_ai_client_inference_usage_{kind}_tokens", inference, f"Tokens: {kind.replace('_', ' ')}.")
-        self._counter("pointsman_cost_usd", ("tenant", "model"), "What answers cost, all attempts included.")
-        self._counter(
-            "pointsman_baseline_cost_usd", ("tenant", "model"), "What the dearest candidate would have cost: the saving is the difference."
-        )
-        self._counter("pointsman_fallbacks", ("from_model", "to_model"), "Answers by another model than the chosen one.")
-        self._counter("pointsman_cache_lookups", ("status",), "What the response cache did.")
-        self._histogram(
-            "pointsman_estimate_error_ratio", ("model", "estimate"),
-            "By which factor an estimate of input, output, cost or latency was off, either way: 1 is right.", _TIMES_OFF,
-        )  # fmt: skip
-        self._gauge("pointsman_model_available", ("model",), "1 if decisions may choose the model now.")
-        self._gauge("pointsman_budget_spent_ratio", ("tenant", "window"), "Spent or held share of a window, of tenants that call.")
-        self._gauge("pointsman_tenants_alone", (), "Tenants that spend this process's share alone, because the store is lost.")
-        self._gauge("pointsman_ruleset_stale", (), "1 if the rule directory cannot be used, and older rules serve.")
-        self._gauge("pointsman_ruleset_age_seconds", (), "Since the rules in use were loaded.")
-        self._gauge("pointsman_ruleset_info", ("revision",), "1 for the revision in use.")
-        self._gauge("pointsman_calls_under_way", (), "Calls that have begun and not ended.")
-        self._gauge("pointsman_event_loop_lag_seconds", (), "By how much a timer was late at the last look.")
+        self._lost: Mapping[str, int] = {}
+        self._histogram("rpc.server.call.duration", "s", ("rpc.method", "rpc.status_code"), "Calls by method and status.", _SECONDS)
+        self._counter("pointsman.decisions", "", ("rule", "model", "reason"), "Decisions by rule, chosen model and kind.")
+        self._counter("pointsman.refusals", "", ("rule", "reason"), "Requests that no model could serve, by rule and error.")
+        self._counter("pointsman.dropped_candidates", "", ("model", "reason"), "Models that were on offer and could not serve.")
+        self._counter("pointsman.shadow_decisions", "", ("rule", "model"), "What rules in shadow would have decided.")
+        inference, says = ("gen_ai.provider.name", "gen_ai.request.model"), "Calls of models; without error_type where they answered."
+        self._histogram("gen_ai.client.inference.duration", "s", (*inference, "error.type"), says, _INFERENCE_S)
+        self._histogram("gen_ai.client.inference.time_to_first_chunk", "s", inference, "To the first piece of a stream.", _INFERENCE_S)
+        for kind in _KINDS:
+            self._counter(f"gen_ai.client.inference.usage.{kind}_tokens", "", inference, f"Tokens: {re.sub('[._]', ' ', kind)}.")
+        money = ("tenant", "model")
+        self._counter("pointsman.cost", "USD", money, "What answers cost, all attempts included.")
+        says = "What the dearest candidate would have cost: the saving is the difference."
+        self._counter("pointsman.baseline_cost", "USD", money, says)
+        self._histogram("pointsman.feedback_score", "", ("rule", "model"), "What callers said of answers: 0 of no use, 1 right.", _SCORES)
+        self._counter("pointsman.fallbacks", "", ("from_model", "to_model"), "Answers by another model than the chosen one.")
+        self._counter("pointsman.cache_lookups", "", ("status",), "What the response cache did.")
+        says = "By which factor an estimate of input, output, cost or latency was off, either way: 1 is right."
+        self._histogram("pointsman.estimate_error", "1", ("rule", "model", "estimate"), says, _TIMES_OFF)
+        self._counter("pointsman.telemetry_lost", "", ("signal",), "Spans that no collector took, records that no disk did.")
+        self._gauge("pointsman.model_available", "", ("model",), "1 if decisions may choose the model now.")
+        self._gauge("pointsman.model_breaker", "", ("model", "state"), "1 for the state that its breaker is in: closed, open, half_open.")
+        self._gauge("pointsman.budget_spent", "1", ("tenant", "window"), "Spent or held share of a window, of tenants that call.")
+        self._gauge("pointsman.tenants_alone", "", (), "Tenants that spend this process's share alone, because the store is lost.")
+        self._gauge("pointsman.ruleset_stale", "", (), "1 if the rule directory cannot be used, and older rules serve.")
+        self._gauge("pointsman.ruleset_age", "s", (), "Since the rules in use were loaded.")
+        self._gauge("pointsman.ruleset_info", "", ("revision",), "1 for the revision in use.")
+        self._gauge("pointsman.calls_under_way", "", (), "Calls that have begun and not ended.")
+        self._gauge("pointsman.event_loop_lag", "s", (), "By how much a timer was late at the last look.")
 
-    def tell(self, story: Story, trace: str = "") -> None:
-        """Count a call that has ended; `trace` is the id of its trace, for who wants to see one like it."""
-        exemplar = {"trace_id": trace} if trace else None
+    def tell(self, story: Story, told: Told = UNTOLD) -> None:
+        """Count a call that has ended; where it was told as a trace, that is for who wants to see one like it."""
+        exemplar = {"trace_id": told.trace_id, "span_id": told.span_id} if told.span_id else None
         seconds = story.ended_s - story.began_s
-        self._of("rpc_server_call_duration_seconds", story.method, story.code).observe(seconds, exemplar)
+        self._of("rpc.server.call.duration", story.method, story.code).observe(seconds, exemplar)
         if story.decided is not None:
             outcome = story.decided.outcome
-            self._decided(outcome) if isinstance(outcome, Decision) else self._of("pointsman_refusals", outcome.rule, story.reason).inc()
+            self._decided(outcome) if isinstance(outcome, Decision) else self._of("pointsman.refusals", outcome.rule, story.reason).inc()
             for drop in outcome.dropped:
-                self._of("pointsman_dropped_candidates", drop.model, drop.reason.name).inc()
+                self._of("pointsman.dropped_candidates", drop.model, drop.reason.name).inc()
         for attempt in story.attempts:
             self._attempted(attempt)
         if story.completion is not None:
             self._completed(story, story.completion)
+        if story.scored is not None:
+            self._of("pointsman.feedback_score", story.scored.rule, story.scored.model).observe(story.scored.score)
 
     def _decided(self, decision: Decision) -> None:
-        self._of("pointsman_decisions", decision.rule.id, decision.chosen.model, decision.reason.name).inc()
+        self._of("pointsman.decisions", decision.rule.id, decision.chosen.model, decision.reason.name).inc()
         for shadow in decision.shadows:
-            self._of("pointsman_shadow_decisions", shadow.rule.id, shadow.model).inc()
+            self._of("pointsman.shadow_decisions", shadow.rule.id, shadow.model).inc()
 
     def _attempted(self, attempt: Attempt) -> None:
         who = (attempt.provider, attempt.model)
-        self._of("gen_ai_client_inference_duration_seconds", *who, attempt.error_type).observe(attempt.latency_ms / 1000)
+        self._of("gen_ai.client.inference.duration", *who, attempt.error_type).observe(attempt.latency_ms / 1000)
         if attempt.usage is not None:
             for kind, tokens in _tokens(attempt.usage):
                 if tokens:
-                    self._of(f"gen_ai_client_inference_usage_{kind}_tokens", *who).inc(tokens)
+                    self._of(f"gen_ai.client.inference.usage.{kind}_tokens", *who).inc(tokens)
 
     def _completed(self, story: Story, completion: Completion) -> None:
         if is_shared_failure(completion):
             return
         usage, model = completion.usage, completion.model
-        self._of("pointsman_cost_usd", story.tenant, model).inc(usage.cost / NANO_PER_USD)
+        self._of("pointsman.cost", story.tenant, model).inc(usage.cost / NANO_PER_USD)
         if completion.finish_reason is not FinishReason.ERROR:  # what broke off was no answer that another model would have given for more
-            self._of("pointsman_baseline_cost_usd", story.tenant, model).inc(usage.baseline_cost / NANO_PER_USD)
+            self._of("pointsman.baseline_cost", story.tenant, model).inc(usage.baseline_cost / NANO_PER_USD)
         if completion.cache_status:
-            self._of("pointsman_cache_lookups", completion.cache_status.name.lower()).inc()
+            self._of("pointsman.cache_lookups", completion.cache_status.name.lower()).inc()
         decision = story.decided.outcome if story.decided is not None else None
         if not isinstance(decision, Decision) or not completion.attempts:
             return
         if decision.chosen.model != model:
-            self._of("pointsman_fallbacks", decision.chosen.model, model).inc()
+            self._of("pointsman.fallbacks", decision.chosen.model, model).inc()
         last = completion.attempts[-1]
         if story.is_stream and last.ttft_ms is not None:
-            self._of("gen_ai_client_inference_time_to_first_chunk_seconds", last.provider, model).observe(last.ttft_ms / 1000)
-        expected = next((candidate for candidate in decision.plan if candidate.model == model), None)
-        if expected is not None and last.usage is not None and not last.error_type:
-            for estimate, ratio in _errors(expected, last, last.usage):
-                self._of("pointsman_estimate_error_ratio", model, estimate).observe(ratio)
+            self._of("gen_ai.client.inference.time_to_first_chunk", last.provider, model).observe(last.ttft_ms / 1000)
+        for found in compared(last):
+            self._of("pointsman.estimate_error", decision.rule.id, model, found.estimate).observe(found.off_by)
 
     def _of(self, name: str, *labels: str) -> _Child:
         """Return a series; beyond the bound, the one that stands for all others."""
@@ -168,29 +194,35 @@ class Metrics:
             series[labels] = child
         return series[labels]
 
-    def _counter(self, name: str, labels: tuple[str, ...], says: str) -> None:
-        self._add(f"{name}_total", name, "counter", labels, says, Counter(name, says, labels, registry=self.registry))
+    def _counter(self, name: str, unit: str, labels: tuple[str, ...], says: str) -> None:
+        self._add(Described(name, unit, "counter", labels, says), Counter)
 
-    def _gauge(self, name: str, labels: tuple[str, ...], says: str) -> None:
-        self._add(name, name, "gauge", labels, says, Gauge(name, says, labels, registry=self.registry))
+    def _gauge(self, name: str, unit: str, labels: tuple[str, ...], says: str) -> None:
+        self._add(Described(name, unit, "gauge", labels, says), Gauge)
 
-    def _histogram(self, name: str, labels: tuple[str, ...], says: str, buckets: Iterable[float]) -> None:
-        self._add(name, name, "histogram", labels, says, Histogram(name, says, labels, buckets=tuple(buckets), registry=self.registry))
+    def _histogram(self, name: str, unit: str, labels: tuple[str, ...], says: str, buckets: Iterable[float]) -> None:
+        self._add(Described(name, unit, "histogram", labels, says), partial(Histogram, buckets=tuple(buckets)))
 
-    def _add(self, shown: str, name: str, kind: str, labels: tuple[str, ...], says: str, parent: Counter | Gauge | Histogram) -> None:  # noqa: PLR0917
-        self.described.append(Described(shown, kind, labels, says))
-        self._parents[name], self._series[name] = parent, {}
+    def _add(self, each: Described, kind: Callable[..., Counter | Gauge | Histogram]) -> None:
+        labels = [label.replace(".", "_") for label in each.labels]
+        self.described.append(each)
+        self._parents[each.name] = kind(each.family, each.says, labels, registry=self.registry)
+        self._series[each.name] = {}
 
     def state(self, seen: State) -> None:
         """Take down the state of things."""
-        self._only("pointsman_model_available", {(model,): float(_is_able(state)) for model, state in seen.models})
-        self._only("pointsman_ruleset_info", {(seen.revision,): 1.0})
-        self._only("pointsman_budget_spent_ratio", {(tenant, window): share for tenant, window, share in seen.budgets})
-        self._of("pointsman_tenants_alone").set(seen.alone)
-        self._of("pointsman_ruleset_stale").set(float(seen.stale))
-        self._of("pointsman_ruleset_age_seconds").set(seen.age_s)
-        self._of("pointsman_calls_under_way").set(seen.under_way)
-        self._of("pointsman_event_loop_lag_seconds").set(seen.lag_s)
+        self._only("pointsman.model_available", {(model,): float(_is_able(state)) for model, state in seen.models})
+        self._only("pointsman.ruleset_info", {(seen.revision,): 1.0})
+        self._only("pointsman.budget_spent", {(tenant, window): share for tenant, window, share in seen.budgets})
+        self._only("pointsman.model_breaker", dict.fromkeys(seen.breakers.items(), 1.0))
+        for signal, lost in seen.lost.items():
+            self._of("pointsman.telemetry_lost", signal).inc(lost - self._lost.get(signal, 0))
+        self._lost = seen.lost
+        self._of("pointsman.tenants_alone").set(seen.alone)
+        self._of("pointsman.ruleset_stale").set(float(seen.stale))
+        self._of("pointsman.ruleset_age").set(seen.age_s)
+        self._of("pointsman.calls_under_way").set(seen.under_way)
+        self._of("pointsman.event_loop_lag").set(seen.lag_s)
 
     def _only(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
         """Set the series of a gauge to these, and drop those that are no longer."""
@@ -210,22 +242,10 @@ def _tokens(usage: Usage) -> tuple[tuple[str, int], ...]:
     return (
         ("input", usage.input_tokens),
         ("output", usage.output_tokens),
-        ("cache_read_input", usage.cached_input_tokens),
-        ("cache_write_input", usage.cache_write_tokens),
-        ("reasoning_output", usage.reasoning_tokens),
+        ("cache_read.input", usage.cached_input_tokens),
+        ("cache_write.input", usage.cache_write_tokens),
+        ("reasoning.output", usage.reasoning_tokens),
     )
-
-
-def _errors(expected: Candidate, attempt: Attempt, usage: Usage) -> Iterable[tuple[str, float]]:
-    """Yield by which factor each estimate was off (Moerkotte et al., Preventing Bad Plans by Bounding the Impact of Cardinality, 2009)."""
-    pairs = (
-        ("input", expected.tokens.input, usage.input_tokens),
-        ("output", expected.tokens.output, usage.output_tokens),
-        ("cost", expected.expected_cost, usage.cost),
-        ("latency", expected.expected_latency_ms, attempt.latency_ms),
-    )
-    for estimate, predicted, actual in pairs:
-        yield estimate, max(predicted, actual, 1.0) / max(min(predicted, actual), 1.0)
 
 
 async def watch(look: Callable[[float], None], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

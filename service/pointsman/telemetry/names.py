@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 DECIDE: Final = "pointsman.decide"
+FEEDBACK: Final = "pointsman.feedback"
+CACHE_LOOKUP: Final = "pointsman.cache.lookup"
+BUDGET_HOLD: Final = "pointsman.budget.hold"
 
 RPC_SYSTEM: Final = "rpc.system.name"
 RPC_METHOD: Final = "rpc.method"
@@ -29,6 +32,8 @@ REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 CACHE_WRITE_TOKENS_AS_JAEGER_READS: Final = "gen_ai.usage.cache_creation.input_tokens"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 
 CALL_ID: Final = "pointsman.call.id"
 TENANT: Final = "pointsman.tenant.id"
@@ -66,6 +71,12 @@ BASELINE_USD: Final = "pointsman.baseline_cost_usd"
 COST_NANO_USD: Final = "pointsman.cost_nano_usd"
 ATTEMPT: Final = "pointsman.attempt.number"
 ATTEMPT_REASON: Final = "pointsman.attempt.reason"
+OFF_BY: Final = "pointsman.est.{}_off_by"
+"""By which factor an estimate was off."""
+HELD_TOKENS: Final = "pointsman.budget.tokens"
+HELD_USD: Final = "pointsman.budget.cost_usd"
+HOLD_REFUSED: Final = "pointsman.budget.refused"
+BUDGET_LEFT: Final = "pointsman.budget.left"
 ESTIMATED: Final = "pointsman.usage.estimated"
 KEPT_FOR: Final = "pointsman.trace.kept_for"
 

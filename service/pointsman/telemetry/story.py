@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pointsman.core.account import Situation
 from pointsman.core.completion import Attempt, Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
+from pointsman.core.request import Message, Prompt
+from pointsman.core.vocabulary import CacheStatus
 
 
 class Parent(Struct, frozen=True):
@@ -16,14 +19,71 @@ class Parent(Struct, frozen=True):
     tracestate: str = ""
 
 
+class Told(Struct, frozen=True):
+    """Where a story was told as a trace, in hexadecimal."""
+
+    trace_id: str = ""
+    """Empty where none is made."""
+    span_id: str = ""
+    """Of the call's own span; empty where the trace is not kept."""
+
+
+UNTOLD = Told()
+
+
 class Decided(Struct, frozen=True, kw_only=True):
     """A decision or refusal, when it was made, and what the caller asked for."""
 
     began_s: float
     ended_s: float
+    situation: Situation
     outcome: Decision | NoEligibleModel
     asked: str = ""
     """A model or alias; empty for none."""
+
+
+class LookedUp(Struct, frozen=True):
+    """What the response cache had for a call, and when that was known."""
+
+    status: CacheStatus
+    at_s: float
+
+
+class HoldAsked(Struct, frozen=True, kw_only=True):
+    """What a tenant's windows were asked to hold for an attempt."""
+
+    model: str
+    began_s: float
+    ended_s: float
+    tokens: int
+    """At most, input and output."""
+    cost: int
+    """Nano-USD, at most."""
+    refused: str = ""
+    """What was left, in words, where that was too little."""
+
+
+class Scored(Struct, frozen=True, kw_only=True):
+    """What a caller says of an answer, and whose it was."""
+
+    decision_id: str
+    score: float
+    """0..1."""
+    source: str
+    rule: str
+    model: str
+    """Chosen by the decision."""
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """What was asked and answered: heard only where somebody has turned two switches for it."""
+
+    prompt: Prompt
+    answer: Message | None = None
+
+
+Happening = Content | Scored | Decided | LookedUp | HoldAsked | Attempt | Completion
+"""What may happen in a call."""
 
 
 class Story(Struct, kw_only=True):
@@ -50,20 +110,34 @@ class Story(Struct, kw_only=True):
     revision: str = ""
     decided: Decided | None = None
     completion: Completion | None = None
-    failed: tuple[Attempt, ...] = ()
-    """Attempts of a call that came to no completion."""
+    looked_up: LookedUp | None = None
+    holds: list[HoldAsked] = []
+    scored: Scored | None = None
+    content: Content | None = None
+    heard: list[Attempt] = []
+    """Attempts, as they ended."""
 
-    def hear(self, event: Decided | Completion) -> None:
+    def hear(self, event: Happening) -> None:
         """Take down what happened; of decisions the last one, since a call that waits for room decides again."""
         if isinstance(event, Decided):
             self.decided = event
-        else:
+        elif isinstance(event, Completion):
             self.completion = event
+        elif isinstance(event, Attempt):
+            self.heard.append(event)
+        elif isinstance(event, HoldAsked):
+            self.holds.append(event)
+        elif isinstance(event, LookedUp):
+            self.looked_up = event
+        elif isinstance(event, Content):
+            self.content = event
+        else:
+            self.scored = event
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The calls of models that were made for this one, in order."""
-        return self.failed if self.completion is None else self.completion.attempts
+        """The calls of models that were made for this one, in order; also those of an answer that its caller did not wait for."""
+        return self.completion.attempts if self.completion is not None and self.completion.attempts else tuple(self.heard)
 
     def ns(self, at_s: float) -> int:
         """Return a time of the monotonic clock in nanoseconds of the Unix epoch."""

@@ -524,7 +524,7 @@ class Usage(_message.Message):
     def __init__(self, input_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., estimated: _Optional[bool] = ..., cost: _Optional[_Union[Money, _Mapping]] = ..., baseline_cost: _Optional[_Union[Money, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("model", "provider", "error_type", "latency", "time_to_first_token", "usage", "reason")
+    __slots__ = ("model", "provider", "error_type", "latency", "time_to_first_token", "usage", "reason", "expected")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -532,6 +532,7 @@ class Attempt(_message.Message):
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
     model: str
     provider: str
     error_type: str
@@ -539,7 +540,20 @@ class Attempt(_message.Message):
     time_to_first_token: _duration_pb2.Duration
     usage: Usage
     reason: AttemptReason
-    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., error_type: _Optional[str] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., reason: _Optional[_Union[AttemptReason, str]] = ...) -> None: ...
+    expected: Expected
+    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., error_type: _Optional[str] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., reason: _Optional[_Union[AttemptReason, str]] = ..., expected: _Optional[_Union[Expected, _Mapping]] = ...) -> None: ...
+
+class Expected(_message.Message):
+    __slots__ = ("input_tokens", "output_tokens", "cost", "latency")
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    input_tokens: int
+    output_tokens: int
+    cost: Money
+    latency: _duration_pb2.Duration
+    def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost: _Optional[_Union[Money, _Mapping]] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CachePolicy(_message.Message):
     __slots__ = ("mode", "max_age")

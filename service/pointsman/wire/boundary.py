@@ -23,12 +23,12 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
+from pointsman.call import Call
 from pointsman.core.errors import Ending, InvalidRequest, MalformedMessage, Overloaded, PointsmanError, Violation
 from pointsman.core.tenants import Tenant, TenantRole
 from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
-from pointsman.router import Call
 from pointsman.telemetry import Log, Parent, Story
 from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
@@ -73,10 +73,11 @@ class Boundary:
         certificates: bool = False,
         most_calls: int = 1000,
         reads_context: bool = False,
+        captures: bool = False,
     ) -> None:
         """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way.
 
-        `reads_context` says whether anybody wants to know of which trace a call is part.
+        `reads_context` says whether anybody wants to know of which trace a call is part, `captures` whether of what is asked and answered.
         """
         self._log = log
         self._clock = clock
@@ -85,6 +86,7 @@ class Boundary:
         self._certificates = certificates
         self._gate = Gate(most_calls, clock)
         self._reads_context = reads_context
+        self._captures = captures
         self._under_way = 0
         self._left_one = asyncio.Event()
         self._ending = False
@@ -196,6 +198,7 @@ class Boundary:
             time_left_s=context.time_remaining(),
             tried_before=shown.tried_before,
             own_key=own_key_of(shown.idempotency_keys),
+            captures=self._captures,
             hear=story.hear,
         )
 
@@ -237,7 +240,6 @@ class Boundary:
             story.code = "CANCELLED" if time_left_s is None or time_left_s > 0 else "DEADLINE_EXCEEDED"
             return None
         known = error if isinstance(error, PointsmanError) else INTERNAL
-        story.failed = known.attempts
         story.code, story.reason = reason_of(known)
         if known is INTERNAL:
             self._log.unexpected(story, error)

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Self
 
+from pointsman.call import Call
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.core.request import CachePolicy, Request
-from pointsman.router import Call, Router
+from pointsman.router import Router
 from pointsman.wire import codec
 
 

@@ -1,33 +1,38 @@
-"""The RPCs: message to value, one call of the router, value to message. Those of later versions say so."""
+"""The RPCs: message to value, one call of the router, value to message."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from msgspec import structs
 
+from pointsman.call import Call
 from pointsman.core.account import account
-from pointsman.core.errors import InvalidRequest, NotYet, StoreUnavailable, Violation
+from pointsman.core.completion import Completion, Delta
+from pointsman.core.decision import Decision
+from pointsman.core.errors import InvalidRequest, StoreUnavailable, Violation
+from pointsman.core.pieces import Gathering
+from pointsman.core.request import Request
 from pointsman.core.rulefile import Trust
 from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity
 from pointsman.live import Live, checked, proposed
 from pointsman.ports import StoreDown
 from pointsman.recent import Made, changed
-from pointsman.router import Call, Router
+from pointsman.router import Router
+from pointsman.telemetry import Content
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire import codec
 from pointsman.wire.boundary import Boundary
 
-R = TypeVar("R", bound=Message)
+Streamed: TypeAlias = AsyncGenerator[Decision | Delta | Completion, None]
 
 Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"
 
@@ -42,9 +47,7 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
         "Route": boundary.unary(f"{ROUTER_SERVICE}/Route", router_pb.RouteRequest, rpcs.route),
         "Complete": boundary.unary(f"{ROUTER_SERVICE}/Complete", router_pb.CompleteRequest, rpcs.complete),
         "StreamComplete": boundary.stream(f"{ROUTER_SERVICE}/StreamComplete", router_pb.StreamCompleteRequest, rpcs.stream_complete),
-        "RecordFeedback": boundary.unary(
-            f"{ROUTER_SERVICE}/RecordFeedback", router_pb.RecordFeedbackRequest, _not_yet("RecordFeedback", "log decisions by their id")
-        ),
+        "RecordFeedback": boundary.unary(f"{ROUTER_SERVICE}/RecordFeedback", router_pb.RecordFeedbackRequest, rpcs.record_feedback),
     }
     admin: Methods = {
         "ListModels": boundary.unary(f"{ADMIN_SERVICE}/ListModels", admin_pb.ListModelsRequest, rpcs.list_models, TenantRole.ADMIN),
@@ -88,16 +91,25 @@ class _Rpcs:
 
     async def complete(self, message: router_pb.CompleteRequest, call: Call) -> router_pb.CompleteResponse:
         request = codec.request_from_pb(message.request)
+        if call.captures:
+            call.hear(Content(prompt=request.prompt))
         decision, completion = await self._router.complete(request, _with_cache(call, message), explained=message.explain)
+        if call.captures:
+            call.hear(Content(prompt=request.prompt, answer=completion.message))
         return codec.complete_response(decision, completion)
 
     async def stream_complete(
         self, message: router_pb.StreamCompleteRequest, call: Call
     ) -> AsyncGenerator[router_pb.StreamCompleteResponse, None]:
-        events = self._router.stream(codec.request_from_pb(message.request), _with_cache(call, message), explained=message.explain)
-        async with aclosing(events):
-            async for event in events:
+        request = codec.request_from_pb(message.request)
+        events = self._router.stream(request, _with_cache(call, message), explained=message.explain)
+        async with aclosing(_heard(events, request, call) if call.captures else events) as heard:
+            async for event in heard:
                 yield codec.stream_response(event)
+
+    async def record_feedback(self, message: router_pb.RecordFeedbackRequest, call: Call) -> router_pb.RecordFeedbackResponse:
+        await self._router.feedback.take(call, *codec.score_from_pb(message))
+        return router_pb.RecordFeedbackResponse()
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call) -> admin_pb.ListModelsResponse:
         models = [codec.listed_model_to_pb(codec.listed(status)) for status in self._router.models()]
@@ -141,6 +153,20 @@ class _Rpcs:
         return tuple(tenants.by_id) if tenants is not None else (self._identity.everybody(),)
 
 
+async def _heard(events: Streamed, request: Request, call: Call) -> Streamed:
+    """Yield the events of a stream, and have what is asked and answered heard."""
+    gathering = Gathering()
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Decision):
+                call.hear(Content(prompt=request.prompt))
+            elif isinstance(event, Completion):
+                call.hear(Content(prompt=request.prompt, answer=gathering.whole(event).message))
+            else:
+                gathering.add(event)
+            yield event
+
+
 def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.StreamCompleteRequest) -> Call:
     return structs.replace(call, cache=codec.cache_policy_from_pb(message.cache)) if message.HasField("cache") else call
 
@@ -153,14 +179,3 @@ def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[Made]) -> 
     return codec.Judgement(
         revision=found.ruleset.revision, problems=found.problems, compared=len(made), changed=changed(made, found.ruleset)
     )
-
-
-def _not_yet(method: str, instead: str) -> Callable[[Message, Call], Awaitable[R]]:
-    async def handle(_message: Message, _call: Call) -> R:
-        _refuse(method, instead)
-
-    return handle
-
-
-def _refuse(method: str, instead: str) -> NoReturn:
-    raise NotYet(f"{method} comes with a later version; until then, {instead}")

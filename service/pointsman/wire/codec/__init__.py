@@ -11,6 +11,7 @@ from pointsman.wire.codec.catalog import ListedModel, listed, listed_model_from_
 from pointsman.wire.codec.completion import completion_from_pb, delta_from_pb, delta_to_pb
 from pointsman.wire.codec.decision import decision_from_pb
 from pointsman.wire.codec.explanation import account_from_pb, account_to_pb
+from pointsman.wire.codec.feedback import Score, score_from_pb, score_to_pb
 from pointsman.wire.codec.request import cache_policy_from_pb, request_from_pb
 from pointsman.wire.codec.responses import complete_response, route_response, stream_response
 from pointsman.wire.codec.rules import (
@@ -30,6 +31,7 @@ __all__ = [
     "Judgement",
     "ListedModel",
     "RulesInUse",
+    "Score",
     "account_from_pb",
     "account_to_pb",
     "cache_account_from_pb",
@@ -54,6 +56,8 @@ __all__ = [
     "rules_from_pb",
     "rules_in_use",
     "rules_to_pb",
+    "score_from_pb",
+    "score_to_pb",
     "stream_response",
     "usage_query_from_pb",
     "usage_query_to_pb",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.core.completion import Attempt, Completion, Delta, TextDelta, ToolCallDelta, Usage
+from pointsman.core.completion import Attempt, Completion, Delta, Expected, TextDelta, ToolCallDelta, Usage
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
@@ -90,7 +90,26 @@ def _attempt_fields(attempt: Attempt) -> Fields:
         "time_to_first_token": None if attempt.ttft_ms is None else ms_to_fields(attempt.ttft_ms),
         "usage": None if attempt.usage is None else _usage_fields(attempt.usage),
         "reason": attempt.reason,
+        "expected": None if attempt.expected is None else _expected_fields(attempt.expected),
     }
+
+
+def _expected_fields(expected: Expected) -> Fields:
+    return {
+        "input_tokens": expected.input_tokens,
+        "output_tokens": expected.output_tokens,
+        "cost": {"nano_usd": expected.cost},
+        "latency": ms_to_fields(expected.latency_ms),
+    }
+
+
+def _expected_from_pb(message: pb.Expected) -> Expected:
+    return Expected(
+        input_tokens=message.input_tokens,
+        output_tokens=message.output_tokens,
+        cost=message.cost.nano_usd,
+        latency_ms=ms_from_pb(message.latency),
+    )
 
 
 def _attempt_from_pb(message: pb.Attempt) -> Attempt:
@@ -102,4 +121,5 @@ def _attempt_from_pb(message: pb.Attempt) -> Attempt:
         latency_ms=ms_from_pb(message.latency),
         ttft_ms=ms_from_pb(message.time_to_first_token) if message.HasField("time_to_first_token") else None,
         usage=_usage_from_pb(message.usage) if message.HasField("usage") else None,
+        expected=_expected_from_pb(message.expected) if message.HasField("expected") else None,
     )
