@@ -1,4 +1,4 @@
-"""A server at which everything happens that is measured: answers, streams, fallbacks, kept answers, refusals, a spent budget, a rule in shadow."""
+"""A server at which everything happens that is measured: answers, feedback, streams, fallbacks, kept answers, refusals, a spent budget, a rule in shadow."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Busy:
 
     async def call(self) -> None:
         """Make calls of every kind."""
-        await self.rich.route(EASY, timeout_s=10)
+        decision = await self.rich.route(EASY, timeout_s=10)
+        await self.rich.record_feedback(decision.id, 0.5)
         for _ in range(4):  # of which every other falls back
             await self.rich.complete(EASY, timeout_s=10)
         await self.rich.complete(KEPT, timeout_s=10, cache=CachePolicy(mode=CacheMode.USE))

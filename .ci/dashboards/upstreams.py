@@ -25,7 +25,10 @@ DASHBOARD = Dashboard(
             Panel(
                 title="Servers that leave a model alone", unit="short", stacked=True,
                 says="Its breaker is open, or tries whether it is back. On all servers: the provider. On one: that pod's way to it, or chance.",
-                asks={"{{model}}": 'sum by (model) (pointsman_model_breaker{JOB, model=~"$model", state=~"open|half_open"})'},
+                asks={
+                    "{{model}}": 'sum by (model) (pointsman_model_breaker{JOB, model=~"$model", state=~"open|half_open"})'
+                    ' or 0 * count by (model) (pointsman_model_breaker{JOB, model=~"$model"})'
+                },
             ),
         ),
         "How they fail": (

@@ -35,7 +35,7 @@ pytestmark = [
     ),
 ]
 
-QUIET = {"quality: What callers gave answers", "quality: How many said something", "traffic: Spans and records that were lost"}
+QUIET = {"traffic: Spans and records that were lost"}
 """Panels that need not have anything to show here."""
 
 

@@ -138,10 +138,16 @@ def _headline(span: ReadSpan) -> str:
     found = span.attributes
     if "rpc.status_code" in found:
         return _ended(found)
-    if not span.name.startswith("chat "):
-        model = found.get("gen_ai.request.model")
-        return escape(str(model)) if model else "[red]no model[/]"
-    return f"[red]✗ {escape(span.error)}[/]  {_attempt(found)}" if span.error else _attempt(found)
+    failed = f"[red]✗ {escape(span.error)}[/]  " if span.error else ""
+    match span.name:
+        case "pointsman.decide":
+            return escape(str(found["gen_ai.request.model"])) if "gen_ai.request.model" in found else "[red]no model[/]"
+        case "pointsman.cache.lookup":
+            return escape(str(found.get("pointsman.cache.status", "")))
+        case "pointsman.budget.hold":
+            return failed + _held(found)
+        case _:
+            return failed + _attempt(found)
 
 
 def _ended(found: Mapping[str, Value]) -> str:
@@ -164,6 +170,14 @@ def _answer(found: Mapping[str, Value]) -> str:
     return f"{found['gen_ai.response.model']}{kept}, {dollars(cost)}{saved}"
 
 
+def _held(found: Mapping[str, Value]) -> str:
+    """Return what an attempt may use at most: "large, up to 1200 tokens, $0.0040"; where there is no room for it, also why."""
+    cost = dollars(round(float(str(found.get("pointsman.budget.cost_usd", 0))) * NANO_PER_USD))
+    refused = found.get("pointsman.budget.refused")
+    held = f"{found.get('gen_ai.request.model', '')}, up to {found.get('pointsman.budget.tokens', 0)} tokens, {cost}"
+    return escape(f"{held}: {refused}" if refused else held)
+
+
 def _attempt(found: Mapping[str, Value]) -> str:
     """Return what an attempt came to: "fallback  412 in (380 cached), 80 out, $0.000600"."""
     reason = str(found.get("pointsman.attempt.reason", ""))
@@ -181,11 +195,20 @@ def _told(span: ReadSpan, *, is_call: bool) -> Iterator[str]:
     if is_call:
         kept = found.get("pointsman.trace.kept_for")
         yield f"decision {found.get('pointsman.call.id', '?')}, trace {span.trace}{f', kept although not sampled: {kept}' if kept else ''}"
-    elif (first := found.get("gen_ai.response.time_to_first_chunk")) is not None:
-        yield f"first token after {float(str(first)) * 1000:.0f} ms"
     elif span.name == "pointsman.decide":
         yield str(found.get("pointsman.decision.explain", ""))
         yield from _rule(found)
+    elif span.name.startswith("chat "):
+        yield from _compared(found)
+
+
+def _compared(found: Mapping[str, Value]) -> Iterator[str]:
+    """Yield when an attempt began to answer, and by which factor what was expected of it was off, either way."""
+    if (first := found.get("gen_ai.response.time_to_first_chunk")) is not None:
+        yield f"first token after {float(str(first)) * 1000:.0f} ms"
+    off = {name: found.get(f"pointsman.est.{name}_off_by") for name in ("input", "output", "cost", "latency")}
+    if told := ", ".join(f"{name} {float(str(factor)):.1f}x" for name, factor in off.items() if factor is not None):
+        yield f"off from what was expected: {told}"
 
 
 def _rule(found: Mapping[str, Value]) -> Iterator[str]:
