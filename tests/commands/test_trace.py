@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -17,26 +18,33 @@ from collector import Collector
 from pointsman.cli import main
 from pointsman.commands.otlp import NoSpans, spans_of
 from pointsman.commands.trace import PICTURE
+from pointsman.core.vocabulary import CacheStatus
+from pointsman.telemetry.story import HoldAsked, LookedUp, Story
 from pointsman.telemetry.traces import Traces
 from stories import story
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.fixture
-def spans(tmp_path: Path) -> Path:
-    """Return a file with the spans of two calls: one fell back, one was refused."""
+def written(path: Path, *stories: Story) -> Path:
+    """Write the spans of calls to a file."""
     exporter = InMemorySpanExporter()
     traces = Traces(ALWAYS_ON, Resource({}), [SimpleSpanProcessor(exporter)])
-    traces.tell(story())
-    traces.tell(story(id="id-2", code="UNAVAILABLE", reason="UPSTREAM_UNAVAILABLE", completion=None))
+    for each in stories:
+        traces.tell(each)
     collector = Collector()
     for resource in encode_spans(exporter.get_finished_spans()).resource_spans:
         for scope in resource.scope_spans:
             collector.spans += scope.spans
-    path = tmp_path / "spans.json"
     path.write_text(collector.as_json())
     return path
+
+
+@pytest.fixture
+def spans(tmp_path: Path) -> Path:
+    """Return a file with the spans of two calls: one fell back, one was refused."""
+    refused = story(id="id-2", code="UNAVAILABLE", reason="UPSTREAM_UNAVAILABLE", completion=None)
+    return written(tmp_path / "spans.json", story(), refused)
 
 
 def test_a_call_is_shown_with_its_rule_its_losers_and_what_its_attempts_came_to(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +62,33 @@ def test_a_call_is_shown_with_its_rule_its_losers_and_what_its_attempts_came_to(
     failed, answered = (line for line in shown if "chat " in line)
     assert failed.endswith("40.0 ms    chat small  ✗ 429  primary")
     assert answered.endswith("chat large  fallback  120 in (100 cached), 80 out, $0.00060")
-    assert "first token after 200 ms" in shown
+    assert shown[-3:-1] == ["first token after 200 ms", "off from what was expected: input 1.2x, output 1.2x, cost 1.7x, latency 1.2x"]
+
+
+def test_what_the_cache_had_and_what_was_held_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = HoldAsked(model="small", began_s=7.002, ended_s=7.003, tokens=300, cost=2_000_000)
+    refused = HoldAsked(
+        model="large", began_s=7.003, ended_s=7.004, tokens=300, cost=9_000_000, refused="usd per 1d: $0.0010 of $5.00 left"
+    )
+    call = story(looked_up=LookedUp(CacheStatus.MISS, 7.002), holds=[held, refused])
+
+    main(["trace", str(written(tmp_path / "spans.json", call))])
+
+    shown = capsys.readouterr().out
+    assert "pointsman.cache.lookup  miss" in shown
+    assert "pointsman.budget.hold  small, up to 300 tokens, $0.0020" in shown
+    assert "pointsman.budget.hold  ✗ refused  large, up to 300 tokens" in shown
+    assert "$0.0010 of $5.00 left" in " ".join(shown.split())
+
+
+def test_an_answer_that_was_kept_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = story().completion
+    assert whole is not None
+    given = structs.replace(whole, cache_status=CacheStatus.HIT, attempts=(), usage=structs.replace(whole.usage, cost=0))
+
+    main(["trace", str(written(tmp_path / "spans.json", story(completion=given)))])
+
+    assert "OK large from the cache (hit), $0.00 instead of $0.00090 tenant search" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_waterfall_puts_each_span_at_its_time(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
