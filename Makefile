@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock prices
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -92,17 +92,29 @@ bench: .venv/ready ## Measure the hot path, as ratios in one run
 wheel: .venv/ready ## Build the wheel into dist
 	@$(BIN)/pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls dist
 
+# Of an environment with what the image installs and nothing else, so that licences are those of the files.
+sbom: .venv/ready ## Write what the image is made of, with versions and licences, as CycloneDX into dist (needs the network)
+	@rm -rf .venv-image && $(PYTHON) -m venv .venv-image && $(PYTHON) -m venv .venv-sbom && mkdir -p dist
+	@.venv-sbom/bin/pip install --disable-pip-version-check --quiet cyclonedx-bom==7.5.0
+	@.venv-image/bin/pip install --disable-pip-version-check --quiet --require-hashes -r service/requirements.txt
+	@.venv-image/bin/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index "$$($(BIN)/pip wheel \
+		--disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls -t $(CURDIR)/dist/*.whl | head -1)"
+	@.venv-image/bin/pip uninstall --yes --quiet pip setuptools
+	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file dist/pointsman.cdx.json .venv-image/bin/python && ls dist/pointsman.cdx.json
+
 lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet uv
 	@lock=".venv-lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet" \
 	&& $$lock pyproject.toml -o service/requirements.txt \
 	&& $$lock pyproject.toml --extra dev -c service/requirements.txt -o tests/requirements.txt \
 	&& $$lock pyproject.toml --extra embedded -c service/requirements.txt -o service/requirements-embedded.txt \
-	&& $$lock --group foreign -o tests/foreign/requirements.txt
+	&& $$lock --group foreign -o tests/foreign/requirements.txt \
+	&& $$lock --group image -c tests/requirements.txt -o k8s/image/build-requirements.txt
 
 prices: ## Bring the prices of rules/models.yaml up to date (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet genai-prices && .venv-lock/bin/python .ci/prices.py
 
 clean: ## Remove everything that was built or installed here
-	rm -rf .venv .venv-foreign .venv-lock build dist service/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-foreign .venv-lock .venv-image .venv-sbom build dist service/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find service tests -name __pycache__ -prune -exec rm -rf {} +
