@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from cluster import Cluster, Document, Pods
+
 from pointsman.server import LAST_WORDS_S
 from pointsman.settings import BadSetting, Settings, described
 from pointsman.telemetry.export import FLUSH_S
@@ -80,11 +81,16 @@ def _directories(pods: Pods, container: Document, settings: Settings) -> Iterato
     else:
         volume = pods.volumes.get(mounts[PurePosixPath(settings.rules)]["name"], {})
         names = [source.get("configMap", {}) for source in volume.get("projected", {}).get("sources", [])]
-        if not any("tenants" in source.get("name", "") and not source.get("optional") for source in names) and not settings.anonymous_tenant:
+        if (
+            not any("tenants" in source.get("name", "") and not source.get("optional") for source in names)
+            and not settings.anonymous_tenant
+        ):
             yield "the rules may lack a tenants.yaml, and then the server does not start"
     if PurePosixPath(settings.keys_dir) not in mounts:
         yield f"nothing is mounted where it looks for keys, {settings.keys_dir}"
-    if settings.state_dir and (PurePosixPath(settings.state_dir) not in mounts or mounts[PurePosixPath(settings.state_dir)].get("readOnly")):
+    if settings.state_dir and (
+        PurePosixPath(settings.state_dir) not in mounts or mounts[PurePosixPath(settings.state_dir)].get("readOnly")
+    ):
         yield f"it cannot keep the last good rules in {settings.state_dir}"
     for file in filter(None, (settings.tls_cert, settings.tls_key, settings.tls_client_ca, settings.jwt_jwks)):
         if PurePosixPath(file).parent not in mounts:

@@ -13,6 +13,7 @@ from typing import Any
 import crds
 from cluster import WORKLOADS, Cluster, Document, Pods, name_of
 from container import of_server
+
 from pointsman.server import SERVICES
 from pointsman.telemetry.metrics import Metrics
 
@@ -51,7 +52,14 @@ def problems(documents: list[Document], *, external: Collection[str] = (), serve
     cluster = Cluster([document for document in documents if (document.get("apiVersion"), document.get("kind")) in KINDS])
     found = [*unknown, *_documents(cluster)]
     for pods in cluster.pods():
-        checks = (_own(pods), _references(cluster, pods, external), _volumes(pods), _restricted(pods), _probes(pods, served), of_server(cluster, pods))
+        checks = (
+            _own(pods),
+            _references(cluster, pods, external),
+            _volumes(pods),
+            _restricted(pods),
+            _probes(pods, served),
+            of_server(cluster, pods),
+        )
         found += [f"{pods.name}: {problem}" for check in checks for problem in check]
     for kinds, check in _CHECKS.items():
         found += [f"{name_of(document)}: {problem}" for document in cluster.of(kinds) for problem in check(cluster, document)]
@@ -100,7 +108,8 @@ def _own(pods: Pods) -> Iterator[str]:
             yield f"image {image} is not pinned: name a tag other than latest, or a digest"
         if "memory" not in container.get("resources", {}).get("limits", {}) or "cpu" not in container["resources"].get("requests", {}):
             yield f"container {container['name']} asks for no CPU, or has no limit of memory"
-        if len(set(container.get("ports", []) and [port.get("name") for port in container["ports"]])) < len(container.get("ports", [])):
+        names = [port.get("name") for port in container.get("ports", [])]
+        if None in names or len(set(names)) < len(names):
             yield f"ports of container {container['name']} share a name, or have none"
 
 
@@ -119,9 +128,15 @@ def _referred(pods: Pods) -> Iterator[str]:
     for container in pods.containers:
         for variable in container.get("env", []):
             source = variable.get("valueFrom", {})
-            yield from (f"{kind}/{source[key]['name']}" for kind, key in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")) if key in source)
+            yield from (
+                f"{kind}/{source[key]['name']}"
+                for kind, key in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef"))
+                if key in source
+            )
         for source in container.get("envFrom", []):
-            yield from (f"{kind}/{source[key]['name']}" for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")) if key in source)
+            yield from (
+                f"{kind}/{source[key]['name']}" for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")) if key in source
+            )
     for volume in pods.volumes.values():
         yield from (f"ConfigMap/{source['configMap']['name']}" for source in _sources(volume) if "configMap" in source)
         yield from (f"Secret/{_secret(source)}" for source in _sources(volume) if "secret" in source)
@@ -198,7 +213,9 @@ def _service(cluster: Cluster, service: Document) -> Iterator[str]:
         for pods in selected:
             if not pods.has_port(target := port.get("targetPort", port["port"])):
                 yield f"targetPort {target} is no port of {pods.name}"
-            if port.get("appProtocol") == "kubernetes.io/h2c" and any("POINTSMAN_TLS_CERT" in str(container) for container in pods.containers):
+            if port.get("appProtocol") == "kubernetes.io/h2c" and any(
+                "POINTSMAN_TLS_CERT" in str(container) for container in pods.containers
+            ):
                 yield f"appProtocol of port {port['port']} says that it is in the clear, and it has TLS"
 
 
@@ -247,7 +264,11 @@ def _policy(cluster: Cluster, policy: Document) -> Iterator[str]:
             yield from (f"{direction} names {labels}, and no pods are so" for labels in peers if not cluster.selected(labels))
             for port in rule.get("ports", []):
                 receiving = selected if direction == "ingress" else others
-                yield from (f"{direction} names port {port['port']}, which {pods.name} has not" for pods in receiving if not pods.has_port(port["port"]))
+                yield from (
+                    f"{direction} names port {port['port']}, which {pods.name} has not"
+                    for pods in receiving
+                    if not pods.has_port(port["port"])
+                )
 
 
 def _pod_monitor(cluster: Cluster, monitor: Document) -> Iterator[str]:
