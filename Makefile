@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards jaeger
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -107,6 +107,9 @@ run: .venv/ready .venv/embedded ## Serve on 127.0.0.1:50051, with reflection and
 
 demo: .venv/ready .venv/embedded ## See it work: a server, varied prompts, the decisions and what they cost
 	@$(BIN)/python tests/demo/demo.py
+
+jaeger: ## Run Jaeger v2 on the loopback, or say what is missing for that
+	@.ci/jaeger
 
 bench: .venv/ready ## Measure the hot path, as ratios in one run
 	@$(BIN)/python tests/bench/bench.py

@@ -165,5 +165,5 @@ def test_the_same_is_to_be_read_on_a_terminal(told: Told, tmp_path: Path, capsys
 
     assert main(["trace", str(path)]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("RouterService/") == len(ASKED)
-    assert "weak: dropped QUALITY" in shown
+    assert shown.count("decision ") == len(ASKED)
+    assert "sick from the cache (hit), $0.00 instead of" in shown

@@ -140,6 +140,18 @@ def test_every_alert_says_how_urgent_it_is_and_has_its_place_in_the_runbook() ->
     assert headings == [alert["alert"] for alert in alerts]
 
 
+def test_every_alert_is_given_numbers_with_which_it_comes() -> None:
+    given = [
+        alert
+        for test in yaml.safe_load((ROOT / "tests" / "data" / "alerts_test.yaml").read_text())["tests"]
+        for alert in test.get("alert_rule_test", ())
+    ]
+
+    assert {alert["alertname"] for alert in given if alert["exp_alerts"]} == {
+        rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule
+    }
+
+
 def test_jaeger_is_told_of_attributes_and_dashboards_that_there_are() -> None:
     told = (JAEGER / "config.yaml").read_text() + (JAEGER / "config-ui.json").read_text()
     links = (JAEGER / "config-ui.json").read_text()
