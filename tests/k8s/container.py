@@ -103,7 +103,8 @@ def _ending(pods: Pods, container: Document, settings: Settings) -> Iterator[str
     """What the end of a pod takes must fit into what Kubernetes gives it."""
     given = pods.spec.get("terminationGracePeriodSeconds", 30)
     heard = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    takes = heard + settings.grace_s + 2 * LAST_WORDS_S + FLUSH_S
+    leaving = getattr(settings, "leave_s", 0.0)  # while callers are still served that have not heard yet
+    takes = heard + leaving + settings.grace_s + 2 * LAST_WORDS_S + FLUSH_S
     if heard < 3:
         yield "callers do not hear in time that it ends: preStop sleeps less than 3 s"
     if takes > given:

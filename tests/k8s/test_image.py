@@ -135,7 +135,7 @@ class Pod:
 def running(image: Image, name: str, **files: dict[str, str]) -> Iterator[Pod]:
     """Run the server with the variables and the rules of an overlay; only ports and folders are others, and no store or collector is there.
 
-    `files` are what Secrets would bring: the files of a volume, by the last part of where it is mounted.
+    `files` are what Secrets would bring: the files of a volume, by its name.
     """
     documents, root = overlay(name), image.root
     variables = {
@@ -144,10 +144,9 @@ def running(image: Image, name: str, **files: dict[str, str]) -> Iterator[Pod]:
     ports = dict(zip(("POINTSMAN_LISTEN", "POINTSMAN_HEALTH_LISTEN", "POINTSMAN_METRICS_LISTEN"), _free_ports(3), strict=True))
     variables |= {key: f"127.0.0.1:{port}" for key, port in ports.items()}
     variables |= {key: f"{root}{value}" for key, value in variables.items() if value.startswith("/")}
-    volumes = {mount["mountPath"].rpartition("/")[2]: root / mount["mountPath"][1:] for mount in server(documents)["volumeMounts"]}
-    for directory in volumes.values():
-        if directory.parent != root and directory != root / "var/lib/pointsman":
-            shutil.rmtree(directory, ignore_errors=True)
+    volumes = {mount["name"]: root / mount["mountPath"][1:] for mount in server(documents)["volumeMounts"]}
+    for directory in {volumes[name] for name in ("rules", *files)}:
+        shutil.rmtree(directory, ignore_errors=True)
     keys = f"{root}/var/run/secrets/pointsman"  # the catalog names them where they are in a pod
     _volume(volumes["rules"], {file: text.replace("/var/run/secrets/pointsman", keys) for file, text in rules(documents).items()})
     for volume, texts in files.items():
@@ -171,16 +170,22 @@ def running(image: Image, name: str, **files: dict[str, str]) -> Iterator[Pod]:
             process.wait(timeout=30)
 
 
-def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
-    done = subprocess.run(["hadolint", "--failure-threshold", "style", DOCKERFILE], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(
+    ("before", "after", "finding"), [("", "", ""), ("WORKDIR /", "WORKDIR app", "DL3000"), ('["pointsman"]', "pointsman", "DL3025")]
+)
+def test_hadolint_finds_nothing_in_the_dockerfile_but_what_is_put_there(before: str, after: str, finding: str) -> None:
+    text = DOCKERFILE.read_text().replace(before, after) if before else DOCKERFILE.read_text()
+    done = subprocess.run(["hadolint", "--failure-threshold", "style", "-"], input=text, capture_output=True, text=True, timeout=60)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == (1 if finding else 0), done.stdout + done.stderr
+    assert finding in done.stdout
 
 
 def test_the_image_is_made_as_it_should_be() -> None:
     text = DOCKERFILE.read_text()
     base = text.partition(" AS base\n")[2]
 
+    assert re.search(r"^ARG BASE=\S+:\d+\.\d+\.\d+-", text, re.MULTILINE)  # hadolint does not look into arguments
     assert re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE) == ['["pointsman"]']  # in exec form: the server is process 1
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == [f"{USER}:{USER}"]
     assert re.findall(r"^FROM (?!\$\{BASE\}|build\b|base\b)", text, re.MULTILINE) == []
@@ -203,10 +208,10 @@ def healths(pod: Pod) -> list[int]:
         return [check(health_pb2.HealthCheckRequest(service=name), timeout=5).status for name in NAMES]
 
 
-def routed(channel: grpc.Channel, *metadata: tuple[str, str]) -> str:
-    """Return which model a sum goes to."""
+def routed(channel: grpc.Channel, *metadata: tuple[str, str], text: str = "What is 17 * 23?") -> str:
+    """Return which model a prompt goes to, a sum by default."""
     request = pb.RouteRequest()
-    request.request.prompt.text = "What is 17 * 23?"
+    request.request.prompt.text = text
     return RouterServiceStub(channel).Route(request, timeout=5, metadata=metadata).decision.chosen.model
 
 
@@ -237,8 +242,8 @@ def test_a_server_runs_as_a_pod_of_prod_would_run_it(image: Image, tmp_path: Pat
     tls = {"tls.crt": own.cert.read_text(), "tls.key": own.key.read_text(), "ca.crt": authority.ca.read_text()}
     shown = grpc.ssl_channel_credentials(authority.ca.read_bytes(), search.key.read_bytes(), search.cert.read_bytes())
 
-    with running(image, "prod", tls=tls, pointsman={"openai": "not-a-key"}) as pod, grpc.secure_channel(pod.address, shown) as channel:
-        told, model = healths(pod), routed(channel)
+    with running(image, "prod", tls=tls, keys={"openai": "not-a-key"}) as pod, grpc.secure_channel(pod.address, shown) as channel:
+        told, model, hard = healths(pod), routed(channel), routed(channel, text="Prove that there is no largest prime.")
         with (
             grpc.secure_channel(pod.address, grpc.ssl_channel_credentials(authority.ca.read_bytes())) as nobody,
             pytest.raises(grpc.RpcError) as refused,
@@ -247,6 +252,7 @@ def test_a_server_runs_as_a_pod_of_prod_would_run_it(image: Image, tmp_path: Pat
 
     assert told == [health_pb2.HealthCheckResponse.SERVING] * len(NAMES)
     assert model == "builtin"
+    assert hard.startswith("gpt-")  # of all the keys of the catalog, this one is there
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     assert pod.process.returncode == 0, pod.log.read_text()
     assert "not-a-key" not in pod.log.read_text()
