@@ -38,6 +38,9 @@ SECRETS = {
     "a token": r"\bBearer [A-Za-z0-9._-]{16,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
 }
 
+MOST_BYTES = 200_000
+"""Of a ConfigMap: `kubectl apply` keeps what it applied in an annotation, and all annotations together have 256 KiB."""
+
 Served = Callable[[str], bool]
 """Whether a server tells its health under a name."""
 
@@ -77,6 +80,8 @@ def _documents(cluster: Cluster) -> Iterator[str]:
             yield f"{name_of(document)}: its namespace {document['metadata'].get('namespace')} is none of {', '.join(namespaces)}"
         if (document["apiVersion"], document["kind"]) in crds.SPECS and (problem := crds.problem(document)):
             yield f"{name_of(document)}: {problem}"
+        if document["kind"] == "ConfigMap" and (size := sum(map(len, _texts(document)))) > MOST_BYTES:
+            yield f"{name_of(document)}: {size} bytes are too many to be applied; make two of it"
         for text in _texts(document):
             yield from (f"{name_of(document)}: this looks like {what}" for what, pattern in SECRETS.items() if re.search(pattern, text))
 

@@ -257,6 +257,10 @@ BROKEN: dict[str, tuple[Break, str]] = {
         lambda docs: variable(docs, "POINTSMAN_VALKEY_URL")["valueFrom"]["secretKeyRef"].update(name="valkey"),
         "Deployment/pointsman: Secret/valkey is not there",
     ),
+    "a ConfigMap that cannot be applied": (
+        lambda docs: of(docs, "ConfigMap", "pointsman-dashboards")["data"].update({"more.json": "{}" * 100_000}),
+        "ConfigMap/pointsman-dashboards: ",
+    ),
     "an account that is not there": (
         lambda docs: pod(docs).update(serviceAccountName="default-router"),
         "Deployment/pointsman: ServiceAccount/default-router is not there",
