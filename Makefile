@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards jaeger
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards jaeger picture
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -134,6 +134,9 @@ lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 
 dashboards: .venv/ready ## Write the dashboards of Grafana anew from .ci/dashboards
 	@$(BIN)/python -B .ci/dashboards
+
+picture: .venv/ready ## Draw the trace that the README shows, from a call of a real server
+	@$(BIN)/python tests/demo/picture.py
 
 prices: ## Bring the prices of rules/models.yaml up to date (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet genai-prices && .venv-lock/bin/python .ci/prices.py

@@ -20,7 +20,7 @@ DASHBOARD = Dashboard(
             Panel(
                 title="Tenants that servers count alone", unit="short", kind="stat", limits=(1,),
                 says="Not 0: Valkey cannot be asked, and each server spends its share of what was left. Bring Valkey back; the log says since when.",
-                asks={"{{instance}}": "pointsman_tenants_alone{JOB}"},
+                asks={"{{pod}} {{instance}}": "pointsman_tenants_alone{JOB}"},
             ),
         ),
         "Over time": (

@@ -2,7 +2,8 @@
 
 from grafana import Dashboard, Panel
 
-OFF = 'pointsman_estimate_error_ratio_bucket{JOB, model=~"$model"}[1h]'
+OF = 'JOB, rule=~"$rule", model=~"$model"'
+OFF = "pointsman_estimate_error_ratio_bucket"
 ANSWERS = 'rpc_server_call_duration_seconds_count{JOB, rpc_method=~"pointsman[.]v1[.]RouterService/(Complete|StreamComplete)"}'
 
 DASHBOARD = Dashboard(
@@ -11,6 +12,22 @@ DASHBOARD = Dashboard(
     says="Whether callers get what was chosen for them, why they do not, and whether what is expected of models comes true.",
     varies={"rule": "pointsman_decisions_total rule", "model": "pointsman_decisions_total model"},
     rows={
+        "What callers say": (
+            Panel(
+                title="What callers gave answers", unit="percentunit", width=12, traces="pointsman.rule.id=rule",
+                says="The mean of what RecordFeedback was told, from 0 to 100 %. A model that falls: its provider changed it, or prompts changed. A rule whose"
+                " models differ much: route more by what tells them apart. No line: callers tell nothing.",
+                asks={
+                    "{{rule}}: {{model}}": f"sum by (rule, model) (rate(pointsman_feedback_score_sum{{{OF}}}[1h]))"
+                    f" / sum by (rule, model) (rate(pointsman_feedback_score_count{{{OF}}}[1h]))"
+                },
+            ),
+            Panel(
+                title="How many said something", unit="reqps", width=12, stacked=True, traces="pointsman.rule.id=rule",
+                says="A mean of few says little. Where callers can tell whether an answer was right, let them call RecordFeedback with the decision's id.",
+                asks={"{{rule}}: {{model}}": f"sum by (rule, model) (rate(pointsman_feedback_score_count{{{OF}}}[$__rate_interval]))"},
+            ),
+        ),
         "Fallbacks": (
             Panel(
                 title="Answers by another model", unit="percentunit", limits=(0.02, 0.1),
@@ -53,12 +70,17 @@ DASHBOARD = Dashboard(
                 title="By which factor estimates are off, median", unit="x", limits=(2, 3),
                 says="Of the last hour, either way: 1 is right. Above 3: decisions weigh this model by wrong numbers; correct price, latency or tokenizer in"
                 " models.yaml.",
-                asks={"{{model}} {{estimate}}": f"histogram_quantile(0.5, sum by (le, model, estimate) (rate({OFF})))"},
+                asks={"{{model}} {{estimate}}": f"histogram_quantile(0.5, sum by (le, model, estimate) (rate({OFF}{{{OF}}}[1h])))"},
             ),
             Panel(
                 title="By which factor estimates are off, nine of ten", unit="x",
                 says="The bad cases. Cost and latency off together with output: answers are longer than is usual for their task; `defaults.max_output` bounds them.",
-                asks={"{{model}} {{estimate}}": f"histogram_quantile(0.9, sum by (le, model, estimate) (rate({OFF})))"},
+                asks={"{{model}} {{estimate}}": f"histogram_quantile(0.9, sum by (le, model, estimate) (rate({OFF}{{{OF}}}[1h])))"},
+            ),
+            Panel(
+                title="By which factor costs are off, by rule", unit="x", limits=(2, 3),
+                says="The median of the last hour. A rule that stands out sends prompts of a kind whose answers are longer or shorter than is usual for their task.",
+                asks={"{{rule}}": f"histogram_quantile(0.5, sum by (le, rule) (rate({OFF}{{{OF}, estimate=\"cost\"}}[1h])))"},
             ),
             Panel(
                 title="What rules in shadow would have decided", unit="reqps", stacked=True,

@@ -81,14 +81,19 @@ DASHBOARD = Dashboard(
         ),
         "Servers": (
             Panel(
-                title="By how much servers are late", unit="s", width=12, limits=(0.1,),
+                title="By how much servers are late", unit="s", limits=(0.1,),
                 says="The lag of each event loop: everything is answered so much later. Above 0.1 s: give more CPU, or run more servers.",
-                asks={"{{instance}}": "pointsman_event_loop_lag_seconds{JOB}"},
+                asks={"{{pod}} {{instance}}": "pointsman_event_loop_lag_seconds{JOB}"},
             ),
             Panel(
-                title="Since when the rules in use are loaded", unit="s", width=12,
+                title="Since when the rules in use are loaded", unit="s",
                 says="Falls to 0 with each change that went live. One that goes on rising after a change: that server was not given it, or refused it.",
-                asks={"{{instance}}": "pointsman_ruleset_age_seconds{JOB}"},
+                asks={"{{pod}} {{instance}}": "pointsman_ruleset_age_seconds{JOB}"},
+            ),
+            Panel(
+                title="Spans and records that were lost", unit="ops", stacked=True,
+                says="Calls notice nothing, but cannot be looked at afterwards. Spans: the collector is down or slow. Records: the disk is full or read-only.",
+                asks={"{{signal}}": "sum by (signal) (rate(pointsman_telemetry_lost_total{JOB}[$__rate_interval]))"},
             ),
         ),
     },

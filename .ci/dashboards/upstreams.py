@@ -17,10 +17,15 @@ DASHBOARD = Dashboard(
     rows={
         "May they be chosen": (
             Panel(
-                title="Models that decisions may choose", unit="short", kind="state-timeline", width=24,
+                title="Models that decisions may choose", unit="short", kind="state-timeline", width=16,
                 says="Yes if any server may: it has the key, is healthy and has room. No from the start: a key is missing. No since a while: Errors, below."
                 " A model left alone is asked again by itself, first after five seconds, then in up to a minute.",
                 asks={"{{model}}": 'max by (model) (pointsman_model_available{JOB, model=~"$model"})'},
+            ),
+            Panel(
+                title="Servers that leave a model alone", unit="short", stacked=True,
+                says="Its breaker is open, or tries whether it is back. On all servers: the provider. On one: that pod's way to it, or chance.",
+                asks={"{{model}}": 'sum by (model) (pointsman_model_breaker{JOB, model=~"$model", state=~"open|half_open"})'},
             ),
         ),
         "How they fail": (

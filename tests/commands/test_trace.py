@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from collector import Collector
 from pointsman.cli import main
 from pointsman.commands.otlp import NoSpans, spans_of
+from pointsman.commands.trace import PICTURE
 from pointsman.telemetry.traces import Traces
 from stories import story
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -91,6 +95,16 @@ def test_a_picture_is_written_where_it_is_wanted(spans: Path, tmp_path: Path) ->
 
     assert main(["trace", str(spans), "--svg", str(picture)]) == 0
     assert picture.read_text().startswith("<svg")
+
+
+def test_the_picture_of_the_readme_is_one_of_these_and_asks_nobody_for_anything() -> None:
+    picture = README.parent.joinpath("tests/demo/trace.svg").read_text()
+
+    assert "(tests/demo/trace.svg)" in README.read_text()
+    assert picture.startswith(PICTURE.partition("{")[0])
+    assert {"fallback", "503", "chosen", "dropped"} <= set(re.findall(r"\w+", picture))
+    assert re.findall(r"https?://[^\"]+", picture) == ["http://www.w3.org/2000/svg"]
+    assert len(picture) < 60_000
 
 
 def test_a_picture_that_cannot_be_written_is_said(spans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

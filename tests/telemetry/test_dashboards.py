@@ -13,6 +13,7 @@ from typing import Any
 import promql_parser as promql
 import pytest
 import yaml
+from prometheus_client import Gauge
 
 from monitored import DASHBOARDS, JAEGER, MONITORING, ROOT, RULES, Query, panels, shown, watched
 from pointsman.core.vocabulary import DropReason
@@ -25,14 +26,11 @@ TARGET = {"job", "instance", "namespace", "pod"}
 
 
 def _there() -> dict[str, set[str]]:
-    """Return the labels of every series that servers and recorded rules have, by its name."""
+    """Return the labels of every series that servers and recorded rules have, by the name that Prometheus knows it by."""
     there: dict[str, set[str]] = {rule["record"]: set() for group in RULES["groups"] for rule in group["rules"] if "record" in rule}
-    for each in Metrics().described:
-        labels = {*each.labels, *TARGET}
-        if each.kind == "histogram":
-            there |= {f"{each.name}_count": labels, f"{each.name}_sum": labels, f"{each.name}_bucket": labels | {"le"}}
-        else:
-            there[each.name] = labels
+    for name, metric in Metrics().registry._names_to_collectors.items():
+        if isinstance(metric, Gauge) or name.endswith(("_total", "_count", "_sum", "_bucket")):
+            there[name] = {*vars(metric)["_labelnames"], *TARGET} | ({"le"} if name.endswith("_bucket") else set())
     return there
 
 
