@@ -108,6 +108,7 @@ def _ending(pods: Pods, container: Document, settings: Settings) -> Iterator[str
     if heard < 3:
         yield "callers do not hear in time that it ends: preStop sleeps less than 3 s"
     if takes > given:
-        yield f"its end takes {takes:g} s (preStop {heard}, POINTSMAN_GRACE_S {settings.grace_s:g}, the last spans {FLUSH_S:g}), and it is killed after {given}"
+        parts = f"preStop {heard}, leaving {leaving:g}, POINTSMAN_GRACE_S {settings.grace_s:g}, the last spans {FLUSH_S:g}"
+        yield f"its end takes {takes:g} s ({parts}), and it is killed after {given}"
     if settings.grace_s < settings.longest_call_s:
         yield f"calls may last {settings.longest_call_s:g} s (POINTSMAN_LONGEST_CALL_S), and are given {settings.grace_s:g} at the end"
