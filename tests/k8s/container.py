@@ -20,6 +20,10 @@ STATED_ELSEWHERE = "valkey://elsewhere"
 """Stands for an address that a Secret holds."""
 
 
+MOST_RECORDS_MB = 256
+"""What decision records may take beside the last good rules."""
+
+
 def of_server(cluster: Cluster, pods: Pods) -> Iterator[str]:
     """Yield what is wrong about the container of the server, if there is one."""
     container = next((container for container in pods.containers if container["name"] == SERVER), None)
@@ -52,6 +56,10 @@ def _names(container: Document) -> Iterator[str]:
             yield f"variable {name} is there {times} times"
     if container.get("envFrom"):
         yield "variables are taken over whole (envFrom), so that nobody can say which"
+
+
+def _megabytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}[quantity[-2:]]
 
 
 def _port(address: str) -> int:
@@ -88,10 +96,13 @@ def _directories(pods: Pods, container: Document, settings: Settings) -> Iterato
             yield "the rules may lack a tenants.yaml, and then the server does not start"
     if PurePosixPath(settings.keys_dir) not in mounts:
         yield f"nothing is mounted where it looks for keys, {settings.keys_dir}"
-    if settings.state_dir and (
-        PurePosixPath(settings.state_dir) not in mounts or mounts[PurePosixPath(settings.state_dir)].get("readOnly")
-    ):
-        yield f"it cannot keep the last good rules in {settings.state_dir}"
+    if settings.state_dir:
+        mount = mounts.get(PurePosixPath(settings.state_dir), {"readOnly": True})
+        if mount.get("readOnly"):
+            yield f"it cannot keep the last good rules in {settings.state_dir}"
+        room = pods.volumes.get(mount.get("name", ""), {}).get("emptyDir", {}).get("sizeLimit", "1Ti")
+        if _megabytes(room) < (needed := getattr(settings, "records_mb", MOST_RECORDS_MB) + 16):
+            yield f"{settings.state_dir} has room for {room}, and may need {needed} MB: the pod would be evicted"
     for file in filter(None, (settings.tls_cert, settings.tls_key, settings.tls_client_ca, settings.jwt_jwks)):
         if PurePosixPath(file).parent not in mounts:
             yield f"nothing is mounted where {file} should be"

@@ -339,6 +339,10 @@ BROKEN: dict[str, tuple[Break, str]] = {
         lambda docs: next(one for one in server(docs)["volumeMounts"] if one["name"] == "rules").update(subPath="routing.yaml"),
         "Deployment/pointsman: volume rules is mounted by subPath",
     ),
+    "a volume that fills": (
+        lambda docs: volume(docs, "state")["emptyDir"].update(sizeLimit="16Mi"),
+        "Deployment/pointsman: /var/lib/pointsman has room for 16Mi, and may need 272 MB: the pod would be evicted",
+    ),
     "everybody let in": (
         lambda docs: volume(docs, "rules")["projected"]["sources"][2]["configMap"].update(optional=True),
         "Deployment/pointsman: the rules may lack a tenants.yaml",
