@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pointsman import settings
 from pointsman.settings import BadSetting, Settings, described
 
 SECRET = "sk-canary-7391"
@@ -25,6 +26,16 @@ def test_defaults_need_nothing() -> None:
         longest_call_s=120.0,
         environment={},
     )
+
+
+def test_a_user_without_a_home_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+
+    assert settings._cache_dir() == Path(".cache/pointsman")
 
 
 GO_TOGETHER = (

@@ -5,12 +5,9 @@ told, and how each call ended.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,125 +17,28 @@ from msgspec import structs
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
-from collector import Collector, attributes, collecting
-from fakes import catalog_yaml, model_yaml
-from pointsman.adapters.records import read_records
+from collector import attributes, collecting
 from pointsman.client import Client
 from pointsman.core.errors import InvalidRequest, NoEligibleModel, StreamInterrupted, UnknownDecision, UpstreamUnavailable
-from pointsman.core.record import DecisionRecord, from_json
-from pointsman.core.request import Generation, Request
+from pointsman.core.record import from_json
+from pointsman.core.request import CachePolicy, Generation, Request
+from pointsman.core.vocabulary import CacheMode
 from pointsman.telemetry.traces import FAULTS
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from processes import serving
-from upstream import Behaviour, Upstream, event, hangs, replies, streams
+from tracing import ANSWER, CANARY, CUT, KEY, REFUSAL, SERVER, TRACE, traced
+from upstream import hangs
 
-CANARY = "canary-7391"
-KEY = "sk-canary-7391"
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-SERVER = "pointsman.v1.RouterService/"
-
-ANSWER = replies(
-    b'{"choices": [{"message": {"content": "canary-7391 well"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5, "completion_tokens": 7}}'
-)
-REFUSAL = replies(b'{"error": {"message": "canary-7391"}}', status="429 Too Many Requests", Retry_After="60")
-CUT = streams(event('{"choices": [{"delta": {"content": "canary-7391"}}]}'), then="cut")
-
-
-@dataclass
-class Traced:
-    """A server whose spans a collector takes."""
-
-    address: str
-    collector: Collector
-    client: Client
-    folder: Path
-
-    def records(self) -> list[DecisionRecord]:
-        """Return what is recorded, once the server has ended."""
-        return list(read_records(self.folder / "state" / "records"))
-
-    def trace_of(self, call_id: str, method: str) -> tuple[dict[str, object], list[Span]]:
-        """Return the attributes of a call's server span, and the spans below it in the order in which they began."""
-        for _ in range(200):
-            servers = [span for span in self.collector.spans if span.name == f"{SERVER}{method}"]
-            found = next((span for span in servers if attributes(span.attributes)["pointsman.call.id"] == call_id), None)
-            if found is not None:
-                below = [span for span in self.collector.spans if span.parent_span_id == found.span_id]
-                return attributes(found.attributes), sorted(below, key=lambda span: span.start_time_unix_nano)
-            self.collector.named(f"{SERVER}{method}", len(servers) + 1)
-        raise AssertionError(f"no span of {method} {call_id}")
-
-
-TENANTS = f"""version: 1
-tenants:
-  search: {{credentials: [{{api_key_sha256: "{sha256(KEY.encode()).hexdigest()}"}}], roles: [caller, admin]}}
-  poor:
-    credentials: [{{api_key_sha256: "{sha256(b"poor").hexdigest()}"}}]
-    budgets: [{{window: 1d, requests: 1}}]
-"""
-
-
-def written(folder: Path) -> bytes:
-    """Return all decision records as they are on the disk."""
-    return b"".join(gzip.decompress(path.read_bytes()) for path in folder.rglob("*.jsonl.gz"))
-
-
-@asynccontextmanager
-async def traced(folder: Path, *first: Behaviour) -> AsyncIterator[Traced]:
-    """Run a server over two upstreams, the first of which does as it is told. Nothing that it tells holds what was asked or answered."""
-    rules, log = folder / "rules", folder / "log"
-    rules.mkdir()
-    async with Upstream(script=list(first)) as sick, Upstream(script=[ANSWER]) as well:
-        rules.joinpath("models.yaml").write_text(
-            catalog_yaml(
-                {
-                    "sick": model_yaml(price=1).replace("provider: p", "provider: a"),
-                    "well": model_yaml(price=1000).replace("provider: p", "provider: b"),
-                    "weak": model_yaml(ability=0.1).replace("provider: p", "provider: b"),
-                }
-            ).replace(
-                "{p: {api: builtin}}",
-                f"{{a: {{api: openai, base_url: '{sick.url}', internal: true, key: {{env: X_API_KEY}}}},"
-                f" b: {{api: openai, base_url: '{well.url}', internal: true, key: {{env: X_API_KEY}}}}}}",
-            )
-        )
-        rules.joinpath("routing.yaml").write_text(
-            "version: 1\nroutes:\n  - {id: all, why: Good enough., use: {candidates: [weak, sick, well], min_quality: 0.5}, cache: {mode: exact}}\n"
-        )
-        rules.joinpath("tenants.yaml").write_text(TENANTS)
-        with (
-            log.open("wb") as out,
-            collecting() as collector,
-            serving(
-                "--rules",
-                str(rules),
-                log=out,
-                OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
-                OTEL_METRICS_EXPORTER="otlp",
-                OTEL_LOGS_EXPORTER="otlp",
-                OTEL_BSP_SCHEDULE_DELAY="50",
-                POINTSMAN_STATE_DIR=str(folder / "state"),
-                POINTSMAN_UPSTREAM_HOSTS="http://127.0.0.1",
-                X_API_KEY=KEY,
-            ) as address,
-        ):
-            async with Client(address, api_key=KEY) as client:
-                yield Traced(address, collector, client, folder)
-        kept = written(folder)
-        assert kept
-        assert collector.metrics
-        assert collector.logs
-        for told in (collector.raw, log.read_bytes(), kept):
-            assert CANARY.encode() not in told  # neither prompts nor answers, keys or what providers say
+USE = CachePolicy(mode=CacheMode.USE)
 
 
 async def test_one_trace_says_which_rule_of_which_file_chose_who_lost_and_what_each_attempt_came_to(tmp_path: Path) -> None:
     async with traced(tmp_path, REFUSAL) as here:
         decision, _ = await here.client.complete(Request.of(CANARY, accuracy=0.3), timeout_s=10, request_id="call-1")
-        server, (decide, _, first, second) = here.trace_of("call-1", "Complete")
+        server, (decide, first, second) = here.trace_of("call-1", "Complete")
 
     why = attributes(decide.attributes)
     assert (why["pointsman.rule.id"], why["pointsman.rule.file_line"]) == ("all", "routing.yaml:3")
@@ -183,14 +83,14 @@ async def test_the_record_holds_how_it_ended_and_what_was_said_of_it_and_a_colle
 async def test_what_the_cache_had_and_a_caller_who_leaves_are_in_the_trace(tmp_path: Path) -> None:
     asked = structs.replace(Request.of(CANARY), generation=Generation(temperature=0.0))
     async with traced(tmp_path, ANSWER, hangs) as here:
-        await here.client.complete(asked, timeout_s=10, request_id="first")
-        await here.client.complete(asked, timeout_s=10, request_id="again")
+        await here.client.complete(asked, timeout_s=10, request_id="first", cache=USE)
+        await here.client.complete(asked, timeout_s=10, request_id="again", cache=USE)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await here.client.complete(Request.of(CANARY, model="sick"), timeout_s=10, request_id="left")
         _, (_, miss, attempt) = here.trace_of("first", "Complete")
         again, (_, hit) = here.trace_of("again", "Complete")
-        left, (_, _, cut) = here.trace_of("left", "Complete")
+        left, (_, cut) = here.trace_of("left", "Complete")
 
     assert [attributes(span.attributes)["pointsman.cache.status"] for span in (miss, hit)] == ["miss", "hit"]
     assert attributes(attempt.attributes)["pointsman.est.input_off_by"] is not None
@@ -203,7 +103,7 @@ async def test_a_stream_that_breaks_off_shows_what_was_used_so_far(tmp_path: Pat
         with pytest.raises(StreamInterrupted):
             async for _ in here.client.stream(CANARY, timeout_s=10, request_id="call-1"):
                 pass
-        server, (_, _, attempt) = here.trace_of("call-1", "StreamComplete")
+        server, (_, attempt) = here.trace_of("call-1", "StreamComplete")
 
     assert (server["rpc.status_code"], server["pointsman.error.reason"]) == ("UNAVAILABLE", "STREAM_INTERRUPTED")
     assert attempt.status.message in {"connection", "incomplete"}
@@ -218,7 +118,7 @@ async def test_a_refusal_and_a_plan_that_failed_have_their_reasons(tmp_path: Pat
         with pytest.raises(UpstreamUnavailable):
             await here.client.complete(Request.of(CANARY, model="sick"), timeout_s=10, request_id="failed")
         refused, (decide,) = here.trace_of("refused", "Route")
-        failed, (_, _, attempt) = here.trace_of("failed", "Complete")
+        failed, (_, attempt) = here.trace_of("failed", "Complete")
 
     assert (refused["rpc.status_code"], refused["pointsman.error.reason"]) == ("FAILED_PRECONDITION", "NO_ELIGIBLE_MODEL")
     assert attributes(decide.attributes)["pointsman.candidates.dropped"] == 3

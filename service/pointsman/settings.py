@@ -115,6 +115,14 @@ def _valkey_url(text: str) -> str:
     return text
 
 
+def _cache_dir() -> Path:
+    """Return where programs of the user keep such things; in a container he may be a number without a home."""
+    try:
+        return Path("~/.cache/pointsman").expanduser()
+    except RuntimeError:
+        return Path(".cache/pointsman")
+
+
 def _setting(default: Any, parse: Callable[[str], Any], says: str, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"parse": parse, "says": says, "secret": secret})
 
@@ -162,7 +170,7 @@ class Settings:
     replicas: int = _setting(
         1, _count, "Processes that share the Valkey, at least: while it is lost, each spends that part of a budget. More are noticed."
     )
-    cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
+    cache_dir: Path = _setting(_cache_dir(), Path, "Where the embedded model is kept.")
     state_dir: Path | None = _setting(
         None,
         _path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from collector import Collector
 from pointsman.cli import main
 from pointsman.commands.otlp import NoSpans, spans_of
+from pointsman.commands.trace import PICTURE
 from pointsman.telemetry.traces import Traces
 from stories import story
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -39,10 +43,14 @@ def test_a_call_is_shown_with_its_rule_its_losers_and_what_its_attempts_came_to(
     assert main(["trace", str(spans), "--id", "id-1"]) == 0
 
     shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert shown[0].endswith("950.0 ms  RouterService/Complete  OK  tenant search")
+    assert shown[0].endswith("950.0 ms  Complete  OK  large, $0.00060 instead of $0.00090  tenant search")
     assert "rule everyday at routing.yaml:3 of revision" in "\n".join(shown)
     assert "“Cheap and good enough.”" in shown
-    assert "weak: dropped QUALITY (quality 0.10 < 0.50)" in shown
+    assert [line.split(maxsplit=2) for line in shown if line.startswith(("kept", "dropped"))][-1] == [
+        "dropped",
+        "weak",
+        "QUALITY: quality 0.10 < 0.50",
+    ]
     failed, answered = (line for line in shown if "chat " in line)
     assert failed.endswith("40.0 ms    chat small  ✗ 429  primary")
     assert answered.endswith("chat large  fallback  120 in (100 cached), 80 out, $0.00060")
@@ -59,14 +67,14 @@ def test_the_waterfall_puts_each_span_at_its_time(spans: Path, capsys: pytest.Ca
 def test_all_calls_of_a_file_are_shown_unless_one_is_asked_for(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["trace", str(spans)])
 
-    assert capsys.readouterr().out.count("RouterService/Complete") == 2
+    assert capsys.readouterr().out.count("  Complete  ") == 2
 
 
 def test_a_trace_is_found_by_its_own_id_too(spans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace = spans_of(spans.read_bytes())[0].trace
 
     assert main(["trace", str(spans), "--id", trace]) == 0
-    assert capsys.readouterr().out.count("RouterService/Complete") == 1
+    assert capsys.readouterr().out.count("  Complete  ") == 1
 
 
 def test_what_jaeger_answers_and_one_document_a_line_are_read_too(spans: Path) -> None:
@@ -87,6 +95,16 @@ def test_a_picture_is_written_where_it_is_wanted(spans: Path, tmp_path: Path) ->
 
     assert main(["trace", str(spans), "--svg", str(picture)]) == 0
     assert picture.read_text().startswith("<svg")
+
+
+def test_the_picture_of_the_readme_is_one_of_these_and_asks_nobody_for_anything() -> None:
+    picture = README.parent.joinpath("tests/demo/trace.svg").read_text()
+
+    assert "(tests/demo/trace.svg)" in README.read_text()
+    assert picture.startswith(PICTURE.partition("{")[0])
+    assert {"fallback", "503", "chosen", "dropped"} <= set(re.findall(r"\w+", picture))
+    assert re.findall(r"https?://[^\"]+", picture) == ["http://www.w3.org/2000/svg"]
+    assert len(picture) < 60_000
 
 
 def test_a_picture_that_cannot_be_written_is_said(spans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from pointsman.commands.otlp import NoSpans, ReadSpan, Value, spans_of
 from pointsman.commands.show import terminal
-from pointsman.core.money import dollars
+from pointsman.core.money import NANO_PER_USD, dollars
 from pointsman.settings import Settings
 
 BAR = 20
@@ -25,6 +26,27 @@ INDENT = 6
 
 WIDTH = 110
 """Columns of a picture."""
+
+PICTURE = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" xml:space="preserve">
+<style>
+.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">{matrix}</g>
+</g>
+</svg>
+"""
+"""Rich's own form asks a server for a font."""
+
+VERDICTS = {"chosen": "green", "kept": "default", "dropped": "dim"}
 
 
 def trace(options: argparse.Namespace, _settings: Settings) -> int:
@@ -66,7 +88,7 @@ def _picture(calls: list[ReadSpan], spans: list[ReadSpan], path: Path) -> None:
     console = Console(record=True, width=WIDTH, file=StringIO(), highlight=False, force_terminal=True)
     for call in calls:
         console.print(_drawn(call, spans))
-    path.write_text(console.export_svg(title="pointsman trace"), encoding="utf-8")
+    path.write_text(console.export_svg(title="pointsman trace", code_format=PICTURE, unique_id="trace"), encoding="utf-8")
 
 
 def _drawn(call: ReadSpan, spans: list[ReadSpan]) -> Group:
@@ -74,10 +96,34 @@ def _drawn(call: ReadSpan, spans: list[ReadSpan]) -> Group:
     below = [span for span in spans if span.parent == call.id and span.trace == call.trace]
     lines: list[RenderableType] = []
     for span in (call, *below):
-        name = span.name.rpartition(".")[2] if span is call else f"  {span.name}"
-        lines.append(Text.from_markup(f"{_bar(span, call)} {span.ms:8.1f} ms  [bold]{escape(name)}[/]  {_headline(span)}"))
-        lines += [Padding(Text(line, style="dim"), (0, 0, 0, INDENT)) for line in _told(span, is_call=span is call)]
+        lines.append(_line(span, call))
+        lines += [Padding(Text(line, style="dim"), (0, 0, 0, INDENT), expand=False) for line in _told(span, is_call=span is call)]
+        if candidates := span.attributes.get("pointsman.candidates"):
+            lines.append(Padding(_listed(candidates), (0, 0, 0, INDENT), expand=False))
     return Group(*lines, "")
+
+
+def _line(span: ReadSpan, call: ReadSpan) -> Table:
+    line = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    line.add_column(width=BAR, no_wrap=True)
+    line.add_column(width=10, justify="right", no_wrap=True)
+    line.add_column()
+    name = span.name.rpartition("/")[2] if span is call else f"  {span.name}"
+    line.add_row(_bar(span, call), f"{span.ms:.1f} ms", f"[bold]{escape(name)}[/]  {_headline(span)}")
+    return line
+
+
+def _listed(candidates: Value) -> Table:
+    """Return the candidates in columns: what became of each, its name, and what speaks for or against it."""
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    for candidate in candidates if isinstance(candidates, list) else [candidates]:
+        model, _, rest = str(candidate).partition(": ")
+        verdict, _, why = rest.partition(" ")
+        why = why.removesuffix(")").replace(" (", ": ", 1).removeprefix("(")
+        table.add_row(verdict, escape(model), escape(why), style=VERDICTS.get(verdict, "default"))
+    return table
 
 
 def _bar(span: ReadSpan, call: ReadSpan) -> str:
@@ -91,38 +137,55 @@ def _bar(span: ReadSpan, call: ReadSpan) -> str:
 def _headline(span: ReadSpan) -> str:
     found = span.attributes
     if "rpc.status_code" in found:
-        code, reason = found["rpc.status_code"], found.get("pointsman.error.reason", "")
-        who = f"  tenant {found['pointsman.tenant.id']}" if "pointsman.tenant.id" in found else ""
-        return f"[{'green' if code == 'OK' else 'red'}]{code}[/]{escape(f' {reason}' if reason else '')}{escape(who)}"
+        return _ended(found)
     if not span.name.startswith("chat "):
-        return escape(str(found.get("gen_ai.request.model", "no model")))
+        model = found.get("gen_ai.request.model")
+        return escape(str(model)) if model else "[red]no model[/]"
     return f"[red]✗ {escape(span.error)}[/]  {_attempt(found)}" if span.error else _attempt(found)
+
+
+def _ended(found: Mapping[str, Value]) -> str:
+    """Return how a call ended: "OK  large, $0.0060 instead of $0.0090  tenant search"."""
+    code, reason = found["rpc.status_code"], found.get("pointsman.error.reason", "")
+    parts = [f"[{'green' if code == 'OK' else 'red'}]{code}[/]{escape(f' {reason}' if reason else '')}"]
+    if "gen_ai.response.model" in found:
+        parts.append(escape(_answer(found)))
+    if tenant := found.get("pointsman.tenant.id"):
+        parts.append(escape(f"tenant {tenant}"))
+    return "  ".join(parts)
+
+
+def _answer(found: Mapping[str, Value]) -> str:
+    """Return who answered and what that cost, beside what the dearest candidate would have cost."""
+    cost, dearest = (round(float(str(found.get(name, 0))) * NANO_PER_USD) for name in ("pointsman.cost_usd", "pointsman.baseline_cost_usd"))
+    cache = found.get("pointsman.cache.status")
+    kept = f" from the cache ({cache})" if cache in {"hit", "stale", "coalesced"} else ""
+    saved = f" instead of {dollars(dearest)}" if dearest > cost else ""
+    return f"{found['gen_ai.response.model']}{kept}, {dollars(cost)}{saved}"
 
 
 def _attempt(found: Mapping[str, Value]) -> str:
     """Return what an attempt came to: "fallback  412 in (380 cached), 80 out, $0.000600"."""
-    parts = [str(found.get("pointsman.attempt.reason", ""))]
-    if "gen_ai.usage.input_tokens" in found:
-        cached = found.get("gen_ai.usage.cache_read.input_tokens")
-        parts.append(
-            f"{found['gen_ai.usage.input_tokens']} in{f' ({cached} cached)' if cached else ''}, {found['gen_ai.usage.output_tokens']} out,"
-            f" {dollars(int(str(found.get('pointsman.cost_nano_usd', 0))))}"
-        )
-    return escape("  ".join(parts))
+    reason = str(found.get("pointsman.attempt.reason", ""))
+    if "gen_ai.usage.input_tokens" not in found:
+        return escape(reason)
+    given, cached, made = (found.get(f"gen_ai.usage.{kind}_tokens", 0) for kind in ("input", "cache_read.input", "output"))
+    cost = dollars(int(str(found.get("pointsman.cost_nano_usd", 0))))
+    guessed = " (estimated)" if found.get("pointsman.usage.estimated") else ""
+    return escape(f"{reason}  {given} in{f' ({cached} cached)' if cached else ''}, {made} out, {cost}{guessed}")
 
 
 def _told(span: ReadSpan, *, is_call: bool) -> Iterator[str]:
-    """Yield what a call or a decision tells beside its line."""
+    """Yield what a call, a decision or an attempt tells beside its line."""
     found = span.attributes
     if is_call:
-        yield f"decision {found.get('pointsman.call.id', '?')}, trace {span.trace}"
+        kept = found.get("pointsman.trace.kept_for")
+        yield f"decision {found.get('pointsman.call.id', '?')}, trace {span.trace}{f', kept although not sampled: {kept}' if kept else ''}"
     elif (first := found.get("gen_ai.response.time_to_first_chunk")) is not None:
         yield f"first token after {float(str(first)) * 1000:.0f} ms"
     elif span.name == "pointsman.decide":
         yield str(found.get("pointsman.decision.explain", ""))
         yield from _rule(found)
-        candidates = found.get("pointsman.candidates", [])
-        yield from map(str, candidates if isinstance(candidates, list) else [candidates])
 
 
 def _rule(found: Mapping[str, Value]) -> Iterator[str]:
