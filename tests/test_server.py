@@ -27,6 +27,7 @@ from fakes import ScriptedProvider, catalog_yaml, model_yaml
 from pointsman import server
 from pointsman.client import Client
 from pointsman.core.diagnostics import Severity
+from pointsman.core.limits import START
 from pointsman.core.ruleset import Ruleset
 from pointsman.telemetry import CallLine
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -524,6 +525,20 @@ async def test_two_servers_cannot_share_a_port(start: Start) -> None:
 async def test_an_address_of_another_machine_cannot_be_listened_on(start: Start) -> None:
     with pytest.raises(server.CannotListen, match=r"203\.0\.113\.1:0"):
         await start(listen="203.0.113.1:0")
+
+
+async def test_a_model_that_is_full_can_still_be_decided_for(start: Start, hanging: Hanging) -> None:
+    """A Route is about a call that comes later, and perhaps elsewhere."""
+    running = await start(hanging)
+    calls = [asyncio.ensure_future(running.router.Complete(complete(model="builtin"))) for _ in range(START)]
+    async with asyncio.timeout(10):
+        while (await running.admin.ListModels(admin_pb.ListModelsRequest())).models[0].unavailable != pb.DROP_REASON_CAPACITY:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    assert (await running.router.Route(route(model="builtin"))).decision.chosen.model == "builtin"
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
 
 
 # The process.
