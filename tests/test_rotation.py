@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from pointsman.client import Client, Tls
 from pointsman.core.errors import PointsmanError, UpstreamUnavailable
 from pointsman.wire import tls
 from test_identity import TENANTS
+from volumes import swap
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -31,28 +30,14 @@ pytestmark = pytest.mark.timeout(60)
 
 
 class Secret:
-    """A volume of a Secret: three files that are changed all at once, by one link that is turned."""
+    """A volume of a Secret: three files that are changed all at once."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir()
         self._directory = directory
-        self._numbers = count(1)
         self.cert, self.key, self.ca = (directory / name for name in ("tls.crt", "tls.key", "ca.crt"))
 
     def swap(self, own: Signed, ca: bytes, *, key: bytes | None = None) -> None:
-        new, data = self._directory / f"..{next(self._numbers)}", self._directory / "..data"
-        new.mkdir()
-        files = ((self.cert, own.cert.read_bytes()), (self.key, own.key.read_bytes() if key is None else key), (self.ca, ca))
-        for file, content in files:
-            (new / file.name).write_bytes(content)
-        before = data.resolve() if data.is_symlink() else None
-        (self._directory / "..data_tmp").symlink_to(new.name)
-        (self._directory / "..data_tmp").replace(data)
-        for file, _ in files:
-            if not file.is_symlink():
-                file.symlink_to(f"..data/{file.name}")
-        if before is not None:
-            shutil.rmtree(before)
+        swap(self._directory, {"tls.crt": own.cert.read_bytes(), "tls.key": own.key.read_bytes() if key is None else key, "ca.crt": ca})
 
 
 @dataclass
