@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -35,7 +38,7 @@ from pointsman.core.vocabulary import AttemptReason, DecisionReason, FinishReaso
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.v1.router_service_pb2_grpc import RouterServiceServicer, add_RouterServiceServicer_to_server
-from processes import ROOT
+from processes import ROOT, serving
 
 if TYPE_CHECKING:
     from conftest import Hanging, Running, Start
@@ -326,3 +329,13 @@ async def test_a_long_prompt_is_tried_again_too() -> None:
     async with unready(1) as (client, servicer):
         await client.route("well then " * 300_000)
     assert servicer.called == 2
+
+
+def test_the_python_of_the_examples_runs() -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", (EXAMPLES / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    with serving() as address:
+        done = subprocess.run(
+            [sys.executable, "-c", program.replace("127.0.0.1:50051", address)], cwd=ROOT, capture_output=True, text=True, timeout=30
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "builtin\n"
