@@ -66,6 +66,7 @@ async def test_with_collector_store_and_a_model_down_a_server_is_ready_answers_a
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         answers = await asyncio.gather(*(client.complete(f"hi {number}", timeout_s=10) for number in range(6)))
         assert {completion.model for _, completion in answers} == {"slow"}
+        await client.route("hi")  # which sees that the one is left alone now
         took = await ended(server)
 
     warned = "\n".join(notes(server, "warning"))
