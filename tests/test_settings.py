@@ -94,6 +94,8 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_RECORD_LABELS", "team, desk", "record_labels", ("team", "desk")),
     ("POINTSMAN_REPLICAS", "3", "replicas", 3),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
+    ("POINTSMAN_CONNECTION_AGE_S", "60", "connection_age_s", 60.0),
+    ("POINTSMAN_LEAVE_S", "0.5", "leave_s", 0.5),
 ]
 
 
