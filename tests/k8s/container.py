@@ -20,9 +20,6 @@ STATED_ELSEWHERE = "valkey://elsewhere"
 """Stands for an address that a Secret holds."""
 
 
-"""What decision records may take beside the last good rules."""
-
-
 def of_server(cluster: Cluster, pods: Pods) -> Iterator[str]:
     """Yield what is wrong about the container of the server, if there is one."""
     container = next((container for container in pods.containers if container["name"] == SERVER), None)
@@ -113,7 +110,7 @@ def _ending(pods: Pods, container: Document, settings: Settings) -> Iterator[str
     """What the end of a pod takes must fit into what Kubernetes gives it."""
     given = pods.spec.get("terminationGracePeriodSeconds", 30)
     heard = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    leaving = getattr(settings, "leave_s", 0.0)  # while callers are still served that have not heard yet
+    leaving = settings.leave_s  # while callers are still served that have not heard yet
     takes = heard + leaving + settings.grace_s + 2 * LAST_WORDS_S + FLUSH_S
     if heard < 3:
         yield "callers do not hear in time that it ends: preStop sleeps less than 3 s"
