@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel lock prices dashboards jaeger picture
+.PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards jaeger picture
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -31,6 +31,19 @@ setup: .venv/ready ## Install everything into .venv
 	@$(PYTHON) -m venv --clear .venv-foreign
 	@$(FOREIGN_BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r tests/foreign/requirements.txt
 	@cd $(FOREIGN_BIN) && ln -sf ../lib/python*/site-packages/rotel/rotel-agent . && chmod +x rotel-agent
+	@touch $@
+
+# What the image installs, as it installs it, so that it can be tried without a container.
+.venv-image/ready: service/requirements.txt
+	@echo "setting up .venv-image, as the image does"
+	@$(PYTHON) -m venv --clear .venv-image
+	@.venv-image/bin/pip install --disable-pip-version-check --quiet --require-hashes -r service/requirements.txt
+	@.venv-image/bin/pip uninstall --quiet --yes pip setuptools
+	@touch $@
+
+# Manifests are rendered by whichever kubectl is on the path; where there is none, by one that is fetched, or not at all.
+.venv-foreign/kubectl: .venv-foreign/ready
+	@command -v kubectl >/dev/null || $(PYTHON) .ci/kubectl.py $(FOREIGN_BIN) || true
 	@touch $@
 
 # Prometheus as Debian builds it, laid out and not installed. Where it cannot be had, its tests are skipped, and say so.
@@ -79,7 +92,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 test: .venv/ready ## The light test suite, on all cores: under two minutes on two
 	$(BIN)/pytest -m "not foreign" -n auto --dist worksteal
 
-foreign: .venv/ready .venv/embedded .venv-foreign/prometheus ## Tests against programs that nobody here wrote
+foreign: .venv/ready .venv/embedded .venv-foreign/ready .venv-foreign/kubectl .venv-foreign/prometheus .venv-image/ready ## Tests against programs that nobody here wrote
 	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
 
 soak: .venv/ready ## The same tests with the full counts
@@ -104,13 +117,20 @@ bench: .venv/ready ## Measure the hot path, as ratios in one run
 wheel: .venv/ready ## Build the wheel into dist
 	@$(BIN)/pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls dist
 
+# Of what the image installs and nothing else, so that licences are those of the files.
+sbom: .venv-image/ready ## Write what the image is made of, with versions and licences, as CycloneDX into dist (needs the network)
+	@$(PYTHON) -m venv .venv-sbom && .venv-sbom/bin/pip install --disable-pip-version-check --quiet cyclonedx-bom==7.5.0 && mkdir -p dist
+	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file dist/pointsman.cdx.json .venv-image/bin/python && ls dist/pointsman.cdx.json
+
 lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet uv
 	@lock=".venv-lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet" \
 	&& $$lock pyproject.toml -o service/requirements.txt \
 	&& $$lock pyproject.toml --extra dev -c service/requirements.txt -o tests/requirements.txt \
 	&& $$lock pyproject.toml --extra embedded -c service/requirements.txt -o service/requirements-embedded.txt \
-	&& $$lock --group foreign -o tests/foreign/requirements.txt
+	&& $$lock --group foreign -o tests/foreign/requirements.txt \
+	&& $$lock --group image -c tests/requirements.txt -o k8s/image/build-requirements.txt
 
 dashboards: .venv/ready ## Write the dashboards of Grafana anew from .ci/dashboards
 	@$(BIN)/python -B .ci/dashboards
@@ -122,5 +142,5 @@ prices: ## Bring the prices of rules/models.yaml up to date (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet genai-prices && .venv-lock/bin/python .ci/prices.py
 
 clean: ## Remove everything that was built or installed here
-	rm -rf .venv .venv-foreign .venv-lock build dist service/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-foreign .venv-lock .venv-image .venv-sbom build dist service/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find service tests -name __pycache__ -prune -exec rm -rf {} +

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 
 from pointsman import Client
 from pointsman.adapters.rulefiles import read_directory
+from pointsman.client import KEYED_SERVICE_CONFIG, SERVICE_CONFIG
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import (
@@ -28,11 +35,17 @@ from pointsman.core.errors import (
 from pointsman.core.request import Context, Image, Message, Prompt, Request, Requirements
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import AttemptReason, DecisionReason, FinishReason, Role, TokenCountMethod
+from pointsman.v1 import router_service_pb2 as router_pb
+from pointsman.v1 import routing_pb2 as pb
+from pointsman.v1.router_service_pb2_grpc import RouterServiceServicer, add_RouterServiceServicer_to_server
+from processes import ROOT, serving
 
 if TYPE_CHECKING:
     from conftest import Hanging, Running, Start
 
 pytestmark = pytest.mark.timeout(30)
+
+EXAMPLES = ROOT / "k8s" / "examples"
 
 
 @pytest.fixture
@@ -240,3 +253,89 @@ async def test_what_no_message_can_hold_is_an_invalid_request(client: Client, re
 async def test_an_id_that_cannot_be_sent_is_no_crash(client: Client, request_id: str) -> None:
     with pytest.raises(PointsmanError):
         await client.route("hi", request_id=request_id)
+
+
+@pytest.mark.parametrize(("name", "config"), [("service-config", SERVICE_CONFIG), ("service-config-keyed", KEYED_SERVICE_CONFIG)])
+def test_callers_in_other_languages_are_given_the_same_service_config(name: str, config: dict[str, Any]) -> None:
+    """Written by `json.dumps(config, indent=2)`."""
+    assert json.loads((EXAMPLES / f"{name}.json").read_text()) == config
+
+
+class Unready(RouterServiceServicer):
+    """Answers UNAVAILABLE as often as it is told to, and counts how often it was called."""
+
+    def __init__(self, times: int) -> None:
+        self.left, self.called = times, 0
+
+    async def answer(self, context: Any) -> None:
+        self.called += 1
+        self.left -= 1
+        if self.left >= 0:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "in a moment")
+
+    async def Route(self, request: Any, context: Any) -> router_pb.RouteResponse:  # noqa: N802  # the contract's names
+        await self.answer(context)
+        return router_pb.RouteResponse()
+
+    async def Complete(self, request: Any, context: Any) -> router_pb.CompleteResponse:  # noqa: N802
+        await self.answer(context)
+        return router_pb.CompleteResponse()
+
+    async def RecordFeedback(self, request: Any, context: Any) -> router_pb.RecordFeedbackResponse:  # noqa: N802
+        raise NotImplementedError
+
+    async def StreamComplete(self, request: Any, context: Any) -> AsyncIterator[router_pb.StreamCompleteResponse]:  # noqa: N802
+        await self.answer(context)
+        yield router_pb.StreamCompleteResponse(completion=pb.Completion())
+
+
+@asynccontextmanager
+async def unready(times: int) -> AsyncIterator[tuple[Client, Unready]]:
+    server, servicer = grpc.aio.server(), Unready(times)
+    add_RouterServiceServicer_to_server(servicer, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with Client(address) as client:
+        yield client, servicer
+    await server.stop(None)
+
+
+async def streamed_by(client: Client, **options: Any) -> None:
+    async for _ in client.stream("hi", **options):
+        pass
+
+
+CALLS: dict[str, tuple[Callable[[Client], Awaitable[Any]], int]] = {
+    "route": (lambda client: client.route("hi"), 3),
+    "complete": (lambda client: client.complete("hi"), 1),
+    "complete with a key": (lambda client: client.complete("hi", idempotency_key="k"), 3),
+    "stream": (streamed_by, 1),
+    "stream with a key": (lambda client: streamed_by(client, idempotency_key="k"), 3),
+}
+
+
+@pytest.mark.parametrize(("call", "tries"), CALLS.values(), ids=CALLS)
+async def test_what_costs_nothing_or_is_answered_once_is_tried_again(call: Callable[[Client], Awaitable[Any]], tries: int) -> None:
+    async with unready(tries - 1) as (client, servicer):
+        await call(client)
+        assert servicer.called == tries
+    async with unready(9) as (client, servicer):
+        with pytest.raises(UpstreamUnavailable):
+            await call(client)
+        assert servicer.called == tries
+
+
+async def test_a_long_prompt_is_tried_again_too() -> None:
+    async with unready(1) as (client, servicer):
+        await client.route("well then " * 300_000)
+    assert servicer.called == 2
+
+
+def test_the_python_of_the_examples_runs() -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", (EXAMPLES / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    with serving() as address:
+        done = subprocess.run(
+            [sys.executable, "-c", program.replace("127.0.0.1:50051", address)], cwd=ROOT, capture_output=True, text=True, timeout=30
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "builtin\n"

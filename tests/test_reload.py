@@ -27,6 +27,7 @@ from pointsman.adapters.rulefiles import read_directory
 from pointsman.core.errors import PointsmanError
 from pointsman.core.rulefile import load
 from processes import serving
+from volumes import swap
 
 SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
 RULES = Path(__file__).parent / "data" / "rules"
@@ -87,22 +88,11 @@ class Editor:
         self._routing.write_text(text[: text.index("routes:") + 60])
 
     def swapped(self, *, good: bool = True) -> None:
-        """As the kubelet does: a new set beside the old, one link turned to it, names that point through the link."""
-        data, number = self.directory / "..data", next(self._numbers)
-        before = self.directory / data.readlink() if data.is_symlink() else None
-        new = self.directory / f"..{number}"
-        shutil.copytree(RULES, new)
+        """As the kubelet does."""
         text = self.text()
-        (new / "routing.yaml").write_text(text if good else text.replace("features.task", "features.tsk"))
-        (self.directory / "..data_tmp").symlink_to(new.name)
-        (self.directory / "..data_tmp").replace(data)
-        for file in sorted(RULES.glob("*.yaml")):
-            name = self.directory / file.name
-            if not name.is_symlink():
-                name.unlink(missing_ok=True)
-                name.symlink_to(f"..data/{file.name}")
-        if before is not None:
-            shutil.rmtree(before)
+        files = {file.name: file.read_bytes() for file in RULES.glob("*.yaml")}
+        files["routing.yaml"] = (text if good else text.replace("features.task", "features.tsk")).encode()
+        swap(self.directory, files)
 
     def swapped_for_broken(self) -> None:
         self.swapped(good=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pointsman import settings
 from pointsman.settings import BadSetting, Settings, described
 
 SECRET = "sk-canary-7391"
@@ -25,6 +26,16 @@ def test_defaults_need_nothing() -> None:
         longest_call_s=120.0,
         environment={},
     )
+
+
+def test_a_user_without_a_home_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+
+    assert settings._cache_dir() == Path(".cache/pointsman")
 
 
 GO_TOGETHER = (
@@ -83,6 +94,8 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_RECORD_LABELS", "team, desk", "record_labels", ("team", "desk")),
     ("POINTSMAN_REPLICAS", "3", "replicas", 3),
     ("POINTSMAN_LONGEST_CALL_S", "86399", "longest_call_s", 86399.0),
+    ("POINTSMAN_CONNECTION_AGE_S", "60", "connection_age_s", 60.0),
+    ("POINTSMAN_LEAVE_S", "0.5", "leave_s", 0.5),
 ]
 
 

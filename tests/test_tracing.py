@@ -21,7 +21,8 @@ from collector import attributes, collecting
 from pointsman.client import Client
 from pointsman.core.errors import InvalidRequest, NoEligibleModel, StreamInterrupted, UnknownDecision, UpstreamUnavailable
 from pointsman.core.record import from_json
-from pointsman.core.request import Generation, Request
+from pointsman.core.request import CachePolicy, Generation, Request
+from pointsman.core.vocabulary import CacheMode
 from pointsman.telemetry.traces import FAULTS
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -31,11 +32,13 @@ from processes import serving
 from tracing import ANSWER, CANARY, CUT, KEY, REFUSAL, SERVER, TRACE, traced
 from upstream import hangs
 
+USE = CachePolicy(mode=CacheMode.USE)
+
 
 async def test_one_trace_says_which_rule_of_which_file_chose_who_lost_and_what_each_attempt_came_to(tmp_path: Path) -> None:
     async with traced(tmp_path, REFUSAL) as here:
         decision, _ = await here.client.complete(Request.of(CANARY, accuracy=0.3), timeout_s=10, request_id="call-1")
-        server, (decide, _, first, second) = here.trace_of("call-1", "Complete")
+        server, (decide, first, second) = here.trace_of("call-1", "Complete")
 
     why = attributes(decide.attributes)
     assert (why["pointsman.rule.id"], why["pointsman.rule.file_line"]) == ("all", "routing.yaml:3")
@@ -80,14 +83,14 @@ async def test_the_record_holds_how_it_ended_and_what_was_said_of_it_and_a_colle
 async def test_what_the_cache_had_and_a_caller_who_leaves_are_in_the_trace(tmp_path: Path) -> None:
     asked = structs.replace(Request.of(CANARY), generation=Generation(temperature=0.0))
     async with traced(tmp_path, ANSWER, hangs) as here:
-        await here.client.complete(asked, timeout_s=10, request_id="first")
-        await here.client.complete(asked, timeout_s=10, request_id="again")
+        await here.client.complete(asked, timeout_s=10, request_id="first", cache=USE)
+        await here.client.complete(asked, timeout_s=10, request_id="again", cache=USE)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await here.client.complete(Request.of(CANARY, model="sick"), timeout_s=10, request_id="left")
         _, (_, miss, attempt) = here.trace_of("first", "Complete")
         again, (_, hit) = here.trace_of("again", "Complete")
-        left, (_, _, cut) = here.trace_of("left", "Complete")
+        left, (_, cut) = here.trace_of("left", "Complete")
 
     assert [attributes(span.attributes)["pointsman.cache.status"] for span in (miss, hit)] == ["miss", "hit"]
     assert attributes(attempt.attributes)["pointsman.est.input_off_by"] is not None
@@ -100,7 +103,7 @@ async def test_a_stream_that_breaks_off_shows_what_was_used_so_far(tmp_path: Pat
         with pytest.raises(StreamInterrupted):
             async for _ in here.client.stream(CANARY, timeout_s=10, request_id="call-1"):
                 pass
-        server, (_, _, attempt) = here.trace_of("call-1", "StreamComplete")
+        server, (_, attempt) = here.trace_of("call-1", "StreamComplete")
 
     assert (server["rpc.status_code"], server["pointsman.error.reason"]) == ("UNAVAILABLE", "STREAM_INTERRUPTED")
     assert attempt.status.message in {"connection", "incomplete"}
@@ -115,7 +118,7 @@ async def test_a_refusal_and_a_plan_that_failed_have_their_reasons(tmp_path: Pat
         with pytest.raises(UpstreamUnavailable):
             await here.client.complete(Request.of(CANARY, model="sick"), timeout_s=10, request_id="failed")
         refused, (decide,) = here.trace_of("refused", "Route")
-        failed, (_, _, attempt) = here.trace_of("failed", "Complete")
+        failed, (_, attempt) = here.trace_of("failed", "Complete")
 
     assert (refused["rpc.status_code"], refused["pointsman.error.reason"]) == ("FAILED_PRECONDITION", "NO_ELIGIBLE_MODEL")
     assert attributes(decide.attributes)["pointsman.candidates.dropped"] == 3

@@ -1,4 +1,4 @@
-"""A server whose spans, metrics and records a collector takes, over upstreams that do as they are told."""
+"""A server whose spans a collector takes, over upstreams that do as they are told."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ REFUSAL = replies(b'{"error": {"message": "canary-7391"}}', status="429 Too Many
 CUT = streams(event('{"choices": [{"delta": {"content": "canary-7391"}}]}'), then="cut")
 
 
+TENANTS = f"""version: 1
+tenants:
+  search: {{credentials: [{{api_key_sha256: "{sha256(KEY.encode()).hexdigest()}"}}], roles: [caller, admin]}}
+  poor:
+    credentials: [{{api_key_sha256: "{sha256(b"poor").hexdigest()}"}}]
+    budgets: [{{window: 1d, requests: 1}}]
+"""
+
+
+def written(folder: Path) -> bytes:
+    """Return all decision records as they are on the disk."""
+    return b"".join(gzip.decompress(path.read_bytes()) for path in folder.rglob("*.jsonl.gz"))
+
+
 @dataclass
 class Traced:
     """A server whose spans a collector takes."""
@@ -56,26 +70,14 @@ class Traced:
         raise AssertionError(f"no span of {method} {call_id}")
 
 
-TENANTS = f"""version: 1
-tenants:
-  search: {{credentials: [{{api_key_sha256: "{sha256(KEY.encode()).hexdigest()}"}}], roles: [caller, admin]}}
-  poor:
-    credentials: [{{api_key_sha256: "{sha256(b"poor").hexdigest()}"}}]
-    budgets: [{{window: 1d, requests: 1}}]
-"""
-
-
-def written(folder: Path) -> bytes:
-    """Return all decision records as they are on the disk."""
-    return b"".join(gzip.decompress(path.read_bytes()) for path in folder.rglob("*.jsonl.gz"))
-
-
 @asynccontextmanager
 async def traced(
-    folder: Path, *first: Behaviour, through: Callable[[str], AbstractContextManager[str]] = nullcontext
+    folder: Path, *first: Behaviour, through: Callable[[str], AbstractContextManager[str]] = nullcontext, metrics: str = ""
 ) -> AsyncIterator[Traced]:
-    """Run a server over two upstreams, the first of which does as it is told. Nothing that it tells holds what was asked or answered. `through` is
-    what passes on its spans: given where to, it says where it takes them."""
+    """Run a server over two upstreams, the first of which does as it is told; nothing that it tells holds what was asked or answered.
+
+    `through` is what passes on its spans: given where to, it says where it takes them. `metrics` is where those are served.
+    """
     rules, log = folder / "rules", folder / "log"
     rules.mkdir()
     async with Upstream(script=list(first)) as sick, Upstream(script=[ANSWER]) as well:
@@ -93,7 +95,7 @@ async def traced(
             )
         )
         rules.joinpath("routing.yaml").write_text(
-            "version: 1\nroutes:\n  - {id: all, why: Good enough., use: {candidates: [weak, sick, well], min_quality: 0.5}, cache: {mode: exact}}\n"
+            "version: 1\nroutes:\n  - {id: all, why: Good enough., use: {candidates: [weak, sick, well], min_quality: 0.5}}\n"
         )
         rules.joinpath("tenants.yaml").write_text(TENANTS)
         with (
@@ -105,20 +107,20 @@ async def traced(
                 str(rules),
                 log=out,
                 OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
-                OTEL_METRICS_EXPORTER="otlp",
-                OTEL_LOGS_EXPORTER="otlp",
+                OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=collector.endpoint,
+                OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=collector.endpoint,
                 OTEL_BSP_SCHEDULE_DELAY="50",
                 POINTSMAN_STATE_DIR=str(folder / "state"),
                 POINTSMAN_UPSTREAM_HOSTS="http://127.0.0.1",
                 X_API_KEY=KEY,
+                POINTSMAN_METRICS_LISTEN=metrics,
             ) as address,
         ):
             async with Client(address, api_key=KEY) as client:
                 yield Traced(address, collector, client, folder)
         kept = written(folder)
         assert kept
-        if through is nullcontext:
-            assert collector.metrics
-            assert collector.logs
+        assert collector.metrics
+        assert collector.logs
         for told in (collector.raw, log.read_bytes(), kept):
             assert CANARY.encode() not in told  # neither prompts nor answers, keys or what providers say

@@ -8,11 +8,12 @@ A server that tells callers apart wants `Client(target, api_key="...")`, one wit
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -33,11 +34,51 @@ from pointsman.wire import codec
 from pointsman.wire.boundary import AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, is_request_id, own_key_of
 from pointsman.wire.status import error_of
 
+if TYPE_CHECKING:
+    from pointsman.v1.router_service_pb2_grpc import RouterServiceAsyncStub  # there for types only
+
 M = TypeVar("M", bound=Message)
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
-OPTIONS = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.max_send_message_length", 16 * 1024 * 1024)]
+LARGEST_SENT = 16 * 1024 * 1024
 """The server decides what is too large, so that callers get its answer and not one of their own library."""
+
+OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_SENT),
+    ("grpc.per_rpc_retry_buffer_size", LARGEST_SENT),  # a longer request would be tried once only; grpc's own 256 KiB are a long prompt
+    ("grpc.keepalive_time_ms", 30_000),  # of calls under way: a machine that is gone ends no connection
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
+
+SERVICE = "pointsman.v1.RouterService"
+
+
+def service_config(*retried: str) -> dict[str, Any]:
+    """Return gRPC's service config: calls go to all replicas that say they are ready, and those of these methods are tried again.
+
+    Of a replica that dies, all calls under way fail at once. Throttling must not take that for an outage, so it begins after some 250.
+    """
+    again = {
+        "maxAttempts": 3,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "1s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": SERVICE},
+        "methodConfig": [{"name": [{"service": SERVICE, "method": method} for method in retried], "retryPolicy": again}],
+        "retryThrottling": {"maxTokens": 500, "tokenRatio": 0.1},
+    }
+
+
+SERVICE_CONFIG = service_config("Route")
+"""A Complete that failed may have been paid for."""
+
+KEYED_SERVICE_CONFIG = service_config("Route", "Complete", "StreamComplete")
+"""Of calls with an idempotency key. A stream is tried again until its first piece has come, and never after."""
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -56,8 +97,8 @@ class Client:
     def __init__(self, target: str, *, api_key: str = "", tls: Tls | None = None) -> None:
         """`target` is HOST:PORT, or any name that gRPC resolves. Without `tls` everything goes in the clear, the key as well."""
         self._authorization = ((AUTHORIZATION, f"Bearer {api_key}"),) if api_key else ()
-        self._channel = _channel(target, tls)
-        self._router = RouterServiceStub(self._channel)
+        self._channel, self._keyed_channel = _channel(target, tls, SERVICE_CONFIG), _channel(target, tls, KEYED_SERVICE_CONFIG)
+        self._router, self._keyed = RouterServiceStub(self._channel), RouterServiceStub(self._keyed_channel)
         self._admin = AdminServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -67,8 +108,9 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection; calls under way are cancelled."""
+        """Close the connections; calls under way are cancelled."""
         await self._channel.close()
+        await self._keyed_channel.close()
 
     async def route(
         self, request: Request | str, *, explain: bool = False, timeout_s: float | None = None, request_id: str = ""
@@ -90,10 +132,13 @@ class Client:
     ) -> tuple[Decision, Completion]:
         """Return the decision and the answer of the model. Raises PointsmanError.
 
-        With an idempotency key the call may be repeated for a day: it is answered once, and then with that answer.
+        With an idempotency key the call may be repeated for a day: it is answered once, and then with that answer. So it is tried again
+        by itself where a replica ends or dies; without one it is not.
         """
         message = router_pb.CompleteRequest(request=_encoded(request), explain=explain, cache=_policy(cache))
-        response: router_pb.CompleteResponse = await self._called(self._router.Complete, message, timeout_s, request_id, idempotency_key)
+        response: router_pb.CompleteResponse = await self._called(
+            self._for(idempotency_key).Complete, message, timeout_s, request_id, idempotency_key
+        )
         return codec.decision_from_pb(response.decision), codec.completion_from_pb(response.completion)
 
     async def stream(
@@ -111,7 +156,7 @@ class Client:
         Leaving the loop early, or closing the generator, ends the call upstream, too.
         """
         message = router_pb.StreamCompleteRequest(request=_encoded(request), explain=explain, cache=_policy(cache))
-        call = self._router.StreamComplete(
+        call = self._for(idempotency_key).StreamComplete(
             message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id, idempotency_key))
         )
         try:
@@ -184,6 +229,9 @@ class Client:
             if not token:
                 return found
 
+    def _for(self, idempotency_key: str) -> RouterServiceAsyncStub:
+        return self._keyed if idempotency_key else self._router
+
     async def _called(self, method: Any, message: Message, timeout_s: float | None, request_id: str = "", own_key: str = "") -> Any:
         try:
             return await method(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id, own_key)))
@@ -216,8 +264,9 @@ def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Com
             return codec.delta_from_pb(response.delta)
 
 
-def _channel(target: str, tls: Tls | None) -> grpc.aio.Channel:
+def _channel(target: str, tls: Tls | None, config: dict[str, Any]) -> grpc.aio.Channel:
+    options = [*OPTIONS, ("grpc.service_config", json.dumps(config))]
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=OPTIONS)
+        return grpc.aio.insecure_channel(target, options=options)
     ca, cert, key = (file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key))
-    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options=OPTIONS)
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options=options)

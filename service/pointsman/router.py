@@ -18,7 +18,7 @@ from pointsman.core.caching import is_shared_failure
 from pointsman.core.catalog import Model
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
-from pointsman.core.errors import AllUnavailable, DeadlineTooShort
+from pointsman.core.errors import AllUnavailable, DeadlineTooShort, NoEligibleModel
 from pointsman.core.ledger import Page, Query
 from pointsman.core.market import Market, ModelState
 from pointsman.core.pieces import streamed
@@ -86,11 +86,17 @@ class Router:
         )
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
-        """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel."""
+        """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel.
+
+        What is full at present counts only while something else is left: the caller calls later, and perhaps not through this replica.
+        """
         ruleset = self._rules()
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog, ask_others=False)
         market = Market(models=self._upstreams.states(ruleset.catalog))
-        return (await self._decider.decide(ruleset, request, call, market, known, explained=explained)).decision()
+        made = await self._decider.decide(ruleset, request, call, market, known, explained=explained)
+        if isinstance(made.outcome, NoEligibleModel) and DropReason.CAPACITY.name in made.outcome.counts:
+            made = await self._decider.decide(ruleset, request, call, market.roomy(), known, explained=explained)
+        return made.decision()
 
     async def complete(self, request: Request, call: Call, *, explained: bool = False) -> tuple[Decision, Completion]:
         """Return the decision and the answer. Raises what `route` and `Recall.complete` raise, and DeadlineTooShort."""

@@ -1,7 +1,7 @@
 """Composition root of serving: builds everything top to bottom, listens, and drains when asked to end.
 
-SIGTERM or SIGINT: readiness goes, new calls are refused, calls under way are given the grace period, then the process ends. A second one
-ends it at once.
+SIGTERM or SIGINT: readiness goes, new calls are served until callers have noticed, and then refused; calls under way are given the grace
+period, then the process ends. A second one ends it at once.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address
 
 import grpc
@@ -27,6 +29,7 @@ from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
 from pointsman.observing import observing, watching
 from pointsman.offline import open_live_router
+from pointsman.ports import Say, unheard
 from pointsman.router import Router
 from pointsman.settings import Settings
 from pointsman.telemetry import LibraryLog, Log
@@ -62,6 +65,9 @@ SWITCH_S = 0.001
 LAST_WORDS_S = 0.2
 """For answers to leave, and for those who watch the health to hear that it ends."""
 
+LONGER_S = 5.0
+"""For the end of a call that took as long as one may."""
+
 
 class CannotListen(Exception):
     """The address is taken, or is none of this machine's."""
@@ -80,7 +86,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             router, live, identity, log, settings, reads_context=observers.traces is not None, captures=observers.captures
         )
         log.observe = observers.observe
-        address = _bind(server, settings.listen, settings)
+        address = _bind(server, settings.listen, settings, log.note)
         beside = await _health_beside(checks, settings, log)
         stop = _on_signals(log)
         gc.collect()
@@ -92,7 +98,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         async with watching(observers, router, live, SystemClock(), lambda: boundary.under_way):
             ready(address)
             await stop.wait()
-            await _drain(server, checks, boundary, stop, settings.grace_s)
+            await _drain(server, checks, boundary, stop, settings)
         await beside.stop(None)
     log.note("ended")
 
@@ -117,7 +123,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
 def _server(
     router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False, captures: bool = False
 ) -> tuple[grpc.aio.Server, Health, Boundary]:
-    clock, server = SystemClock(), grpc.aio.server(options=OPTIONS)
+    clock, server = SystemClock(), grpc.aio.server(options=[*OPTIONS, *_ages(settings)])
     boundary = Boundary(
         log=log,
         clock=clock,
@@ -134,6 +140,17 @@ def _server(
     if settings.reflection:
         server.add_generic_rpc_handlers((reflection_handlers((*SERVICES, HEALTH_SERVICE), boundary),))
     return server, checks, boundary
+
+
+def _ages(settings: Settings) -> list[tuple[str, int]]:
+    """Return after how long callers are asked to connect anew, by which they meet new replicas and new certificates.
+
+    What is under way on the old connection then has as long as a call may last.
+    """
+    return [
+        ("grpc.max_connection_age_ms", round(settings.connection_age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", round((settings.longest_call_s + LONGER_S) * 1000)),
+    ]
 
 
 def _identity(live: Live, settings: Settings, log: Log) -> Identity:
@@ -171,18 +188,30 @@ def _tokens(settings: Settings, log: Log) -> JwtTokens | None:
         raise CannotListen(f"POINTSMAN_JWT_JWKS: {error}") from None
 
 
-def _bind(server: grpc.aio.Server, listen: str, settings: Settings | None = None) -> str:
+def _bind(server: grpc.aio.Server, listen: str, settings: Settings | None = None, say: Say = unheard) -> str:
     """Return HOST:PORT with the port that was given; with TLS where the settings want it, in the clear without them."""
     try:
         if settings is None or settings.tls_cert is None or settings.tls_key is None:
             port = server.add_insecure_port(listen)
         else:
-            port = server.add_secure_port(listen, server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca))
+            port = server.add_secure_port(
+                listen, server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca, _from_threads(say))
+            )
     except BadCertificate as error:
         raise CannotListen(str(error)) from None
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {listen}: the address is in use, or not of this machine") from error
     return f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _from_threads(say: Say) -> Say:
+    """Return a `Say` for other threads than this one, whose event loop it then runs in."""
+    loop = asyncio.get_running_loop()
+
+    def pass_on(message: str, /, *, level: str = "info") -> None:
+        loop.call_soon_threadsafe(partial(say, message, level=level))
+
+    return pass_on
 
 
 async def _health_beside(checks: Health, settings: Settings, log: Log) -> grpc.aio.Server:
@@ -216,21 +245,33 @@ def _on_signals(log: Log) -> _Stop:
     return stop
 
 
-async def _drain(server: grpc.aio.Server, checks: Health, boundary: Boundary, stop: _Stop, grace_s: float) -> None:
+async def _drain(server: grpc.aio.Server, checks: Health, boundary: Boundary, stop: _Stop, settings: Settings) -> None:
     """Finish the calls under way, for as long as the grace period; those who only watch the health are not waited for.
 
-    For a moment new calls are still answered, with UNAVAILABLE: what arrives once grpc stops is cancelled, which callers do not try again.
+    First callers hear that there is nothing to be had here, while they still have it: what arrives once grpc stops is cancelled, which
+    nobody tries again. Those who keep coming are answered UNAVAILABLE for a moment before that.
     """
-    boundary.refuse_new_calls()
     checks.set(NOT_SERVING, *READINESS)
-    await asyncio.sleep(LAST_WORDS_S)
-    stopping = asyncio.create_task(server.stop(grace_s))
-    ends = (stopping, asyncio.create_task(_all_answered(boundary)), asyncio.create_task(stop.wait_again()))
+    again = asyncio.create_task(stop.wait_again())
+    await asyncio.wait((asyncio.create_task(_callers_gone(boundary, settings.leave_s)), again), return_when=asyncio.FIRST_COMPLETED)
+    boundary.refuse_new_calls()
+    await asyncio.wait((asyncio.create_task(_callers_gone(boundary, LAST_WORDS_S)), again), return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(server.stop(settings.grace_s))
+    ends = (stopping, asyncio.create_task(_all_answered(boundary)), again)
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     await server.stop(None)
     for end in ends[1:]:
         end.cancel()
     await stopping
+
+
+async def _callers_gone(boundary: Boundary, within_s: float) -> None:
+    """Wait until no call has begun for a moment, or the time is up."""
+    until = time.monotonic() + within_s
+    begun = -1
+    while begun != boundary.begun and time.monotonic() < until:
+        begun = boundary.begun
+        await asyncio.sleep(LAST_WORDS_S)
 
 
 async def _all_answered(boundary: Boundary) -> None:

@@ -115,6 +115,14 @@ def _valkey_url(text: str) -> str:
     return text
 
 
+def _cache_dir() -> Path:
+    """Return where programs of the user keep such things; in a container he may be a number without a home."""
+    try:
+        return Path("~/.cache/pointsman").expanduser()
+    except RuntimeError:
+        return Path(".cache/pointsman")
+
+
 def _setting(default: Any, parse: Callable[[str], Any], says: str, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"parse": parse, "says": says, "secret": secret})
 
@@ -150,8 +158,14 @@ class Settings:
     server: str = _setting("127.0.0.1:50051", _address, "Address that the client calls.")
     reflection: bool = _setting(False, _switch, "Serve gRPC reflection, so that grpcurl and the like can list what there is.")
     grace_s: float = _setting(60.0, _seconds, "Seconds that calls under way are given when the server is asked to end.")
+    leave_s: float = _setting(
+        5.0, _seconds, "Seconds, at most, that new calls are served before that: callers and proxies hear first that it is not ready."
+    )
     most_calls: int = _setting(1000, _count, "Calls under way at once; more are refused with UNAVAILABLE, and tried elsewhere.")
     longest_call_s: float = _setting(120.0, _seconds, "Seconds after which a call ends whose caller sets no deadline.")
+    connection_age_s: float = _setting(
+        300.0, _seconds, "Seconds, more or less, after which a caller is asked to connect anew: so he meets new replicas and certificates."
+    )
     valkey_url: str = _setting(
         "",
         _valkey_url,
@@ -162,7 +176,7 @@ class Settings:
     replicas: int = _setting(
         1, _count, "Processes that share the Valkey, at least: while it is lost, each spends that part of a budget. More are noticed."
     )
-    cache_dir: Path = _setting(Path("~/.cache/pointsman").expanduser(), Path, "Where the embedded model is kept.")
+    cache_dir: Path = _setting(_cache_dir(), Path, "Where the embedded model is kept.")
     state_dir: Path | None = _setting(
         None,
         _path,

@@ -28,14 +28,24 @@ def test_it_begins_in_the_middle_and_keeps_to_what_the_catalog_allows() -> None:
     assert (filled(Limit()), filled(Limit(8)), filled(Limit(10_000))) == (START, 8, START)
 
 
-def test_it_rises_by_one_a_round_while_it_is_used_up_and_not_otherwise() -> None:
+def test_it_doubles_with_each_round_while_it_is_used_up_and_not_otherwise() -> None:
     busy, idle = Limit(), Limit()
-    filled(busy)
-    answered(busy, START + 1)
+    for _ in range(filled(busy)):
+        answered(busy, 1)
+        filled(busy)
     idle.began()
     answered(idle, 500)
 
-    assert (filled(busy), filled(idle)) == (START + 1, START)
+    assert (filled(busy), filled(idle)) == (2 * START, START)
+
+
+def test_once_it_was_overloaded_it_rises_by_one_a_round() -> None:
+    limit = Limit()
+    limit.overloaded(0)
+    before = filled(limit)
+    answered(limit, before + 1)
+
+    assert filled(limit) == before + 1
 
 
 def test_overload_takes_a_third_away_once_for_all_who_see_it_and_never_the_last() -> None:

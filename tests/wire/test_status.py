@@ -262,6 +262,14 @@ def test_what_grpc_itself_says_is_told_by_its_code(code: grpc.StatusCode, expect
     assert (str(error), error.request_id) == ("from grpc", "")
 
 
+def test_a_stream_that_a_proxy_cuts_is_one_whose_server_is_gone() -> None:
+    cut = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details="Received RST_STREAM with error code 2"
+    )
+
+    assert type(error_of(cut)) is UpstreamUnavailable
+
+
 def test_a_reason_of_another_domain_is_not_ours() -> None:
     status = status_of(ContextTooLong("none"), "")
     foreign = details.ErrorInfo(reason="CONTEXT_TOO_LONG", domain="elsewhere.example")

@@ -10,9 +10,10 @@ PATIENCE_S = 1.0
 
 
 class Limit:
-    """Calls at once: one more for each round that goes well while they are needed, a third less when the upstream is overloaded (AIMD).
+    """Calls at once: more for each round that goes well while they are needed, a third less when the upstream is overloaded (AIMD).
 
     Additive increase and multiplicative decrease find a fair share of what an upstream bears without being told it (Chiu and Jain, 1989).
+    Until it was overloaded once they may double with each round: a replica that is left alone has the calls of all to bear at once.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -38,7 +39,8 @@ class Limit:
     def went_well(self) -> None:
         """Note an answer. The limit rises only while it is nearly used: what was not tried is not known to be borne."""
         if self.in_flight + 1 >= self._bears * 0.8:
-            self._bears = min(self._bears + 1 / self._bears, float(self._most))
+            more = 1.0 if self._lowered == -inf else 1 / self._bears
+            self._bears = min(self._bears + more, float(self._most))
 
     def overloaded(self, now: float) -> None:
         """Note a sign of overload. The many calls that see the same one count once."""

@@ -73,6 +73,10 @@ class Market(Struct, frozen=True, kw_only=True):
         """Return the state of a model."""
         return self.models.get(model, AS_CATALOGED)
 
+    def roomy(self) -> Market:
+        """Return it as it would be if every model had room: for what is called later."""
+        return structs.replace(self, models={name: structs.replace(state, has_room=True) for name, state in self.models.items()})
+
     def untroubled(self) -> Market:
         """Return it as it would be if every model were well and had room, and no budget bound: what may be answered without a model."""
         models = {name: structs.replace(state, healthy=True, has_room=True, note="") for name, state in self.models.items()}

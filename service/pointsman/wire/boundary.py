@@ -5,7 +5,7 @@ are parsed when it is known who calls, since 8 MB of nothing can be 200 MB of me
 INTERNAL with a Python text.
 
 The request id leaves with the trailing metadata of every call. Initial metadata is one more round through grpc's core, 140 us of CPU, so it
-is sent only to a caller who gave an id and may wait for its echo.
+is sent only to a caller who gave an id, and with the first that answers him: a client that has seen it tries the call nowhere else.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ class Boundary:
         self._reads_context = reads_context
         self._captures = captures
         self._under_way = 0
+        self.begun = 0
+        """How many calls there were so far."""
         self._left_one = asyncio.Event()
         self._ending = False
 
@@ -98,9 +100,10 @@ class Boundary:
             story, shown = self._begin(method, context)
             inside = None
             try:
-                call = await self._call(story, shown, role, context)
+                call = self._call(story, shown, role, context)
                 inside = self._admitted(call.tenant)
                 response = await handle(_parsed(kind, data), call)
+                await _echo(shown, context)
             except BaseException as error:  # each is either told to the caller or was the caller's leaving
                 await self._failed(error, story, context)
                 raise  # not reached where the call was aborted
@@ -119,10 +122,11 @@ class Boundary:
             story, shown = self._begin(method, context, is_stream=True)
             inside = None
             try:
-                call = await self._call(story, shown, TenantRole.CALLER, context)
+                call = self._call(story, shown, TenantRole.CALLER, context)
                 inside = self._admitted(call.tenant)
                 async with aclosing(handle(_parsed(kind, data), call)) as responses:
                     async for response in responses:
+                        await _echo(shown, context)
                         yield response
                 self._succeeded(story, context)
             except BaseException as error:  # as above
@@ -139,7 +143,8 @@ class Boundary:
         async def admit(messages: AsyncIterator[M], context: Context) -> AsyncGenerator[R, None]:
             story, shown = self._begin(method, context)
             try:
-                await self._call(story, shown, role, context)
+                self._call(story, shown, role, context)
+                await _echo(shown, context)
                 self._succeeded(story, context)
             except BaseException as error:  # as above
                 await self._failed(error, story, context)
@@ -170,21 +175,19 @@ class Boundary:
     def _begin(self, method: str, context: Context, *, is_stream: bool = False) -> tuple[Story, _Metadata]:
         """Count a call that begins, and return its story so far, and what came with it."""
         self._under_way += 1
+        self.begun += 1
         shown = _metadata(context)
         now_s, now_ns = self._clock.monotonic(), time.time_ns()
         parent = Parent(shown.traceparent, ",".join(shown.tracestate)) if self._reads_context else NO_PARENT
         story = Story(method=method, id=shown.request_id, began_s=now_s, began_ns=now_ns, is_stream=is_stream, parent=parent)
         return story, shown
 
-    async def _call(self, story: Story, shown: _Metadata, role: TenantRole, context: Context) -> Call:
-        """Return what is known of the call; an id that the caller gave is echoed at once. Raises Unauthenticated and RoleMissing.
+    def _call(self, story: Story, shown: _Metadata, role: TenantRole, context: Context) -> Call:
+        """Return what is known of the call. Raises Unauthenticated and RoleMissing.
 
         Nothing is awaited between the revision's noting and the router's taking of the ruleset, so a call that fails names the right one.
         """
-        if story.id:
-            await context.send_initial_metadata(((REQUEST_ID, story.id),))
-        else:
-            story.id = _new_id()
+        story.id = story.id or _new_id()
         story.revision = self._revision()
         spiffe, subject = names_of(context) if self._certificates else ((), "")
         caller = self._identity.caller(Shown(authorization=shown.authorization, spiffe=spiffe, subject=subject))
@@ -244,6 +247,13 @@ class Boundary:
         if known is INTERNAL:
             self._log.unexpected(story, error)
         return known
+
+
+async def _echo(shown: _Metadata, context: Context) -> None:
+    """Send the caller's id back, once, if he gave one."""
+    if shown.request_id:
+        await context.send_initial_metadata(((REQUEST_ID, shown.request_id),))
+        shown.request_id = ""
 
 
 def _parsed(kind: type[M], data: bytes) -> M:

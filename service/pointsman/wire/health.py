@@ -57,7 +57,8 @@ class Health:
         if len(name) > LONGEST_NAME:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a name has at most {LONGEST_NAME} characters")
         if self._watchers >= MOST_WATCHERS:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_WATCHERS} others watch already; ask with Check")
+            # Clients that check health before they call take this code for a server without health, and call it; by others they would not.
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{MOST_WATCHERS} others watch already; ask with Check")
         self._watchers += 1
         try:
             while True:

@@ -170,7 +170,7 @@ def error_of(rpc_error: grpc.aio.AioRpcError) -> PointsmanError:
     info = found.get("ErrorInfo")
     kind = _BY_REASON.get(info.reason) if isinstance(info, details.ErrorInfo) and info.domain == DOMAIN else None
     message = rpc_error.details() or rpc_error.code().name
-    error = _rebuilt(kind or _by_code(rpc_error.code()), message, found)
+    error = _rebuilt(kind or _without_reason(rpc_error), message, found)
     request = found.get("RequestInfo")
     error.request_id = request.request_id if isinstance(request, details.RequestInfo) else ""
     return error
@@ -226,8 +226,15 @@ def _reliefs(metadata: dict[str, str]) -> Iterator[Relief]:
                 yield Relief(limit=limit, given=float(given), needed=float(needed), model=model)
 
 
-def _by_code(code: grpc.StatusCode) -> type[PointsmanError]:
+RESET = "RST_STREAM"
+"""In the words of grpc for a stream that was cut, as proxies do when the replica behind them has died."""
+
+
+def _without_reason(rpc_error: grpc.aio.AioRpcError) -> type[PointsmanError]:
     """Return the error for a status that gRPC itself made, which says no reason."""
+    code = rpc_error.code()
+    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN) and RESET in str(rpc_error.details()):
+        return errors.UpstreamUnavailable
     return {
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlinePassed,
         grpc.StatusCode.UNAVAILABLE: errors.UpstreamUnavailable,

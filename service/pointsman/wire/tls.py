@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypeAlias
 
 import grpc
 from cachetools import LRUCache, cached
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from pointsman.ports import Say, unheard
 
 Names = tuple[tuple[str, ...], str]
 """SPIFFE ids and subject."""
@@ -21,22 +25,86 @@ class BadCertificate(ValueError):
     """A file does not hold what TLS needs; the message says which, and never what it holds."""
 
 
-def server_credentials(cert: Path, key: Path, client_ca: Path | None) -> grpc.ServerCredentials:
-    """Return the credentials of a server; with `client_ca`, every client must show a certificate of it. Raises BadCertificate."""
-    chain, private = _read(cert), _read(key)
-    try:
-        public = x509.load_pem_x509_certificates(chain)[0].public_key()
-    except ValueError:
-        raise BadCertificate(f"{cert} holds no PEM certificate") from None
-    try:
-        own = load_pem_private_key(private, password=None).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise BadCertificate(f"{key} holds no PEM private key without a password") from None
-    if own != public:
-        raise BadCertificate(f"{key} is not the key of {cert}")
-    return grpc.ssl_server_credentials(
-        [(private, chain)], root_certificates=_authorities(client_ca) if client_ca else None, require_client_auth=client_ca is not None
+def server_credentials(cert: Path, key: Path, client_ca: Path | None, say: Say = unheard) -> grpc.ServerCredentials:
+    """Return the credentials of a server; with `client_ca`, every client must show a certificate of it. Raises BadCertificate.
+
+    The files are followed: each new connection meets what they hold by then, those that are open stay with what they have.
+    """
+    files = _Files(cert, key, client_ca, say)
+    return grpc.dynamic_ssl_server_credentials(
+        files.first,
+        files.changed,  # type: ignore[arg-type]  # None is for no change, as grpc documents it and its types do not
+        require_client_authentication=client_ca is not None,
     )
+
+
+SETTLED_S = 1.0
+"""A file that was written less than so long ago may be half there."""
+
+_Version: TypeAlias = tuple[tuple[int, ...], ...]
+
+
+class _Files:
+    """The files of a server's certificate, looked at in each handshake: some microseconds, unless one has changed.
+
+    What is new counts once it is settled and of one piece; until then, what was before does. grpc calls from threads of its own.
+    """
+
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None, say: Say) -> None:
+        """Raises BadCertificate."""
+        self._cert, self._key, self._client_ca = cert, key, client_ca
+        self._say = say
+        self._lock = Lock()
+        self._judged = self._version()
+        self.first = self._read()
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what new connections are to meet from now on; None where that is what they met before."""
+        with self._lock:
+            version = self._version()
+            if version == self._judged or _is_fresh(version):
+                return None
+            try:
+                found, told = self._read(), "the files of TLS have changed: new connections meet what they hold now"
+            except BadCertificate as error:
+                found, told = None, f"the files of TLS have changed and cannot be used, what they held before counts: {error}"
+            if version != self._version():  # swapped while they were read: what was read may be of both
+                return None
+            self._judged = version
+        self._say(told, level="info" if found else "warning")
+        return found
+
+    def _version(self) -> _Version:
+        """Return what differs when a file does, or when a link on the way to it leads elsewhere; nothing for one that is not there."""
+        return tuple(_state(file) for file in (self._cert, self._key, self._client_ca) if file is not None)
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        chain, private = _read(self._cert), _read(self._key)
+        try:
+            public = x509.load_pem_x509_certificates(chain)[0].public_key()
+        except ValueError:
+            raise BadCertificate(f"{self._cert} holds no PEM certificate") from None
+        try:
+            own = load_pem_private_key(private, password=None).public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise BadCertificate(f"{self._key} holds no PEM private key without a password") from None
+        if own != public:
+            raise BadCertificate(f"{self._key} is not the key of {self._cert}")
+        authorities = _authorities(self._client_ca) if self._client_ca else None
+        return grpc.ssl_server_certificate_configuration([(private, chain)], root_certificates=authorities)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _is_fresh(version: _Version) -> bool:
+    """Return whether a file was just written; what is of the future, by a clock that was set back, was not."""
+    return any(0 <= time.time_ns() - state[-1] < SETTLED_S * 1e9 for state in version if state)
 
 
 def _authorities(file: Path) -> bytes:

@@ -1,0 +1,107 @@
+"""A server from its start to its end as a process, while what it leans on is down, or hangs, or is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from collector import collecting
+from fakes import catalog_yaml, model_yaml
+from fleets import Replica, replica
+from pointsman.client import Client
+from pointsman.telemetry.export import FLUSH_S
+from valkeys import ValkeyServer
+
+pytestmark = pytest.mark.timeout(60)
+
+NOWHERE = "127.0.0.1:1"
+LEAVING_S = 1.5
+"""For hearing that no call comes, saying goodbye, and the end of the interpreter."""
+
+
+def write_rules(directory: Path) -> None:
+    """Write rules by which a model whose upstream is down is asked first, and one that takes a second then."""
+    slow = model_yaml(price=2).replace("provider: p", "provider: q").strip().removesuffix("}") + ", options: {ttft_ms: 1000}}"
+    models = catalog_yaml({"gone": model_yaml(), "slow": slow})
+    providers = f"{{p: {{api: openai, base_url: 'http://{NOWHERE}/v1', internal: true}}, q: {{api: builtin}}}}"
+    (directory / "models.yaml").write_text(models.replace("{p: {api: builtin}}", providers))
+    (directory / "routing.yaml").write_text("version: 1\nroutes: [{id: default, why: w, use: {candidates: [gone, slow]}}]\n")
+
+
+@asynccontextmanager
+async def served(folder: Path, **environment: str) -> AsyncIterator[tuple[Replica, Client]]:
+    write_rules(folder)
+    async with replica(folder, folder / "log", **environment) as server, Client(server.address) as client:
+        yield server, client
+
+
+def notes(server: Replica, level: str) -> list[str]:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    return [line["message"] for line in lines if line["event"] == "note" and line["level"] == level]
+
+
+async def ended(server: Replica) -> float:
+    """Ask a server to end, and return how long it takes."""
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(server.process.wait(), 30) == 0
+    return time.monotonic() - began
+
+
+async def test_with_collector_store_and_a_model_down_a_server_is_ready_answers_and_says_what_is_lost(tmp_path: Path) -> None:
+    down = {"POINTSMAN_VALKEY_URL": f"valkey://{NOWHERE}", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{NOWHERE}"}
+    async with served(tmp_path, **down) as (server, client):
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="readiness"))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        answers = await asyncio.gather(*(client.complete(f"hi {number}", timeout_s=10) for number in range(6)))
+        assert {completion.model for _, completion in answers} == {"slow"}
+        await client.route("hi")  # which sees that the one is left alone now
+        took = await ended(server)
+
+    warned = "\n".join(notes(server, "warning"))
+    assert "Valkey at 127.0.0.1:1" in warned
+    assert "model gone is not called" in warned
+    assert "opentelemetry.exporter" in warned
+    assert took < FLUSH_S + LEAVING_S
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """Return an address where connections are taken, and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+async def test_a_collector_that_takes_nothing_holds_up_the_end_for_three_seconds_at_most(tmp_path: Path, deaf: str) -> None:
+    async with served(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{deaf}") as (server, client):
+        await client.route("hi")
+        took = await ended(server)
+
+    assert took < FLUSH_S + LEAVING_S
+
+
+async def test_a_call_that_is_under_way_at_the_end_is_answered_settled_and_traced(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with collecting() as collector:
+        environment = {"POINTSMAN_VALKEY_URL": valkey.url, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+        async with served(tmp_path, **environment) as (server, client):
+            await client.route("hi")
+            calling = asyncio.create_task(client.complete("hi", timeout_s=10))
+            await asyncio.sleep(0.3)
+            took = await ended(server)
+            _, completion = await calling
+        assert collector.named("pointsman.v1.RouterService/Complete")
+    assert took >= 0.5
+    async with served(tmp_path, POINTSMAN_VALKEY_URL=valkey.url) as (_, client):
+        (used,) = await client.usage()
+        assert (used.sums.requests, used.sums.cost) == (1, completion.usage.cost)
