@@ -139,7 +139,8 @@ async def test_a_call_is_part_of_its_callers_trace(tmp_path: Path) -> None:
 
 async def test_spans_statuses_and_callers_agree_on_how_calls_ended(tmp_path: Path) -> None:
     async with traced(tmp_path, CUT, hangs) as here, grpc.aio.insecure_channel(here.address) as channel:
-        seen = {name: await ended(call) for name, call in _endings(channel)}
+        ways = [(name, code, await ended(call)) for name, code, call in _endings(channel)]
+        seen = {name: code for name, _, code in ways}
         spans: dict[str, Span] = {}
         async with asyncio.timeout(10):
             while not seen.keys() <= spans.keys():
@@ -152,10 +153,7 @@ async def test_spans_statuses_and_callers_agree_on_how_calls_ended(tmp_path: Pat
     assert {name for name in seen if spans[name].status.code == SpanStatus.STATUS_CODE_ERROR} == {
         name for name, code in seen.items() if code.name in FAULTS
     }
-    assert {code.name for code in seen.values()} == {
-        "OK", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNAVAILABLE", "FAILED_PRECONDITION", "UNAUTHENTICATED",
-        "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
-    }  # fmt: skip
+    assert {name: code.name for name, _, code in ways} == {name: code for name, code, _ in ways}
 
 
 async def ended(call: grpc.aio.Call) -> grpc.StatusCode:
@@ -169,8 +167,8 @@ async def ended(call: grpc.aio.Call) -> grpc.StatusCode:
     return await call.code()
 
 
-def _endings(channel: grpc.aio.Channel) -> Iterator[tuple[str, grpc.aio.Call]]:
-    """Yield calls by name, one for each way in which they end; the upstream breaks off the first that reaches it, and then hangs."""
+def _endings(channel: grpc.aio.Channel) -> Iterator[tuple[str, str, grpc.aio.Call]]:
+    """Yield calls with name and code, one for each way in which they end; the upstream breaks off the first that reaches it, and then hangs."""
     router, admin = RouterServiceStub(channel), AdminServiceStub(channel)
     good, bad, feedback = router_pb.RouteRequest(), router_pb.CompleteRequest(), router_pb.RecordFeedbackRequest(decision_id="x", score=1)
     good.request.prompt.text = CANARY
@@ -188,23 +186,23 @@ def _endings(channel: grpc.aio.Channel) -> Iterator[tuple[str, grpc.aio.Call]]:
         asyncio.get_running_loop().call_later(0.3, call.cancel)
         return call
 
-    yield "fine", router.Route(good, **named("fine"))
-    yield "interrupted", router.StreamComplete(streamed, **named("interrupted"))
-    yield "late", router.Complete(sick, timeout=0.6, **named("late"))
-    yield "cancelled", leaving(router.Complete(sick, **named("cancelled")))
-    yield "cancelled-stream", leaving(router.StreamComplete(streamed, **named("cancelled-stream")))
-    yield "bad-field", router.Complete(bad, **named("bad-field"))
+    yield "fine", "OK", router.Route(good, **named("fine"))
+    yield "interrupted", "UNAVAILABLE", router.StreamComplete(streamed, **named("interrupted"))
+    yield "late", "DEADLINE_EXCEEDED", router.Complete(sick, timeout=0.6, **named("late"))
+    yield "cancelled", "CANCELLED", leaving(router.Complete(sick, **named("cancelled")))
+    yield "cancelled-stream", "CANCELLED", leaving(router.StreamComplete(streamed, **named("cancelled-stream")))
+    yield "bad-field", "INVALID_ARGUMENT", router.Complete(bad, **named("bad-field"))
     malformed: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/pointsman.v1.RouterService/Route")
-    yield "malformed", malformed(b"\xff\xff", **named("malformed"))
-    yield "refused", router.Route(demanding, **named("refused"))
-    yield "stranger", router.Route(good, **named("stranger", "nobodys"))
-    yield "no-admin", admin.ListModels(admin_pb.ListModelsRequest(), **named("no-admin", "poor"))
-    yield "unknown", admin.ExplainDecision(admin_pb.ExplainDecisionRequest(decision_id="none"), **named("unknown"))
-    yield "unknown-answer", router.RecordFeedback(feedback, **named("unknown-answer"))
+    yield "malformed", "INVALID_ARGUMENT", malformed(b"\xff\xff", **named("malformed"))
+    yield "refused", "FAILED_PRECONDITION", router.Route(demanding, **named("refused"))
+    yield "stranger", "UNAUTHENTICATED", router.Route(good, **named("stranger", "nobodys"))
+    yield "no-admin", "PERMISSION_DENIED", admin.ListModels(admin_pb.ListModelsRequest(), **named("no-admin", "poor"))
+    yield "unknown", "NOT_FOUND", admin.ExplainDecision(admin_pb.ExplainDecisionRequest(decision_id="none"), **named("unknown"))
+    yield "unknown-answer", "NOT_FOUND", router.RecordFeedback(feedback, **named("unknown-answer"))
     well = router_pb.CompleteRequest(request=good.request)
     well.request.requirements.model = "well"
-    yield "paid", router.Complete(well, **named("paid", "poor"))
-    yield "spent", router.Complete(well, **named("spent", "poor"))
+    yield "paid", "OK", router.Complete(well, **named("paid", "poor"))
+    yield "spent", "RESOURCE_EXHAUSTED", router.Complete(well, **named("spent", "poor"))
 
 
 async def test_prompts_and_answers_are_in_spans_where_both_switches_are_turned() -> None:

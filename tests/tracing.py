@@ -72,11 +72,11 @@ class Traced:
 
 @asynccontextmanager
 async def traced(
-    folder: Path, *first: Behaviour, through: Callable[[str], AbstractContextManager[str]] = nullcontext, metrics: str = ""
+    folder: Path, *first: Behaviour, through: Callable[[str], AbstractContextManager[str]] = nullcontext
 ) -> AsyncIterator[Traced]:
     """Run a server over two upstreams, the first of which does as it is told; nothing that it tells holds what was asked or answered.
 
-    `through` is what passes on its spans: given where to, it says where it takes them. `metrics` is where those are served.
+    `through` is what passes on its spans: given where to, it says where it takes them.
     """
     rules, log = folder / "rules", folder / "log"
     rules.mkdir()
@@ -113,7 +113,6 @@ async def traced(
                 POINTSMAN_STATE_DIR=str(folder / "state"),
                 POINTSMAN_UPSTREAM_HOSTS="http://127.0.0.1",
                 X_API_KEY=KEY,
-                POINTSMAN_METRICS_LISTEN=metrics,
             ) as address,
         ):
             async with Client(address, api_key=KEY) as client:

@@ -121,6 +121,18 @@ def test_what_a_tenants_windows_had_left_is_with_the_decision() -> None:
     assert found["pointsman.budget.left"] == ["tokens: 700", "usd: $0.0020", "usd of large: $0.0050"]
 
 
+def test_models_for_which_the_plan_had_no_room_are_not_forgotten() -> None:
+    names = [f"m{number}" for number in range(6)]
+    many = ruleset_of(
+        catalog_yaml({name: model_yaml() for name in names}),
+        f"version: 1\nroutes: [{{id: all, why: w, use: {{candidates: [{', '.join(names)}]}}}}]\n",
+    )
+
+    found = told(story(decided=decided(facts_of(), many)))[1].attributes or {}
+
+    assert list(found["pointsman.candidates"])[4:] == [f"{name}: kept (behind the 4 of the plan)" for name in names[4:]]  # type: ignore[arg-type]
+
+
 def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
     refused = decided(facts_of(request_accuracy=0.99))
 
@@ -130,6 +142,7 @@ def test_a_refusal_names_the_rule_and_every_model_that_was_dropped() -> None:
     assert (server.attributes or {})["rpc.status_code"] == "FAILED_PRECONDITION"
     found = decision.attributes or {}
     assert (found["pointsman.rule.id"], found["pointsman.candidates.dropped"]) == ("everyday", 3)
+    assert (found["pointsman.rule.file_line"], found["pointsman.ruleset.revision"]) == ("routing.yaml:3", RULES.revision)
     assert "small: dropped QUALITY (quality 0.70 < 0.99)" in str(found["pointsman.candidates"])
 
 

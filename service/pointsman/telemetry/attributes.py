@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from opentelemetry.util.types import AttributeValue
 
 from pointsman.core.completion import Attempt, Usage
-from pointsman.core.decision import Candidate, Decision
+from pointsman.core.decision import Candidate, Decision, RuleRef
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.explain import sentence
 from pointsman.core.hindsight import compared
@@ -54,11 +54,11 @@ def decided(told: Decided) -> Values:
         yield names.ASKED_MODEL, told.asked
     yield names.SENTENCE, sentence(told.outcome)[:LONGEST_SENTENCE]
     if isinstance(told.outcome, NoEligibleModel):
-        yield names.RULE, told.outcome.rule
-        yield names.CANDIDATES, _listed(told.outcome)
+        yield from _ruled(told.situation.ruleset.route(told.outcome.rule).ref, told.situation.ruleset.revision)
+        yield names.CANDIDATES, _listed(told)
         yield names.DROPPED_TOTAL, len(told.outcome.dropped)
     else:
-        yield from _chosen(told.outcome)
+        yield from _chosen(told, told.outcome)
     if left := list(_left(told.situation.market)):
         yield names.BUDGET_LEFT, left
 
@@ -74,16 +74,22 @@ def _left(market: Market) -> Iterator[str]:
         yield f"{window.kind}{f' of {window.tier}' if window.tier else ''}: {left}"
 
 
-def _chosen(decision: Decision) -> Values:
+def _ruled(rule: RuleRef, revision: str) -> Values:
+    yield names.RULE, rule.id
+    yield names.RULE_PLACE, f"{rule.file}:{rule.line}"
+    yield names.CODE_FILE, rule.file
+    yield names.CODE_LINE, rule.line
+    yield names.RULE_WHY, rule.why[:LONGEST_WHY]
+    yield names.REVISION, revision
+
+
+def _chosen(told: Decided, decision: Decision) -> Values:
     chosen, features = decision.chosen, decision.features
-    yield names.RULE, decision.rule.id
-    yield names.RULE_PLACE, f"{decision.rule.file}:{decision.rule.line}"
-    yield names.RULE_WHY, decision.rule.why[:LONGEST_WHY]
-    yield names.REVISION, decision.revision
+    yield from _ruled(decision.rule, decision.revision)
     yield names.DECISION_REASON, decision.reason.name
     yield names.REQUEST_MODEL, chosen.model
     yield names.PROVIDER, chosen.provider
-    yield names.CANDIDATES, _listed(decision)
+    yield names.CANDIDATES, _listed(told)
     yield names.KEPT_TOTAL, len(decision.plan)
     yield names.DROPPED_TOTAL, len(decision.dropped)
     yield names.TASK, features.task
@@ -116,12 +122,21 @@ def expected_of(candidate: Candidate) -> str:
     return f"quality {candidate.quality:.2f}, {dollars(candidate.expected_cost)}, {candidate.expected_latency_ms:.0f} ms"
 
 
-def _listed(outcome: Decision | NoEligibleModel) -> list[str]:
+def _listed(told: Decided) -> list[str]:
     """Return the candidates, the chosen one first, each with its verdict and numbers: "mini: dropped QUALITY (quality 0.74 < 0.90)"."""
+    outcome = told.outcome
     planned = outcome.plan if isinstance(outcome, Decision) else ()
     verdicts = ["chosen", *["kept"] * len(planned)]
     kept = [f"{candidate.model}: {verdict} ({expected_of(candidate)})" for candidate, verdict in zip(planned, verdicts, strict=False)]
+    kept += [f"{model}: kept (behind the {len(planned)} of the plan)" for model in _unplanned(told)]
     return [*kept, *(f"{drop.model}: dropped {drop.reason.name} ({drop.detail})" for drop in outcome.dropped)][:MOST_CANDIDATES]
+
+
+def _unplanned(told: Decided) -> Iterator[str]:
+    """Yield the models that were kept and for which a plan has no room."""
+    if isinstance(told.outcome, Decision):
+        seen = {candidate.model for candidate in told.outcome.plan} | {drop.model for drop in told.outcome.dropped}
+        yield from (model for model in told.situation.ruleset.route(told.outcome.rule.id).candidates if model not in seen)
 
 
 def attempted(story: Story, attempt: Attempt, number: int) -> Values:

@@ -51,6 +51,8 @@ class CallLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     output_tokens: int = 0
     cost_nano_usd: int = 0
     attempts: int = 0
+    failed: list[str] = []
+    """Attempts that came to nothing, and why: "gpt-6-astra 503"."""
     cache: str = ""
     """What the response cache did: hit, miss, bypass, coalesced or stale; empty where it is off."""
     optimized: str = ""
@@ -77,6 +79,7 @@ def line_of(story: Story, time: datetime, trace: str = "") -> CallLine:
         role=story.role,
         revision=story.revision,
         trace=trace,
+        failed=[f"{attempt.model} {attempt.error_type}" for attempt in story.attempts if attempt.error_type],
         **_decision(story),
         **_answer(story),
         **_scored(story),
