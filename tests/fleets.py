@@ -128,10 +128,12 @@ class Load:
     outcomes: list[Outcome] = field(default_factory=list)
 
     async def route(self, number: int) -> str:
-        return (await self.client.route(f"What is {number} + 1?", timeout_s=10)).revision
+        request_id = f"route-{number}" if number % 2 else ""  # by which metadata come back before the end of a call
+        return (await self.client.route(f"What is {number} + 1?", timeout_s=10, request_id=request_id)).revision
 
     async def keyed(self, number: int) -> str:
-        return (await self.client.complete(f"Tell of {number}.", timeout_s=20, idempotency_key=f"{id(self)}-{number}"))[0].revision
+        key = f"{id(self)}-{number}"
+        return (await self.client.complete(f"Tell of {number}.", timeout_s=20, request_id=key, idempotency_key=key))[0].revision
 
     async def complete(self, number: int) -> str:
         return (await self.client.complete(f"Tell of {number}.", timeout_s=20))[0].revision

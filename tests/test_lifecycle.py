@@ -15,15 +15,17 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+import pointsman.client
 from collector import collecting
 from fakes import catalog_yaml, model_yaml
-from fleets import Replica, replica
+from fleets import Load, Replica, fleet, replica, round_robin
 from pointsman.client import Client
 from pointsman.telemetry.export import FLUSH_S
 from valkeys import ValkeyServer
 
 pytestmark = pytest.mark.timeout(60)
 
+RULES = Path(__file__).parent / "data" / "rules"
 NOWHERE = "127.0.0.1:1"
 LEAVING_S = 1.5
 """For hearing that no call comes, saying goodbye, and the end of the interpreter."""
@@ -105,3 +107,25 @@ async def test_a_call_that_is_under_way_at_the_end_is_answered_settled_and_trace
     async with served(tmp_path, POINTSMAN_VALKEY_URL=valkey.url) as (_, client):
         (used,) = await client.usage()
         assert (used.sums.requests, used.sums.cost) == (1, completion.usage.cost)
+
+
+async def test_callers_that_do_not_ask_for_health_lose_no_calls_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Node does not. What arrives in the very moment of the end may fail; to be refused before that would cost each caller some calls."""
+    for name in ("SERVICE_CONFIG", "KEYED_SERVICE_CONFIG"):
+        config = {key: value for key, value in getattr(pointsman.client, name).items() if key != "healthCheckConfig"}
+        monkeypatch.setattr(pointsman.client, name, config)
+    over = asyncio.Event()
+    async with (
+        fleet(2, RULES, tmp_path, POINTSMAN_LEAVE_S="0.6") as (one, other),
+        Client(round_robin([one, other])) as client,
+    ):
+        load = Load(client, 150)
+        calls = asyncio.create_task(load.run(over))
+        await asyncio.sleep(1)
+        await ended(one)
+        await asyncio.sleep(0.5)
+        over.set()
+        await calls
+
+    print(load.summary())
+    assert len([outcome for outcome in load.outcomes if outcome.error is not None]) <= 1

@@ -1,6 +1,6 @@
 """Composition root of serving: builds everything top to bottom, listens, and drains when asked to end.
 
-SIGTERM or SIGINT: readiness goes, new calls are served until callers have noticed, and then refused; calls under way are given the grace
+SIGTERM or SIGINT: readiness goes, new calls are served until callers have noticed, and then no more; calls under way are given the grace
 period, then the process ends. A second one ends it at once.
 """
 
@@ -248,14 +248,13 @@ def _on_signals(log: Log) -> _Stop:
 async def _drain(server: grpc.aio.Server, checks: Health, boundary: Boundary, stop: _Stop, settings: Settings) -> None:
     """Finish the calls under way, for as long as the grace period; those who only watch the health are not waited for.
 
-    First callers hear that there is nothing to be had here, while they still have it: what arrives once grpc stops is cancelled, which
-    nobody tries again. Those who keep coming are answered UNAVAILABLE for a moment before that.
+    First callers hear that there is nothing to be had here, while they still have it. Those who do not listen go on until grpc tells them
+    to connect elsewhere: to refuse them before would fail calls that it sends on. Only what arrives in that very moment fails.
     """
     checks.set(NOT_SERVING, *READINESS)
     again = asyncio.create_task(stop.wait_again())
     await asyncio.wait((asyncio.create_task(_callers_gone(boundary, settings.leave_s)), again), return_when=asyncio.FIRST_COMPLETED)
     boundary.refuse_new_calls()
-    await asyncio.wait((asyncio.create_task(_callers_gone(boundary, LAST_WORDS_S)), again), return_when=asyncio.FIRST_COMPLETED)
     stopping = asyncio.create_task(server.stop(settings.grace_s))
     ends = (stopping, asyncio.create_task(_all_answered(boundary)), again)
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
