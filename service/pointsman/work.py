@@ -20,6 +20,9 @@ from pointsman.purse import FREE, Purse, Refused
 LONGEST_WAIT_S = 2.0
 """For room. Whoever waits holds memory, and his caller something of his own."""
 
+TICK_S = 0.002
+"""By less than this a timer of the event loop may be early."""
+
 MOST_TRIES = 6
 """Of one request, over all its models; callers and proxies try again, too, and their numbers multiply."""
 
@@ -96,8 +99,8 @@ class Work:
         self._left, self._passed_over, self._unpaid = deque(self.decision.plan), [], []
 
     def check_time(self) -> None:
-        """Raise DeadlinePassed if time is up."""
-        if self.time_left_s() <= 0:
+        """Raise DeadlinePassed if time is up, or so nearly that a timer was early which waited for that."""
+        if self.time_left_s() <= TICK_S:
             raise self.too_late()
 
     def passed_over(self, candidate: Candidate) -> None:

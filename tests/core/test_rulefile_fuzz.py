@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 
+from pointsman.adapters.rulefiles import read_files
 from pointsman.core import ruletest
 from pointsman.core.diagnostics import Problem, errors, render
 from pointsman.core.rulefile import Loaded, load
@@ -201,17 +202,12 @@ tests:
 FULL: Sources = {"models.yaml": MODELS, "routing.yaml": ROUTING, "shadow.yaml": SHADOW, "routing_test.yaml": CASES}
 
 
-def directory(path: Path) -> Sources:
-    """Return the rule files of a directory."""
-    return {file.name: file.read_bytes() for file in sorted(path.glob("*.yaml"))}
-
-
 def directories() -> list[Sources]:
     """Return what mutants are made of; the file that has everything is used as often as all mistakes together."""
-    mistakes = directory(DATA / "rulefile")
+    mistakes = read_files(DATA / "rulefile")
     catalog = mistakes.pop("models.yaml")
     single = [{"models.yaml": catalog, "routing.yaml": text} for text in mistakes.values()]
-    return [*single, *[FULL] * len(single), *[directory(ROOT / "rules"), directory(DATA / "rules")] * 6]
+    return [*single, *[FULL] * len(single), *[read_files(ROOT / "rules"), read_files(DATA / "rules")] * 6]
 
 
 DIRECTORIES = directories()
@@ -405,7 +401,7 @@ def test_a_damaged_directory_is_read_soon_and_says_what_is_wrong(first: int) -> 
     assert found == {}
 
 
-@pytest.mark.parametrize("sources", [FULL, directory(ROOT / "rules"), directory(DATA / "rules")], ids=["full", "rules", "data"])
+@pytest.mark.parametrize("sources", [FULL, read_files(ROOT / "rules"), read_files(DATA / "rules")], ids=["full", "rules", "data"])
 def test_what_mutants_are_made_of_is_sound(sources: Sources) -> None:
     loaded = load(sources)
 

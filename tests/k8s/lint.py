@@ -250,7 +250,7 @@ def _scaler(cluster: Cluster, scaler: Document) -> Iterator[str]:
     )
     if spec.get("minReplicas", 1) > spec["maxReplicas"]:
         yield f"minReplicas {spec['minReplicas']} is more than maxReplicas {spec['maxReplicas']}"
-    known = {described.name for described in Metrics().described}
+    known = {described.shown for described in Metrics().described}
     for metric in spec.get("metrics", []):
         if metric["type"] == "Pods" and (name := metric["pods"]["metric"]["name"]) not in known:
             yield f"no server has a metric {name}"
