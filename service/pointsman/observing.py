@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -52,10 +53,12 @@ class Observers:
             self._recorder.tell(story)
         return told.trace_id
 
-    def lost(self) -> dict[str, int]:
+    def lost(self) -> Counter[str]:
         """Return by signal what was lost."""
-        found = {} if self.traces is None or self._exporting is None else {"spans": self._exporting.lost_spans}
-        return found if self._records is None else found | {"records": self._records.lost}
+        found = self._exporting.lost if self._exporting is not None else Counter[str]()
+        if self._records is not None:
+            found["records"] += self._records.lost
+        return found
 
 
 @asynccontextmanager
@@ -94,7 +97,7 @@ async def _exporting(settings: Settings, log: Log, metrics: Metrics | None) -> A
     from pointsman.telemetry.export import CannotExport, Exporting  # noqa: PLC0415  # as said above
 
     try:
-        exporting = Exporting(settings.environment, metrics)
+        exporting = Exporting(settings.environment, log.note, metrics)
     except CannotExport as error:
         raise CannotObserve(str(error)) from None
     try:

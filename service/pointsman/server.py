@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from ipaddress import ip_address
 
 import grpc
@@ -194,24 +193,12 @@ def _bind(server: grpc.aio.Server, listen: str, settings: Settings | None = None
         if settings is None or settings.tls_cert is None or settings.tls_key is None:
             port = server.add_insecure_port(listen)
         else:
-            port = server.add_secure_port(
-                listen, server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca, _from_threads(say))
-            )
+            port = server.add_secure_port(listen, server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca, say))
     except BadCertificate as error:
         raise CannotListen(str(error)) from None
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {listen}: the address is in use, or not of this machine") from error
     return f"{listen.rpartition(':')[0]}:{port}"
-
-
-def _from_threads(say: Say) -> Say:
-    """Return a `Say` for other threads than this one, whose event loop it then runs in."""
-    loop = asyncio.get_running_loop()
-
-    def pass_on(message: str, /, *, level: str = "info") -> None:
-        loop.call_soon_threadsafe(partial(say, message, level=level))
-
-    return pass_on
 
 
 async def _health_beside(checks: Health, settings: Settings, log: Log) -> grpc.aio.Server:

@@ -72,7 +72,7 @@ def test_a_sampler_that_there_is_not_is_refused() -> None:
 
 
 def test_what_goes_to_the_console_is_what_the_command_reads(capsys: pytest.CaptureFixture[str]) -> None:
-    exporting = Exporting({"OTEL_TRACES_EXPORTER": "console"})
+    exporting = Exporting({"OTEL_TRACES_EXPORTER": "console"}, unheard)
     assert exporting.traces is not None
     trace = exporting.traces.tell(STORY).trace_id
     exporting.close(unheard)
@@ -87,7 +87,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Collector:
     with collecting() as collector:
         for name, value in ({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment).items():
             monkeypatch.setenv(name, value)  # the library reads the environment itself
-        exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment)
+        exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint} | environment, unheard)
         assert exporting.traces is not None
         exporting.traces.tell(STORY)
         exporting.close(unheard)
@@ -115,7 +115,8 @@ def test_a_collector_that_takes_nothing_does_not_hold_up_the_end(monkeypatch: py
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
-        exporting, said = Exporting(wanted, Metrics()), Said()
+        said = Said()
+        exporting = Exporting(wanted, unheard, Metrics())
         assert exporting.traces is not None
         assert exporting.records is not None
         exporting.records.add(Feedback(id="a", tenant="t", time=datetime.now(UTC), score=1.0))
@@ -134,9 +135,14 @@ def test_spans_that_nobody_takes_are_counted(monkeypatch: pytest.MonkeyPatch) ->
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"})
+    exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}, unheard)
     assert exporting.traces is not None
     exporting.traces.tell(STORY)
     exporting.close(unheard)
 
-    assert exporting.lost_spans == 1
+    assert exporting.lost == {"spans": 1, "records": 0}
+
+
+def test_an_interval_that_is_none_is_refused() -> None:
+    with pytest.raises(CannotExport, match="OTEL_METRIC_EXPORT_INTERVAL: expected milliseconds, 1 or more, found soon"):
+        Exporting({"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRIC_EXPORT_INTERVAL": "soon"}, unheard, Metrics())

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from threading import Thread
 from time import monotonic
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -21,7 +23,7 @@ from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from pointsman.ports import Say
@@ -29,6 +31,7 @@ from pointsman.telemetry.metrics import Metrics
 from pointsman.telemetry.push import Pushing
 from pointsman.telemetry.sent import SentRecords
 from pointsman.telemetry.traces import Traces
+from pointsman.telemetry.watched import Watched
 
 FLUSH_S = 3.0
 """For what still waits when the process ends. With a collector that is down the library would take half a minute."""
@@ -47,6 +50,7 @@ SIGNALS = {"TRACES": ("otlp", "console", "none"), "METRICS": ("otlp", "none"), "
 """What may be exported, and how. Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says; metrics and records only if they are asked for by name,
 since what takes traces need not take them: Jaeger does not."""
 
+INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PROTOCOL, ENDPOINT = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOINT"
 SAMPLER = "OTEL_TRACES_SAMPLER"
 SAMPLERS = tuple(f"{parent}{how}" for parent in ("", "parentbased_") for how in ("always_on", "always_off", "traceidratio"))
@@ -78,30 +82,44 @@ def exporters(environment: Mapping[str, str], signal: str = "TRACES") -> tuple[s
 class Exporting:
     """What one process sends while it runs."""
 
-    def __init__(self, environment: Mapping[str, str], metrics: Metrics | None = None) -> None:
-        """`metrics` are those to send, where that is asked for. Connects later, by itself. Raises CannotExport."""
+    def __init__(self, environment: Mapping[str, str], say: Say, metrics: Metrics | None = None) -> None:
+        """`metrics` are those to send, where that is asked for; `say` is told what a collector does not take, on any thread.
+
+        Connects later, by itself. Raises CannotExport.
+        """
         asked = {signal: exporters(environment, signal) for signal in SIGNALS}
+        every_s = _interval_s(environment)
         resource, timeout_s = _resource(environment), None if environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") else EXPORT_S
+
+        def watched(exporter: Any, signal: str, what: str) -> Any:  # noqa: ANN401  # the library's exporters have nothing in common
+            return Watched(exporter, what, _endpoint(environment, signal), say)
+
         self.traces: Traces | None = None
         self.records: SentRecords | None = None
-        self._counting = [_Counting(_exporter(name, timeout_s)) for name in asked["TRACES"]]
+        self._spans: list[Watched] = []
+        self._records: list[Watched] = []
         self._ends: list[Callable[[], object]] = []
-        if self._counting:
-            processors = [_batching(exporter, environment) for exporter in self._counting]
+        if "console" in asked["TRACES"]:
+            self._spans.append(watched(ConsoleSpanExporter(out=sys.stderr, formatter=_line), "TRACES", "spans"))
+        if "otlp" in asked["TRACES"]:
+            self._spans.append(watched(OTLPSpanExporter(timeout=timeout_s), "TRACES", "spans"))
+        if self._spans:
+            processors = [_batching(exporter, environment) for exporter in self._spans]
             sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # it knows what the variables say of sampling
             self.traces = Traces(sampler, resource, processors)
             self._ends += [processor.shutdown for processor in processors]
         if asked["METRICS"] and metrics is not None:
-            every_s = float(environment.get("OTEL_METRIC_EXPORT_INTERVAL") or METRICS_EVERY_S * 1000) / 1000
-            self._ends.append(Pushing(metrics, OTLPMetricExporter(timeout=timeout_s), resource, every_s).close)
+            exporter = watched(OTLPMetricExporter(timeout=timeout_s), "METRICS", "metrics")
+            self._ends.append(Pushing(metrics, exporter, resource, every_s).close)
         if asked["LOGS"]:
-            self.records = SentRecords(OTLPLogExporter(timeout=timeout_s), resource)
+            self._records.append(watched(OTLPLogExporter(timeout=timeout_s), "LOGS", "decision records"))
+            self.records = SentRecords(self._records[0], resource)
             self._ends.append(self.records.shutdown)
 
     @property
-    def lost_spans(self) -> int:
-        """Spans that no collector took."""
-        return sum(exporter.lost for exporter in self._counting)
+    def lost(self) -> Counter[str]:
+        """Spans and records that no collector took."""
+        return Counter(spans=sum(each.lost for each in self._spans), records=sum(each.lost for each in self._records))
 
     def close(self, say: Say) -> None:
         """Send what waits, for FLUSH_S at most. Takes as long; call it on a thread."""
@@ -115,25 +133,6 @@ class Exporting:
             say(f"what still waited to be exported is lost: the collector did not take it in {FLUSH_S:g} s", level="warning")
 
 
-class _Counting(SpanExporter):
-    """Counts the spans that another exporter could not hand over."""
-
-    def __init__(self, exporter: SpanExporter) -> None:
-        self.lost = 0
-        self._exporter = exporter
-        self.shutdown = exporter.shutdown  # type: ignore[method-assign]  # the other's does all that is needed
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._exporter.export(spans)
-        if result is not SpanExportResult.SUCCESS:
-            self.lost += len(spans)
-        return result
-
-
-def _exporter(name: str, timeout_s: float | None) -> SpanExporter:
-    return ConsoleSpanExporter(out=sys.stderr, formatter=_line) if name == "console" else OTLPSpanExporter(timeout=timeout_s)
-
-
 def _line(span: ReadableSpan) -> str:
     """Return a span as OTLP in JSON, where ids are hexadecimal, on one line: what `pointsman trace` reads."""
     document = MessageToDict(encode_spans([span]))
@@ -144,11 +143,23 @@ def _line(span: ReadableSpan) -> str:
     return json.dumps(document) + "\n"
 
 
-def _batching(exporter: SpanExporter, environment: Mapping[str, str]) -> BatchSpanProcessor:
+def _batching(exporter: Any, environment: Mapping[str, str]) -> BatchSpanProcessor:  # noqa: ANN401  # as above
     """Return what hands spans over in batches; where a variable says how, the library reads it."""
     delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in environment else EVERY_MS
     most = None if "OTEL_BSP_MAX_QUEUE_SIZE" in environment else MOST_WAITING
     return BatchSpanProcessor(exporter, max_queue_size=most, schedule_delay_millis=delay_ms)
+
+
+def _endpoint(environment: Mapping[str, str], signal: str) -> str:
+    return environment.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environment.get(ENDPOINT) or "http://localhost:4317"
+
+
+def _interval_s(environment: Mapping[str, str]) -> float:
+    """Return the seconds between two lots of metrics. Raises CannotExport."""
+    text = environment.get(INTERVAL, "")
+    if text and not (text.isascii() and text.isdecimal() and int(text)):
+        raise CannotExport(f"{INTERVAL}: expected milliseconds, 1 or more, found {text}")
+    return int(text) / 1000 if text else METRICS_EVERY_S
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:

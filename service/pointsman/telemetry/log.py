@@ -10,7 +10,9 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO
 
 import msgspec
@@ -137,6 +139,7 @@ class Log:
     def __init__(self, out: BinaryIO | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._out = sys.stderr.buffer if out is None else out
         self._now = now
+        self._home = _here()
         self._encoder = msgspec.json.Encoder()
         self._waiting: list[tuple[Story, datetime]] = []
         self.observe: Callable[[Story], str] = lambda _: ""
@@ -149,7 +152,11 @@ class Log:
         self._waiting.append((story, self._now()))
 
     def note(self, message: str, *, level: str = "info") -> None:
-        """Write a line about the process, and those that wait."""
+        """Write a line about the process, and those that wait; on another thread than the log's own, soon."""
+        if self._home is not None and _here() is not self._home:
+            with suppress(RuntimeError):  # it is over: nobody writes any more
+                self._home.call_soon_threadsafe(partial(self.note, message, level=level))
+            return
         self.flush()
         self._out.write(self._encoder.encode(Note(time=self._now(), level=level, message=message)) + b"\n")
         self._out.flush()
@@ -176,10 +183,19 @@ class Log:
         self.note(f"{method} {story.id}: {type(error).__name__} raised in {at}", level="error")
 
 
+def _here() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs on this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class LibraryLog(logging.Handler):
     """Passes warnings of libraries on as notes.
 
-    grpc reports every cancelled call as an error of its own; a call record already says that.
+    grpc reports every cancelled call as an error of its own; a call record already says that. Exporters report each batch that a
+    collector did not take; `watched` says so once.
     """
 
     def __init__(self, log: Log) -> None:
@@ -188,5 +204,5 @@ class LibraryLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record: who logs and its message pattern, without arguments, which may quote a request."""
-        if record.name != "grpc._cython.cygrpc":
+        if record.name != "grpc._cython.cygrpc" and not record.name.startswith("opentelemetry.exporter."):
             self._log.note(f"{record.name}: {record.msg}", level=record.levelname.lower())

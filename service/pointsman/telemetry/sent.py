@@ -5,9 +5,11 @@ The library's part for logs is still named as if it were private; it is the one 
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
 from pointsman.core.record import DecisionRecord, Line, to_json
@@ -20,7 +22,7 @@ MOST_WAITING = 4096
 class SentRecords:
     """Sends records: the body of each is the JSON that a file would have."""
 
-    def __init__(self, exporter: LogRecordExporter, resource: Resource) -> None:
+    def __init__(self, exporter: Any, resource: Resource) -> None:  # noqa: ANN401  # one of the library, watched
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=MOST_WAITING))
         self._logger = provider.get_logger("pointsman")

@@ -1,0 +1,42 @@
+"""An exporter of the library, watched: that a collector takes nothing is said once, and when it does again; what is lost is counted.
+
+By itself the library would say so twice in a second, in words that name neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sized
+from typing import Any
+
+from pointsman.ports import Say
+
+
+class Watched:
+    """Hands batches over."""
+
+    def __init__(self, exporter: Any, what: str, endpoint: str, say: Say) -> None:  # noqa: ANN401  # the library's have nothing in common
+        """`what` it exports, "spans" and the like; `say` is called on threads of the library."""
+        self.lost = 0
+        """Of what it exports; batches of what has no length count as one."""
+        self.shutdown: Callable[..., Any] = exporter.shutdown
+        self._exporter = exporter
+        self._what = what
+        self._endpoint = endpoint
+        self._say = say
+        self._is_taken = True
+
+    def export(self, batch: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401  # as above
+        """Hand a batch over, and return what the exporter says of that."""
+        result = self._exporter.export(batch, *arguments, **more)
+        is_taken = result.name == "SUCCESS"
+        if not is_taken:
+            self.lost += len(batch) if isinstance(batch, Sized) else 1
+        if is_taken is not self._is_taken:
+            self._is_taken = is_taken
+            if is_taken:
+                self._say(f"{self._what} are taken again at {self._endpoint}; {self.lost} were lost so far")
+            else:
+                self._say(
+                    f"{self._what} are not taken at {self._endpoint}, and are lost until they are; no call waits for them", level="warning"
+                )
+        return result
