@@ -19,7 +19,6 @@ from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.standing import Standing
 from pointsman.core.vocabulary import DropReason
-from pointsman.feedback import Feedback
 from pointsman.ports import Clock
 from pointsman.reader import Reader
 from pointsman.recent import Recent
@@ -50,13 +49,10 @@ class Made(Struct, frozen=True, kw_only=True):
 
 
 class Decider:
-    """Makes decisions, and has them remembered."""
+    """Makes decisions, and keeps the last ones in mind."""
 
-    def __init__(
-        self, *, reader: Reader, affinity: Affinity, spending: Spending | None, clock: Clock, recent: Recent, feedback: Feedback
-    ) -> None:
+    def __init__(self, *, reader: Reader, affinity: Affinity, spending: Spending | None, clock: Clock, recent: Recent) -> None:
         self._recent = recent
-        self._feedback = feedback
         self._reader = reader
         self._affinity = affinity
         self._spending = spending
@@ -78,8 +74,6 @@ class Decider:
         outcome = outcome_of(ruleset, facts, market)
         situation = Situation(ruleset=ruleset, facts=facts, market=market)
         self._recent.note(situation, outcome)
-        if isinstance(outcome, Decision):
-            self._feedback.remember(call.tenant.id, outcome)
         if known is not None and isinstance(outcome, Decision):
             outcome = structs.replace(outcome, prefix_key=known.conversation.key)
         call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), situation=situation, outcome=outcome, asked=asked))
@@ -101,7 +95,6 @@ class Decider:
         """Note that the call goes by this decision of `untroubled`, and return it as the caller is to see it."""
         situation = _well(made.situation)
         self._recent.note(situation, decision)
-        self._feedback.remember(call.tenant.id, decision)
         call.hear(Decided(began_s=began_s, ended_s=self._clock.monotonic(), situation=situation, outcome=decision, asked=asked))
         explanation = explain(situation.ruleset, situation.facts, decision) if made.explanation is not None else None
         return structs.replace(decision, explanation=explanation)

@@ -27,7 +27,7 @@ class Feedback:
         self._keeping: set[asyncio.Task[None]] = set()
 
     def remember(self, tenant: str, decision: Decision) -> None:
-        """Have it known for a day that a decision was made for a tenant."""
+        """Have it known for a day that a decision was made for a tenant. It may come a little later: the decision is recent then."""
         if self._decisions is not None:
             data = msgspec.json.encode((decision.rule.id, decision.chosen.model))
             putting = self._decisions.put(decision_key(tenant, decision.id), data, ttl_s=REMEMBERED_S)

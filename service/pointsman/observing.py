@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pointsman.adapters.records import RecordLog, key_in
+from pointsman.feedback import Feedback
 from pointsman.live import Live
 from pointsman.ports import Clock, Records
 from pointsman.router import Router
@@ -62,15 +63,15 @@ class Observers:
 
 
 @asynccontextmanager
-async def observing(settings: Settings, log: Log) -> AsyncIterator[Observers]:
-    """Open what observes; send what waits in the end. Raises CannotObserve."""
+async def observing(settings: Settings, log: Log, feedback: Feedback) -> AsyncIterator[Observers]:
+    """Open what observes; send what waits in the end. `feedback` is to know what is recorded. Raises CannotObserve."""
     async with AsyncExitStack() as stack:
         metrics = await stack.enter_async_context(_measuring(settings))
         records, key = await _recording(settings, stack)
         exporting = await stack.enter_async_context(_exporting(settings, log, metrics))
         is_captured = _captures(settings)
         sinks: list[Records] = [sink for sink in (records, exporting.records if exporting is not None else None) if sink is not None]
-        recorder = Recorder(sinks, key=key, labels=settings.record_labels) if sinks else None
+        recorder = Recorder(sinks, key=key, labels=settings.record_labels, remember=feedback.remember) if sinks else None
         try:
             yield Observers(exporting, metrics, records, recorder, captures=is_captured)
         finally:

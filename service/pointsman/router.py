@@ -81,9 +81,7 @@ class Router:
         self._spending = spending
         self.recent = Recent()
         self.feedback = Feedback(self.recent, decisions)
-        self._decider = Decider(
-            reader=reader, affinity=affinity, spending=spending, clock=clock, recent=self.recent, feedback=self.feedback
-        )
+        self._decider = Decider(reader=reader, affinity=affinity, spending=spending, clock=clock, recent=self.recent)
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:
         """Return the decision; no model is called. Raises UnknownModel and NoEligibleModel.

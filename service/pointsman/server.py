@@ -79,7 +79,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """
     log = Log()
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
-    async with _open(settings, log) as (router, live), observing(settings, log) as observers:
+    async with _open(settings, log) as (router, live), observing(settings, log, router.feedback) as observers:
         identity = _identity(live, settings, log)
         server, checks, boundary = _server(
             router, live, identity, log, settings, reads_context=observers.traces is not None, captures=observers.captures

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
+from pointsman.core.decision import Decision
 from pointsman.core.record import Ended, Feedback, record
 from pointsman.ports import Records
 from pointsman.telemetry.story import Decided, Scored, Story
 
 
+def _nothing(_tenant: str, _decision: Decision) -> None:
+    """Do nothing."""
+
+
 class Recorder:
     """Tells stories as records."""
 
-    def __init__(self, records: Sequence[Records], *, key: bytes, labels: Iterable[str] = ()) -> None:
-        """`key` is for the digests of people; `labels` are those that may be kept."""
+    def __init__(
+        self, records: Sequence[Records], *, key: bytes, labels: Iterable[str] = (), remember: Callable[[str, Decision], None] = _nothing
+    ) -> None:
+        """`key` is for the digests of people; `labels` are those that may be kept; `remember` is told of each tenant's decisions."""
         self._records = records
         self._key = key
         self._labels = frozenset(labels)
+        self._remember = remember
 
     def tell(self, story: Story) -> None:
         """Record the decision of a call, or what it says of another's."""
@@ -40,6 +48,8 @@ class Recorder:
         )
         for records in self._records:
             records.add(found)
+        if isinstance(decided.outcome, Decision):
+            self._remember(story.tenant, decided.outcome)
 
     def _scored(self, story: Story, scored: Scored) -> None:
         time = _utc(story.ns(story.ended_s))
