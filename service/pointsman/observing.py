@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pointsman.adapters.records import RecordLog, key_in
-from pointsman.feedback import Feedback
+from pointsman.feedback import FeedbackDesk
 from pointsman.live import Live
 from pointsman.ports import Clock, Records
 from pointsman.router import Router
@@ -63,11 +63,11 @@ class Observers:
 
 
 @asynccontextmanager
-async def observing(settings: Settings, log: Log, feedback: Feedback) -> AsyncIterator[Observers]:
+async def observing(settings: Settings, log: Log, feedback: FeedbackDesk) -> AsyncIterator[Observers]:
     """Open what observes; send what waits in the end. `feedback` is to know what is recorded. Raises CannotObserve."""
     async with AsyncExitStack() as stack:
         metrics = await stack.enter_async_context(_measuring(settings))
-        records, key = await _recording(settings, stack)
+        records, key = await _recording(settings, log, stack)
         exporting = await stack.enter_async_context(_exporting(settings, log, metrics))
         is_captured = _captures(settings)
         sinks: list[Records] = [sink for sink in (records, exporting.records if exporting is not None else None) if sink is not None]
@@ -78,16 +78,13 @@ async def observing(settings: Settings, log: Log, feedback: Feedback) -> AsyncIt
             log.flush()
 
 
-async def _recording(settings: Settings, stack: AsyncExitStack) -> tuple[RecordLog | None, bytes]:
+async def _recording(settings: Settings, log: Log, stack: AsyncExitStack) -> tuple[RecordLog | None, bytes]:
     """Open what keeps records, where there is a folder for it, and return it with the key for digests of people."""
     folder = settings.records_dir
     if folder is None:
         return None, secrets.token_bytes(32)
-    try:
-        records = await stack.enter_async_context(RecordLog(folder, most_bytes=settings.records_mb << 20))
-        return records, key_in(folder)
-    except OSError as error:
-        raise CannotObserve(f"POINTSMAN_STATE_DIR: cannot keep decision records in {folder}: {error.strerror}") from None
+    records = await stack.enter_async_context(RecordLog(folder, log.note, most_bytes=settings.records_mb << 20))
+    return records, await asyncio.to_thread(key_in, folder)
 
 
 @asynccontextmanager

@@ -219,12 +219,6 @@ class Settings:
         return self.state_dir / "records" if self.state_dir is not None and self.records_mb else None
 
     @property
-    def keeps_records(self) -> bool:
-        """Whether decision records go anywhere."""
-        logs = ("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
-        return self.records_dir is not None or any(self.environment.get(name, "none") not in ("", "none") for name in logs)
-
-    @property
     def trust(self) -> Trust:
         """Which keys rule files may name, and where those may be sent."""
         return Trust(key_vars=self.key_vars, keys_dir=str(self.keys_dir), hosts=self.upstream_hosts)

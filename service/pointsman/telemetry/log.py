@@ -99,15 +99,15 @@ def _decision(story: Story) -> dict[str, Any]:
 
 def _answer(story: Story) -> dict[str, Any]:
     completion = story.completion
+    paid = {"attempts": len(story.heard), "cost_nano_usd": story.cost}
     if completion is None:
-        return {"attempts": len(story.heard)}
+        return paid
     usage, outcome = completion.usage, story.decided.outcome if story.decided is not None else None
     is_chosen = isinstance(outcome, Decision) and outcome.chosen.model == completion.model
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
-        "cost_nano_usd": usage.cost,
-        "attempts": len(completion.attempts),
+        **paid,
         "optimized": _spared(completion.optimisation) if completion.optimisation is not None else "",
         "cache": completion.cache_status.name.lower() if completion.cache_status else "",
         "answered_by": "" if is_chosen else completion.model,

@@ -115,7 +115,7 @@ class Metrics:
         for kind in _KINDS:
             self._counter(f"gen_ai.client.inference.usage.{kind}_tokens", "", inference, f"Tokens: {re.sub('[._]', ' ', kind)}.")
         money = ("tenant", "model")
-        self._counter("pointsman.cost", "USD", money, "What answers cost, all attempts included.")
+        self._counter("pointsman.cost", "USD", money, "What calls of models cost, those included that came to no answer.")
         says = "What the dearest candidate would have cost: the saving is the difference."
         self._counter("pointsman.baseline_cost", "USD", money, says)
         self._histogram("pointsman.feedback_score", "", ("rule", "model"), "What callers said of answers: 0 of no use, 1 right.", _SCORES)
@@ -145,7 +145,7 @@ class Metrics:
             for drop in outcome.dropped:
                 self._of("pointsman.dropped_candidates", drop.model, drop.reason.name).inc()
         for attempt in story.attempts:
-            self._attempted(attempt)
+            self._attempted(story.tenant, attempt)
         if story.completion is not None:
             self._completed(story, story.completion)
         if story.scored is not None:
@@ -156,10 +156,11 @@ class Metrics:
         for shadow in decision.shadows:
             self._of("pointsman.shadow_decisions", shadow.rule.id, shadow.model).inc()
 
-    def _attempted(self, attempt: Attempt) -> None:
+    def _attempted(self, tenant: str, attempt: Attempt) -> None:
         who = (attempt.provider, attempt.model)
         self._of("gen_ai.client.inference.duration", *who, attempt.error_type).observe(attempt.latency_ms / 1000)
         if attempt.usage is not None:
+            self._of("pointsman.cost", tenant, attempt.model).inc(attempt.usage.cost / NANO_PER_USD)
             for kind, tokens in _tokens(attempt.usage):
                 if tokens:
                     self._of(f"gen_ai.client.inference.usage.{kind}_tokens", *who).inc(tokens)
@@ -168,7 +169,6 @@ class Metrics:
         if is_shared_failure(completion):
             return
         usage, model = completion.usage, completion.model
-        self._of("pointsman.cost", story.tenant, model).inc(usage.cost / NANO_PER_USD)
         if completion.finish_reason is not FinishReason.ERROR:  # what broke off was no answer that another model would have given for more
             self._of("pointsman.baseline_cost", story.tenant, model).inc(usage.baseline_cost / NANO_PER_USD)
         if completion.cache_status:
