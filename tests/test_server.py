@@ -29,6 +29,7 @@ from pointsman.client import Client
 from pointsman.core.diagnostics import Severity
 from pointsman.core.limits import START
 from pointsman.core.ruleset import Ruleset
+from pointsman.server import TWICE_S
 from pointsman.telemetry import CallLine
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -710,6 +711,9 @@ async def test_the_second_signal_ends_at_once(serve: Serve, slow_rules: Callable
         completing = await under_way(channel)
         served.signal()
         await served.noted("draining")
+        served.signal()  # so soon it is the same, sent to a group as well
+        await asyncio.sleep(2 * TWICE_S)
+        assert not completing.done()
 
         served.signal()
 

@@ -83,6 +83,8 @@ class State:
     """Tenants that spend this process's share alone."""
     breakers: Mapping[str, str] = field(default_factory=dict)
     """The state of each model's breaker."""
+    certificate_s: float | None = None
+    """Until the server's certificate expires; None without TLS."""
     lost: Mapping[str, int] = field(default_factory=dict)
     """Of each signal what was lost, since the process began."""
 
@@ -131,6 +133,7 @@ class Metrics:
         self._gauge("pointsman.ruleset_stale", "", (), "1 if the rule directory cannot be used, and older rules serve.")
         self._gauge("pointsman.ruleset_age", "s", (), "Since the rules in use were loaded.")
         self._gauge("pointsman.ruleset_info", "", ("revision",), "1 for the revision in use.")
+        self._gauge("pointsman.tls_certificate_lifetime", "s", (), "Until the server's certificate expires; without TLS there is none.")
         self._gauge("pointsman.calls_under_way", "", (), "Calls that have begun and not ended.")
         self._gauge("pointsman.event_loop_lag", "s", (), "By how much a timer was late at the last look.")
 
@@ -222,6 +225,8 @@ class Metrics:
         self._of("pointsman.ruleset_stale").set(float(seen.stale))
         self._of("pointsman.ruleset_age").set(seen.age_s)
         self._of("pointsman.calls_under_way").set(seen.under_way)
+        if seen.certificate_s is not None:
+            self._of("pointsman.tls_certificate_lifetime").set(seen.certificate_s)
         self._of("pointsman.event_loop_lag").set(seen.lag_s)
 
     def _only(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
