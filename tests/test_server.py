@@ -722,6 +722,18 @@ async def test_the_second_signal_ends_at_once(serve: Serve, slow_rules: Callable
         assert (code, out) == (0, "")
 
 
+async def test_a_call_that_the_end_cuts_is_told_as_its_caller_is(serve: Serve, slow_rules: Callable[[float], Path]) -> None:
+    served = await serve(slow_rules(30_000), POINTSMAN_GRACE_S="0.5", POINTSMAN_LEAVE_S="0.1")
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        completing = await under_way(channel)
+        served.signal()
+
+        assert (await failure(completing)).code() is grpc.StatusCode.UNAVAILABLE
+        _, _, err = await served.ended(within_s=5)
+    (line,) = [line for line in map(json.loads, err.splitlines()) if line.get("method") == "Complete"]
+    assert line["code"] == "UNAVAILABLE"
+
+
 async def test_who_only_watches_does_not_hold_up_the_end(serve: Serve, rules_dir: Path) -> None:
     """Clients with health checking keep a Watch open for good; a rollout must not wait the whole grace period for each of them."""
     served = await serve(rules_dir, POINTSMAN_GRACE_S="6")

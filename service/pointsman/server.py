@@ -30,7 +30,7 @@ from pointsman.observing import observing, watching
 from pointsman.offline import open_live_router
 from pointsman.ports import Say
 from pointsman.router import Router
-from pointsman.settings import Settings
+from pointsman.settings import Settings, unknown
 from pointsman.telemetry import LibraryLog, Log
 from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
@@ -95,6 +95,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             router, live, identity, log, settings, reads_context=observers.traces is not None, captures=observers.captures
         )
         log.observe = observers.observe
+        for name, meant in unknown(settings.environment).items():
+            log.note(f"{name} is no setting, and is ignored; {meant}", level="warning")
         certificates = _certificates(settings, log.note)
         address = _bind(server, settings.listen, certificates)
         beside = await _health_beside(checks, settings, log)
