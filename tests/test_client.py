@@ -18,7 +18,7 @@ import pytest
 
 from pointsman import Client
 from pointsman.adapters.rulefiles import read_directory
-from pointsman.client import KEYED_SERVICE_CONFIG, SERVICE_CONFIG
+from pointsman.client import KEYED_SERVICE_CONFIG, SERVICE_CONFIG, _is_one_address
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import (
@@ -259,6 +259,25 @@ async def test_an_id_that_cannot_be_sent_is_no_crash(client: Client, request_id:
 def test_callers_in_other_languages_are_given_the_same_service_config(name: str, config: dict[str, Any]) -> None:
     """Written by `json.dumps(config, indent=2)`."""
     assert json.loads((EXAMPLES / f"{name}.json").read_text()) == config
+
+
+@pytest.mark.parametrize(
+    ("target", "is_one"),
+    [
+        ("127.0.0.1:50051", True),
+        ("[::1]:50051", True),
+        ("ipv4:10.0.0.7:443", True),
+        ("ipv6:[fd00::7]:443", True),
+        ("ipv4:10.0.0.7:443,10.0.0.8:443", False),
+        ("localhost:50051", False),
+        ("pointsman.example:443", False),
+        ("dns:///pointsman.example:443", False),
+        ("unix:/run/pointsman.sock", False),
+        ("10.0.0.7", False),
+    ],
+)
+def test_an_address_is_told_from_a_name_behind_which_there_may_be_more(target: str, is_one: bool) -> None:
+    assert _is_one_address(target) is is_one
 
 
 class Unready(RouterServiceServicer):

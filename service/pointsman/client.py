@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -265,8 +266,19 @@ def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Com
 
 
 def _channel(target: str, tls: Tls | None, config: dict[str, Any]) -> grpc.aio.Channel:
+    if _is_one_address(target):  # a server that says it is about to end serves on, and there is no other to go to
+        config = {name: value for name, value in config.items() if name != "healthCheckConfig"}
     options = [*OPTIONS, ("grpc.service_config", json.dumps(config))]
     if tls is None:
         return grpc.aio.insecure_channel(target, options=options)
     ca, cert, key = (file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key))
     return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options=options)
+
+
+def _is_one_address(target: str) -> bool:
+    """Return whether a target is an IP address with its port, and no name, behind which there may be several servers."""
+    host, colon, _ = target.removeprefix("ipv4:").removeprefix("ipv6:").rpartition(":")
+    try:
+        return bool(colon and ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return False
