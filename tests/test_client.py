@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from pointsman import Client
+from pointsman import Client, Tls
 from pointsman.adapters.rulefiles import read_directory
 from pointsman.client import KEYED_SERVICE_CONFIG, SERVICE_CONFIG, _is_one_address
 from pointsman.core.completion import Completion, TextDelta
@@ -278,6 +278,11 @@ def test_callers_in_other_languages_are_given_the_same_service_config(name: str,
 )
 def test_an_address_is_told_from_a_name_behind_which_there_may_be_more(target: str, is_one: bool) -> None:
     assert _is_one_address(target) is is_one
+
+
+def test_a_certificate_without_its_key_is_of_no_use() -> None:
+    with pytest.raises(ValueError, match=r"^me\.pem is of no use alone"):
+        Client("127.0.0.1:1", tls=Tls(cert=Path("me.pem")))
 
 
 class Unready(RouterServiceServicer):

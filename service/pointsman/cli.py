@@ -106,7 +106,6 @@ def _feedback(command: argparse.ArgumentParser, settings: Settings) -> None:
     command.add_argument("--json", action="store_true", help="print the response as JSON")
     command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
     command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to tell")
-    command.set_defaults(local=False)
 
 
 def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
@@ -121,7 +120,6 @@ def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
     forms.add_argument("--json", action="store_true", help="print a GetUsageResponse as JSON")
     command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of each call, in seconds (default: 30)")
     command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
-    command.set_defaults(local=False)
 
 
 def _cache(commands: Commands, settings: Settings) -> None:
@@ -131,7 +129,6 @@ def _cache(commands: Commands, settings: Settings) -> None:
     cache_.add_argument("--json", action="store_true", help="print the response as JSON")
     cache_.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
     cache_.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
-    cache_.set_defaults(local=False)
 
 
 def _request_options(command: argparse.ArgumentParser) -> None:
@@ -234,7 +231,6 @@ def _explain(group: Commands, settings: Settings) -> None:
     command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
     command.add_argument("--json", action="store_true", help="print it as JSON: an ExplainDecisionResponse")
     _request_options(command)
-    command.set_defaults(local=False)
 
 
 def _format(command: argparse.ArgumentParser, *known: str) -> None:

@@ -34,6 +34,7 @@ from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire import codec
 from pointsman.wire.boundary import AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, is_request_id, own_key_of
 from pointsman.wire.status import error_of
+from pointsman.wire.tls import client_credentials
 
 if TYPE_CHECKING:
     from pointsman.v1.router_service_pb2_grpc import RouterServiceAsyncStub  # there for types only
@@ -90,13 +91,18 @@ class Tls(Struct, frozen=True, kw_only=True):
     cert: Path | None = None
     """The certificate chain that the client shows, with its key."""
     key: Path | None = None
+    name: str = ""
+    """That the server's certificate must have, where it is not that of the target: as through a port-forward."""
 
 
 class Client:
     """Calls a server. Use it as an async context manager, or `close` it; one client serves any number of tasks."""
 
     def __init__(self, target: str, *, api_key: str = "", tls: Tls | None = None) -> None:
-        """`target` is HOST:PORT, or any name that gRPC resolves. Without `tls` everything goes in the clear, the key as well."""
+        """`target` is HOST:PORT, or any name that gRPC resolves. Without `tls` everything goes in the clear, the key as well.
+
+        Raises BadCertificate, a ValueError, for files of TLS that cannot be used.
+        """
         self._authorization = ((AUTHORIZATION, f"Bearer {api_key}"),) if api_key else ()
         self._channel, self._keyed_channel = _channel(target, tls, SERVICE_CONFIG), _channel(target, tls, KEYED_SERVICE_CONFIG)
         self._router, self._keyed = RouterServiceStub(self._channel), RouterServiceStub(self._keyed_channel)
@@ -271,8 +277,9 @@ def _channel(target: str, tls: Tls | None, config: dict[str, Any]) -> grpc.aio.C
     options = [*OPTIONS, ("grpc.service_config", json.dumps(config))]
     if tls is None:
         return grpc.aio.insecure_channel(target, options=options)
-    ca, cert, key = (file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key))
-    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options=options)
+    if tls.name:
+        options.append(("grpc.ssl_target_name_override", tls.name))
+    return grpc.aio.secure_channel(target, client_credentials(tls.ca, tls.cert, tls.key), options=options)
 
 
 def _is_one_address(target: str) -> bool:

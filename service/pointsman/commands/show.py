@@ -19,7 +19,7 @@ from rich.tree import Tree
 from pointsman.core.account import Account
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision, Dropped, Explanation, RuleTrace
-from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamUnavailable
+from pointsman.core.errors import InvalidRequest, PointsmanError
 from pointsman.core.money import dollars
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.ruletest import CaseResult, Report
@@ -235,7 +235,7 @@ def missed(report: Report, directory: Path) -> None:
     print(f"coverage {report.covered:.0f} %")
 
 
-def failure(error: PointsmanError, *, where: str) -> None:
+def failure(error: PointsmanError, hint: str) -> None:
     """Show on stderr why a call failed, and what to do."""
     console = terminal(stderr=True)
     console.print(
@@ -243,5 +243,5 @@ def failure(error: PointsmanError, *, where: str) -> None:
     )
     for violation in error.violations if isinstance(error, InvalidRequest) else ():
         console.print(f"  {escape(violation.field)}: {escape(violation.message)}", soft_wrap=True)
-    if where and isinstance(error, UpstreamUnavailable) and not error.request_id:
-        console.print(f"  is a server running at {where}? start one with 'pointsman serve', or use --local")
+    if hint:
+        console.print(f"  {escape(hint)}", soft_wrap=True)
