@@ -28,7 +28,6 @@ from pointsman.core.errors import (
     InvalidRequest,
     NoEligibleModel,
     PointsmanError,
-    ServerError,
     UnknownModel,
     UpstreamUnavailable,
 )
@@ -184,9 +183,12 @@ async def test_a_kind_of_refusal_comes_back_as_that_kind(client: Client) -> None
     assert refused.value.counts == {"CONTEXT_WINDOW": 2}
 
 
-async def test_a_message_that_is_too_large_is_told_by_the_server(client: Client) -> None:
-    with pytest.raises(ServerError, match="larger than max"):
-        await client.route("x" * 10_000_000)
+@pytest.mark.parametrize("length", [9_000_000, 20_000_000], ids=["for the server", "for grpc"])
+async def test_a_request_that_is_too_large_is_an_invalid_one(client: Client, length: int) -> None:
+    with pytest.raises(InvalidRequest, match=rf"request: must be at most 8 MiB long, is {str(length)[:-6]},000,\d\d\d bytes"):
+        await client.route("x" * length)
+    with pytest.raises(InvalidRequest, match="8 MiB"):
+        await anext(client.stream("x" * length))
 
 
 @pytest.mark.parametrize("timeout_s", [0.001, 0.05])

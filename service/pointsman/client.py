@@ -24,7 +24,7 @@ from pointsman.core.account import Account
 from pointsman.core.cachebook import CacheAccount
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
-from pointsman.core.errors import InvalidRequest, Violation
+from pointsman.core.errors import InvalidRequest, PointsmanError, Violation
 from pointsman.core.ledger import Group
 from pointsman.core.request import CachePolicy, Request
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -170,7 +170,7 @@ class Client:
             async for response in call:
                 yield _event(response)
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise _error_of(error, message) from None
         finally:
             call.cancel()
 
@@ -243,7 +243,7 @@ class Client:
         try:
             return await method(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id, own_key)))
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise _error_of(error, message) from None
 
 
 def _encoded(request: Request | str) -> Any:
@@ -259,6 +259,14 @@ def _metadata(request_id: str, idempotency_key: str) -> tuple[tuple[str, str], .
         raise InvalidRequest(Violation(field=REQUEST_ID, message="must match [A-Za-z0-9_-]{1,64}"))
     own_key = own_key_of((idempotency_key,)) if idempotency_key else ""
     return tuple((name, value) for name, value in ((REQUEST_ID, request_id), (IDEMPOTENCY_KEY, own_key)) if value)
+
+
+def _error_of(rpc_error: grpc.aio.AioRpcError, sent: Message) -> PointsmanError:
+    """Return the error of a call. That a message was too large grpc says without a reason, and in the same words of the answer."""
+    size = sent.ByteSize()
+    if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and size > LARGEST_MESSAGE and "larger than max" in str(rpc_error.details()):
+        return InvalidRequest(Violation(field="request", message=f"must be at most {LARGEST_MESSAGE >> 20} MiB long, is {size:,} bytes"))
+    return error_of(rpc_error)
 
 
 def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Completion:
