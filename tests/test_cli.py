@@ -101,6 +101,18 @@ def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str], arguments: tupl
     assert err
 
 
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        ("cheap", "dollars are expected, as in 0.002"),
+        ("-1", "dollars are expected, as in 0.002"),
+        ("0.0000000001", "that is finer than a nano-dollar, 0.000000001"),
+    ],
+)
+def test_what_is_wrong_with_a_cost_is_said(capsys: pytest.CaptureFixture[str], cost: str, says: str) -> None:
+    assert local(capsys, "route", "x", f"--max-cost={cost}") == (2, "", f"pointsman: --max-cost {cost}: {says}\n")
+
+
 def test_a_bad_setting_exits_2_and_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POINTSMAN_GRACE_S", "soon")
 
