@@ -38,11 +38,14 @@ _MARKS = {
 _PROBLEM = re.compile(r"(?m)^.*?:\d+:\d+: (?:(?P<red>error)|(?P<yellow>warning)):|^ {7}\| +(?P<green>\^+)$")
 
 
+UNFOLDED = 10_000
+"""Columns of what is no terminal: whoever searches a file or a pipe for a name must find it, and nothing needs to fit a screen."""
+
+
 def terminal(*, stderr: bool = False) -> Console:
     """Return the terminal, or what stands in for it."""
-    # A pipe has no width of its own: 100 columns keep tables whole in logs and files.
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 100)
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNFOLDED)
 
 
 def aligned(*columns: str, numbers: Iterable[str] = ()) -> Table:
@@ -138,7 +141,7 @@ def _number(value: float | None) -> str:
 
 def explanation_text(found: Explanation) -> str:
     """Return what `explanation` shows, without colours."""
-    console = Console(file=StringIO(), width=100, color_system=None, highlight=False)
+    console = Console(file=StringIO(), width=UNFOLDED, color_system=None, highlight=False)
     with console.capture() as shown:
         console.print(_explanation_tree(found, ()))
     return "\n".join(line.rstrip() for line in shown.get().splitlines())
