@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,15 @@ def test_help_of_serve_lists_every_setting(capsys: pytest.CaptureFixture[str]) -
 
     for name in ("POINTSMAN_LISTEN", "POINTSMAN_RULES", "POINTSMAN_REFLECTION", "POINTSMAN_GRACE_S"):
         assert name in out
+
+
+def test_help_of_serve_has_its_sentences_below_each_other_with_a_default_each(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "serve", "--help")
+    lines = [line for line in out.splitlines() if line.startswith(("  POINTSMAN_", "  OTEL_"))]
+
+    assert len({len(re.match(r"  \S+ +", line)[0]) for line in lines}) == 1  # type: ignore[index]  # each begins so
+    assert all(re.search(r" Default: \S.*\.$", line) for line in lines[:-1])
+    assert "Default: ." not in out
 
 
 @pytest.mark.parametrize(

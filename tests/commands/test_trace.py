@@ -187,7 +187,9 @@ def test_a_call_that_is_not_there_is_said_to_be_missing(
     else:
         with pytest.raises(SystemExit):
             main(["trace", *arguments])
-        assert "OTLP in JSON" in capsys.readouterr().out
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "OTLP in JSON" in shown
+        assert "or a server's log (OTEL_TRACES_EXPORTER=console)" in shown
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
