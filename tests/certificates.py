@@ -39,12 +39,15 @@ class Authority:
         self.ca = self.directory / f"{self.name}-ca.pem"
         self.ca.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def sign(self, name: str, *uris: str, lasts: timedelta = timedelta(days=1), by_itself: bool = False, **attributes: str) -> Signed:
-        """Return a certificate for 127.0.0.1 with these URIs; attributes are those of the subject, as in `CN="search"`."""
+    def sign(
+        self, name: str, *uris: str, lasts: timedelta = timedelta(days=1), by_itself: bool = False, dns: str = "", **attributes: str
+    ) -> Signed:
+        """Return a certificate for 127.0.0.1, or the name `dns`, with these URIs; attributes are those of the subject, as in `CN="search"`."""
         key = ec.generate_private_key(ec.SECP256R1())
         oids = {"CN": NameOID.COMMON_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME, "O": NameOID.ORGANIZATION_NAME}
         subject = x509.Name([x509.NameAttribute(oids[kind], value) for kind, value in attributes.items()])
-        names: list[x509.GeneralName] = [x509.IPAddress(ip_address("127.0.0.1")), *map(x509.UniformResourceIdentifier, uris)]
+        own = x509.DNSName(dns) if dns else x509.IPAddress(ip_address("127.0.0.1"))
+        names: list[x509.GeneralName] = [own, *map(x509.UniformResourceIdentifier, uris)]
         built = self._builder(subject, key, lasts).add_extension(x509.SubjectAlternativeName(names), critical=False)
         signed = built.sign(key if by_itself else self._key, hashes.SHA256())
         files = Signed(self.directory / f"{name}.pem", self.directory / f"{name}.key")

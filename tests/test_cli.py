@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,15 @@ def test_help_of_serve_lists_every_setting(capsys: pytest.CaptureFixture[str]) -
         assert name in out
 
 
+def test_help_of_serve_has_its_sentences_below_each_other_with_a_default_each(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "serve", "--help")
+    lines = [line for line in out.splitlines() if line.startswith(("  POINTSMAN_", "  OTEL_"))]
+
+    assert len({len(re.match(r"  \S+ +", line)[0]) for line in lines}) == 1  # type: ignore[index]  # each begins so
+    assert all(re.search(r" Default: \S.*\.$", line) for line in lines[:-1])
+    assert "Default: ." not in out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -99,6 +109,18 @@ def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str], arguments: tupl
 
     assert (code, out) == (2, "")
     assert err
+
+
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        ("cheap", "dollars are expected, as in 0.002"),
+        ("-1", "dollars are expected, as in 0.002"),
+        ("0.0000000001", "that is finer than a nano-dollar, 0.000000001"),
+    ],
+)
+def test_what_is_wrong_with_a_cost_is_said(capsys: pytest.CaptureFixture[str], cost: str, says: str) -> None:
+    assert local(capsys, "route", "x", f"--max-cost={cost}") == (2, "", f"pointsman: --max-cost {cost}: {says}\n")
 
 
 def test_a_bad_setting_exits_2_and_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from pointsman import Client
+from pointsman import Client, Tls
 from pointsman.adapters.rulefiles import read_directory
-from pointsman.client import KEYED_SERVICE_CONFIG, SERVICE_CONFIG
+from pointsman.client import KEYED_SERVICE_CONFIG, SERVICE_CONFIG, _is_one_address
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import (
@@ -28,7 +28,6 @@ from pointsman.core.errors import (
     InvalidRequest,
     NoEligibleModel,
     PointsmanError,
-    ServerError,
     UnknownModel,
     UpstreamUnavailable,
 )
@@ -184,9 +183,12 @@ async def test_a_kind_of_refusal_comes_back_as_that_kind(client: Client) -> None
     assert refused.value.counts == {"CONTEXT_WINDOW": 2}
 
 
-async def test_a_message_that_is_too_large_is_told_by_the_server(client: Client) -> None:
-    with pytest.raises(ServerError, match="larger than max"):
-        await client.route("x" * 10_000_000)
+@pytest.mark.parametrize("length", [9_000_000, 20_000_000], ids=["for the server", "for grpc"])
+async def test_a_request_that_is_too_large_is_an_invalid_one(client: Client, length: int) -> None:
+    with pytest.raises(InvalidRequest, match=rf"request: must be at most 8 MiB long, is {str(length)[:-6]},000,\d\d\d bytes"):
+        await client.route("x" * length)
+    with pytest.raises(InvalidRequest, match="8 MiB"):
+        await anext(client.stream("x" * length))
 
 
 @pytest.mark.parametrize("timeout_s", [0.001, 0.05])
@@ -259,6 +261,30 @@ async def test_an_id_that_cannot_be_sent_is_no_crash(client: Client, request_id:
 def test_callers_in_other_languages_are_given_the_same_service_config(name: str, config: dict[str, Any]) -> None:
     """Written by `json.dumps(config, indent=2)`."""
     assert json.loads((EXAMPLES / f"{name}.json").read_text()) == config
+
+
+@pytest.mark.parametrize(
+    ("target", "is_one"),
+    [
+        ("127.0.0.1:50051", True),
+        ("[::1]:50051", True),
+        ("ipv4:10.0.0.7:443", True),
+        ("ipv6:[fd00::7]:443", True),
+        ("ipv4:10.0.0.7:443,10.0.0.8:443", False),
+        ("localhost:50051", False),
+        ("pointsman.example:443", False),
+        ("dns:///pointsman.example:443", False),
+        ("unix:/run/pointsman.sock", False),
+        ("10.0.0.7", False),
+    ],
+)
+def test_an_address_is_told_from_a_name_behind_which_there_may_be_more(target: str, is_one: bool) -> None:
+    assert _is_one_address(target) is is_one
+
+
+def test_a_certificate_without_its_key_is_of_no_use() -> None:
+    with pytest.raises(ValueError, match=r"^me\.pem is of no use alone"):
+        Client("127.0.0.1:1", tls=Tls(cert=Path("me.pem")))
 
 
 class Unready(RouterServiceServicer):

@@ -109,6 +109,18 @@ async def test_a_call_that_is_under_way_at_the_end_is_answered_settled_and_trace
         assert (used.sums.requests, used.sums.cost) == (1, completion.usage.cost)
 
 
+async def test_the_only_server_answers_until_it_ends(tmp_path: Path) -> None:
+    """By its address there is no other to go to, so that it says that it is about to end is no reason to fail."""
+    async with replica(RULES, tmp_path / "log", POINTSMAN_LEAVE_S="3") as server, Client(server.address) as client:
+        await client.route("hi", timeout_s=5)
+        ending = asyncio.create_task(ended(server))
+        for _ in range(20):
+            await client.route("hi", timeout_s=5)
+            await asyncio.sleep(0.05)
+        await client.close()
+        await ending
+
+
 async def test_callers_that_do_not_ask_for_health_lose_no_calls_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Node does not. What arrives in the very moment of the end may fail; to be refused before that would cost each caller some calls."""
     for name in ("SERVICE_CONFIG", "KEYED_SERVICE_CONFIG"):

@@ -75,6 +75,7 @@ READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_ESTIMATOR", "/own/estimator.bin", "estimator", Path("/own/estimator.bin")),
     ("POINTSMAN_API_KEY", "pm_x", "api_key", "pm_x"),
     ("POINTSMAN_SERVER_CA", "/tls/ca.pem", "server_ca", Path("/tls/ca.pem")),
+    ("POINTSMAN_SERVER_NAME", "pointsman.corp", "server_name", "pointsman.corp"),
     ("POINTSMAN_CLIENT_CERT", "/tls/me.pem", "client_cert", Path("/tls/me.pem")),
     ("POINTSMAN_CLIENT_KEY", "/tls/me.key", "client_key", Path("/tls/me.key")),
     ("POINTSMAN_VALKEY_URL", "", "valkey_url", ""),

@@ -254,7 +254,7 @@ def test_a_window_is_said_to_be_exhausted_when_it_is_spent_and_not_when_it_is_he
 
     house.mirror.told(house.tenant, Levels(house.spending.now_ms(), (Level(800, bucket),)))
     assert house.said == [
-        "budget of tenant t is exhausted, tokens per 1d: 0 of 800 left; calls are refused; something is free again in 43200 s"
+        "budget of tenant t is exhausted, tokens per 1d: 0 of 800 left; calls are refused; something is free again in 12 h"
     ]
 
 
@@ -291,7 +291,7 @@ async def test_exhausted_windows_that_warn_stop_nobody_and_it_is_said_once() -> 
         await house.complete()
 
     assert await house.used() == [3]
-    assert house.said == ["budget of tenant t is exhausted, requests per 1d: 0 of 1 left; calls go on; something is free again in 43200 s"]
+    assert house.said == ["budget of tenant t is exhausted, requests per 1d: 0 of 1 left; calls go on; something is free again in 12 h"]
 
 
 async def test_a_window_of_a_tier_binds_only_its_models() -> None:

@@ -62,8 +62,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 
 def _serve(commands: Commands, settings: Settings) -> None:
-    variables = "\n".join(f"  {name:28} {says} Default: {_shown(default)}." for name, _, default, says in described())
-    variables += "\n  OTEL_*                       Traces, metrics, records: as OpenTelemetry has it, OTEL_EXPORTER_OTLP_ENDPOINT etc."
+    lines = [(name, f"{says} Default: {_shown(default)}.") for name, _, default, says in described()]
+    lines.append(("OTEL_*", "Traces, metrics, records: as OpenTelemetry has it, OTEL_EXPORTER_OTLP_ENDPOINT etc."))
+    width = max(len(name) for name, _ in lines)
+    variables = "\n".join(f"  {name:{width}}  {says}" for name, says in lines)
     command = _command(
         commands, "serve", serve.serve, "Serve gRPC until SIGTERM.", epilog=f"settings, as environment variables:\n{variables}"
     )
@@ -73,7 +75,7 @@ def _serve(commands: Commands, settings: Settings) -> None:
 
 def _shown(default: object) -> object:
     if isinstance(default, tuple):
-        return " ".join(default)
+        default = " ".join(default)
     return "off" if default is False else "none" if default in (None, "") else default
 
 
@@ -106,7 +108,6 @@ def _feedback(command: argparse.ArgumentParser, settings: Settings) -> None:
     command.add_argument("--json", action="store_true", help="print the response as JSON")
     command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
     command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to tell")
-    command.set_defaults(local=False)
 
 
 def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
@@ -121,7 +122,6 @@ def _usage(command: argparse.ArgumentParser, settings: Settings) -> None:
     forms.add_argument("--json", action="store_true", help="print a GetUsageResponse as JSON")
     command.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of each call, in seconds (default: 30)")
     command.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
-    command.set_defaults(local=False)
 
 
 def _cache(commands: Commands, settings: Settings) -> None:
@@ -131,7 +131,6 @@ def _cache(commands: Commands, settings: Settings) -> None:
     cache_.add_argument("--json", action="store_true", help="print the response as JSON")
     cache_.add_argument("--timeout", type=float, metavar="S", default=30.0, help="deadline of the call, in seconds (default: 30)")
     cache_.add_argument("--server", metavar="HOST:PORT", default=settings.server, help="server to ask")
-    cache_.set_defaults(local=False)
 
 
 def _request_options(command: argparse.ArgumentParser) -> None:
@@ -207,9 +206,14 @@ def _learning(commands: Commands, settings: Settings) -> None:
 def _traces(commands: Commands) -> None:
     command = _command(commands, "trace", trace.trace, "Show calls as their spans tell them: who decided, who lost and why, what it cost.")
     command.add_argument(
-        "file", metavar="FILE", type=Path, help="OTLP in JSON, as Jaeger's /api/v3/traces and collectors write it; - reads stdin"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="OTLP in JSON, as Jaeger's /api/v3/traces and collectors have it, or a server's log (OTEL_TRACES_EXPORTER=console); -: stdin",
     )
-    command.add_argument("--id", metavar="ID", default="", help="only the call of this decision id, or of this trace id")
+    command.add_argument(
+        "--id", metavar="ID", default="", help="only the calls of this decision id, its feedback with them, or of this trace id"
+    )
     command.add_argument("--svg", metavar="FILE", type=Path, help="write a picture of it, too")
 
 
@@ -234,7 +238,6 @@ def _explain(group: Commands, settings: Settings) -> None:
     command.add_argument("--rules", metavar="DIR", type=Path, default=settings.rules, help="rule directory")
     command.add_argument("--json", action="store_true", help="print it as JSON: an ExplainDecisionResponse")
     _request_options(command)
-    command.set_defaults(local=False)
 
 
 def _format(command: argparse.ArgumentParser, *known: str) -> None:

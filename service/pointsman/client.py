@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -23,7 +24,7 @@ from pointsman.core.account import Account
 from pointsman.core.cachebook import CacheAccount
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
-from pointsman.core.errors import InvalidRequest, Violation
+from pointsman.core.errors import InvalidRequest, PointsmanError, Violation
 from pointsman.core.ledger import Group
 from pointsman.core.request import CachePolicy, Request
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -33,6 +34,7 @@ from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire import codec
 from pointsman.wire.metadata import AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, is_request_id, own_key_of
 from pointsman.wire.status import error_of
+from pointsman.wire.tls import client_credentials
 
 if TYPE_CHECKING:
     from pointsman.v1.router_service_pb2_grpc import RouterServiceAsyncStub  # there for types only
@@ -89,13 +91,18 @@ class Tls(Struct, frozen=True, kw_only=True):
     cert: Path | None = None
     """The certificate chain that the client shows, with its key."""
     key: Path | None = None
+    name: str = ""
+    """That the server's certificate must have, where it is not that of the target: as through a port-forward."""
 
 
 class Client:
     """Calls a server. Use it as an async context manager, or `close` it; one client serves any number of tasks."""
 
     def __init__(self, target: str, *, api_key: str = "", tls: Tls | None = None) -> None:
-        """`target` is HOST:PORT, or any name that gRPC resolves. Without `tls` everything goes in the clear, the key as well."""
+        """`target` is HOST:PORT, or any name that gRPC resolves. Without `tls` everything goes in the clear, the key as well.
+
+        Raises BadCertificate, a ValueError, for files of TLS that cannot be used.
+        """
         self._authorization = ((AUTHORIZATION, f"Bearer {api_key}"),) if api_key else ()
         self._channel, self._keyed_channel = _channel(target, tls, SERVICE_CONFIG), _channel(target, tls, KEYED_SERVICE_CONFIG)
         self._router, self._keyed = RouterServiceStub(self._channel), RouterServiceStub(self._keyed_channel)
@@ -163,7 +170,7 @@ class Client:
             async for response in call:
                 yield _event(response)
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise _error_of(error, message) from None
         finally:
             call.cancel()
 
@@ -236,7 +243,7 @@ class Client:
         try:
             return await method(message, timeout=timeout_s, metadata=(*self._authorization, *_metadata(request_id, own_key)))
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise _error_of(error, message) from None
 
 
 def _encoded(request: Request | str) -> Any:
@@ -254,6 +261,14 @@ def _metadata(request_id: str, idempotency_key: str) -> tuple[tuple[str, str], .
     return tuple((name, value) for name, value in ((REQUEST_ID, request_id), (IDEMPOTENCY_KEY, own_key)) if value)
 
 
+def _error_of(rpc_error: grpc.aio.AioRpcError, sent: Message) -> PointsmanError:
+    """Return the error of a call. That a message was too large grpc says without a reason, and in the same words of the answer."""
+    size = sent.ByteSize()
+    if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and size > LARGEST_MESSAGE and "larger than max" in str(rpc_error.details()):
+        return InvalidRequest(Violation(field="request", message=f"must be at most {LARGEST_MESSAGE >> 20} MiB long, is {size:,} bytes"))
+    return error_of(rpc_error)
+
+
 def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Completion:
     match response.WhichOneof("event"):
         case "decision":
@@ -265,8 +280,20 @@ def _event(response: router_pb.StreamCompleteResponse) -> Decision | Delta | Com
 
 
 def _channel(target: str, tls: Tls | None, config: dict[str, Any]) -> grpc.aio.Channel:
+    if _is_one_address(target):  # a server that says it is about to end serves on, and there is no other to go to
+        config = {name: value for name, value in config.items() if name != "healthCheckConfig"}
     options = [*OPTIONS, ("grpc.service_config", json.dumps(config))]
     if tls is None:
         return grpc.aio.insecure_channel(target, options=options)
-    ca, cert, key = (file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key))
-    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options=options)
+    if tls.name:
+        options.append(("grpc.ssl_target_name_override", tls.name))
+    return grpc.aio.secure_channel(target, client_credentials(tls.ca, tls.cert, tls.key), options=options)
+
+
+def _is_one_address(target: str) -> bool:
+    """Return whether a target is an IP address with its port, and no name, behind which there may be several servers."""
+    host, colon, _ = target.removeprefix("ipv4:").removeprefix("ipv6:").rpartition(":")
+    try:
+        return bool(colon and ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return False

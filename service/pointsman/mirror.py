@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pointsman.core.budget import Levels, Meter, meters
+from pointsman.core.duration import spoken
 from pointsman.core.standing import Bound, Filled, Standing, layout, name_of, standing
 from pointsman.core.tenants import Tenant, Window
 from pointsman.ports import Budgets, Clock, Say, StoreDown
@@ -123,4 +124,4 @@ _WHAT_THEN = {"reject": "calls are refused", "degrade": "only the cheapest tier 
 
 def _exhausted(tenant: str, filled: Filled, now_ms: int) -> str:
     then, seconds = _WHAT_THEN[filled.window.on_exhausted], (filled.heals_ms() - now_ms) / 1000
-    return f"budget of tenant {tenant} is exhausted, {filled.told(now_ms)}; {then}; something is free again in {seconds:.0f} s"
+    return f"budget of tenant {tenant} is exhausted, {filled.told(now_ms)}; {then}; something is free again in {spoken(seconds)}"

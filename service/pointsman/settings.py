@@ -159,6 +159,7 @@ class Settings:
     estimator: Path | None = _setting(None, _path, "Artifact of an estimator of one's own, in place of the one that ships.")
     api_key: str = _setting("", _key, "API key that the client sends.", secret=True)
     server_ca: Path | None = _setting(None, _path, "Authorities that the client trusts for the server, PEM: turns TLS on in the client.")
+    server_name: str = _setting("", str, "Name that the server's certificate must have, where the address is another; turns TLS on, too.")
     client_cert: Path | None = _setting(None, _path, "Certificate chain that the client shows, PEM.")
     client_key: Path | None = _setting(None, _path, "Private key of that certificate, PEM.")
     server: str = _setting("127.0.0.1:50051", _address, "Address that the client calls.")
@@ -218,6 +219,11 @@ class Settings:
         if settings is None or wrong:
             raise BadSetting("; ".join(wrong))
         return settings
+
+    @property
+    def calls_over_tls(self) -> bool:
+        """Whether the client uses TLS."""
+        return bool(self.server_ca or self.client_cert or self.server_name)
 
     @property
     def records_dir(self) -> Path | None:

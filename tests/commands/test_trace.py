@@ -18,8 +18,9 @@ from collector import Collector
 from pointsman.cli import main
 from pointsman.commands.otlp import NoSpans, spans_of
 from pointsman.commands.trace import PICTURE
+from pointsman.core.completion import Expected
 from pointsman.core.vocabulary import CacheStatus
-from pointsman.telemetry.story import HoldAsked, LookedUp, Story
+from pointsman.telemetry.story import HoldAsked, LookedUp, Scored, Story
 from pointsman.telemetry.traces import Traces
 from stories import story
 
@@ -62,7 +63,37 @@ def test_a_call_is_shown_with_its_rule_its_losers_and_what_its_attempts_came_to(
     failed, answered = (line for line in shown if "chat " in line)
     assert failed.endswith("40.0 ms    chat small  ✗ 429  primary")
     assert answered.endswith("chat large  fallback  120 in (100 cached), 80 out, $0.00060")
-    assert shown[-3:-1] == ["first token after 200 ms", "off from what was expected: input 1.2x, output 1.2x, cost 1.7x, latency 1.2x"]
+    assert shown[-3:-1] == ["first token after 200 ms", "cost: $0.0010 expected, $0.00060 came"]
+
+
+def test_what_was_expected_is_shown_beside_what_came_where_it_was_well_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = story().completion
+    assert whole is not None
+    *before, last = whole.attempts
+    last = structs.replace(last, expected=Expected(input_tokens=20, output_tokens=5, cost=600_001, latency_ms=9_000.0))
+
+    main(["trace", str(written(tmp_path / "spans.json", story(completion=structs.replace(whole, attempts=(*before, last)))))])
+
+    shown = capsys.readouterr().out
+    assert "input: 20 expected, 120 came; output: 5 expected, 80 came; latency: 9000 ms expected, 900 ms came" in shown
+    assert "cost: " not in shown
+
+
+def test_feedback_is_shown_with_its_score_and_found_by_the_decision_that_it_judges(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = "pointsman.v1.RouterService/RecordFeedback"
+    judged = Scored(decision_id="id-1", score=0.8, source="judge", rule="everyday", model="large")
+    told = story(method=method, id="id-3", scored=judged, decided=None, completion=None)
+    other = story(method=method, id="id-4", scored=structs.replace(judged, decision_id="id-2", source=""), decided=None, completion=None)
+
+    main(["trace", str(written(tmp_path / "spans.json", story(), told, other)), "--id", "id-1"])
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    main(["trace", str(tmp_path / "spans.json"), "--id", "id-2"])
+
+    assert [line.rpartition(", trace ")[0] for line in shown if ", trace " in line] == ["decision id-1", "call id-3"]
+    assert "score 0.8 of decision id-1, by judge" in shown
+    assert "score 0.8 of decision id-2\n" in capsys.readouterr().out
 
 
 def test_what_the_cache_had_and_what_was_held_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +187,9 @@ def test_a_call_that_is_not_there_is_said_to_be_missing(
     else:
         with pytest.raises(SystemExit):
             main(["trace", *arguments])
-        assert "OTLP in JSON" in capsys.readouterr().out
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "OTLP in JSON" in shown
+        assert "or a server's log (OTEL_TRACES_EXPORTER=console)" in shown
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

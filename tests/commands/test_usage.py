@@ -25,6 +25,16 @@ def test_the_table_says_how_many_calls_were_estimated_where_any_was(
     assert [row.split()[-1] for row in rows if row.startswith(("chat", "all"))] == ["7", "7"] * has_column
 
 
+def test_names_are_whole_where_nobody_looks_at_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = {"tenant": "t" * 63, "model": "a-provider/a-model-with-a-long-name", "route": "r" * 63}
+
+    usage._show(("tenant", "model", "route"), [Group(names=names, sums=Sums(requests=10**9, cost=10**15, baseline_cost=10**15))])
+
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split()[:4] == [*names.values(), "1,000,000,000"]
+
+
 def test_csv_always_says_how_many_were(capsys: pytest.CaptureFixture[str]) -> None:
     usage._write_csv(("tenant",), [SAID, GUESSED])
 

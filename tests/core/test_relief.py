@@ -143,13 +143,13 @@ def test_a_refusal_says_in_words_what_would_help() -> None:
 
 
 def test_a_hold_that_was_refused_says_when_there_is_room() -> None:
-    error = unpaid("default", ("small", "large"), "usd per 1d: $0.00 of $1.00 left", 90.0)
+    error = unpaid("default", ("small", "large"), "usd per 1d: $0.00 of $1.00 left", 69_688.0)
 
     assert isinstance(error, BudgetExhausted)
-    assert (error.heals_in_s, error.counts, error.rule) == (90.0, {"BUDGET": 2}, "default")
+    assert (error.heals_in_s, error.counts, error.rule) == (69_688.0, {"BUDGET": 2}, "default")
     assert (
         str(error)
-        == "the tenant's budget leaves no model; rule default: usd per 1d: $0.00 of $1.00 left; it would be served with a wait of 90 s (small)"
+        == "the tenant's budget leaves no model; rule default: usd per 1d: $0.00 of $1.00 left; it would be served with a wait of 19 h 21 min (small)"
     )
 
 

@@ -17,7 +17,7 @@ from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.core.completion import Attempt
 from pointsman.core.market import Market, WindowLeft
 from pointsman.core.vocabulary import AttemptReason, CacheStatus
-from pointsman.telemetry.story import HoldAsked, LookedUp, Parent, Story
+from pointsman.telemetry.story import HoldAsked, LookedUp, Parent, Scored, Story
 from pointsman.telemetry.traces import FAULTS, KEPT_PER_MINUTE, SLOW_S, Traces
 from stories import BEGAN, METHOD, MS, RULES, decided, story
 
@@ -119,6 +119,15 @@ def test_what_a_tenants_windows_had_left_is_with_the_decision() -> None:
     found = told(story(decided=structs.replace(made, situation=situation)))[1].attributes or {}
 
     assert found["pointsman.budget.left"] == ["tokens: 700", "usd: $0.0020", "usd of large: $0.0050"]
+
+
+def test_feedback_names_the_decision_that_it_judges() -> None:
+    scored = Scored(decision_id="id-0", score=0.8, source="judge", rule="everyday", model="large")
+
+    (server,) = told(story(method="pointsman.v1.RouterService/RecordFeedback", scored=scored, decided=None, completion=None))
+
+    found = {name.rpartition(".")[2]: value for name, value in (server.attributes or {}).items() if name.startswith("pointsman.feedback.")}
+    assert found == {"decision": "id-0", "score": 0.8, "source": "judge"}
 
 
 def test_models_for_which_the_plan_had_no_room_are_not_forgotten() -> None:

@@ -7,7 +7,7 @@ import argparse
 from rich.markup import escape
 
 from pointsman.client import Client
-from pointsman.commands.calls import answered, client
+from pointsman.commands.calls import asked
 from pointsman.commands.show import aligned, terminal
 from pointsman.core.cachebook import CacheAccount
 from pointsman.core.money import dollars
@@ -22,15 +22,15 @@ def cache(options: argparse.Namespace, settings: Settings) -> int:
     """Show what the cache did, or drop what is kept of a tenant."""
     if options.purge is not None:
 
-        async def purge(asked: Client) -> int:
-            return await asked.purge_cache(options.purge, timeout_s=options.timeout)
+        async def purge(client: Client) -> int:
+            return await client.purge_cache(options.purge, timeout_s=options.timeout)
 
-        return answered(options, lambda: client(options, settings), purge, purged_to_json, _purged)
+        return asked(options, settings, purge, purged_to_json, _purged)
 
-    async def ask(asked: Client) -> CacheAccount:
-        return await asked.cache(options.tenant, timeout_s=options.timeout)
+    async def ask(client: Client) -> CacheAccount:
+        return await client.cache(options.tenant, timeout_s=options.timeout)
 
-    return answered(options, lambda: client(options, settings), ask, cache_account_to_json, _account)
+    return asked(options, settings, ask, cache_account_to_json, _account)
 
 
 def _account(found: CacheAccount) -> None:

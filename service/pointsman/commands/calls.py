@@ -15,6 +15,7 @@ from pointsman.client import Client, Tls
 from pointsman.commands import show
 from pointsman.commands.options import BadOption, cache_from_options, request_from_options
 from pointsman.commands.rules import ruleset_or_complaint
+from pointsman.commands.unreached import TLS_VARIABLES, hint
 from pointsman.core.completion import Completion, TextDelta
 from pointsman.core.decision import Decision
 from pointsman.core.errors import PointsmanError
@@ -26,6 +27,7 @@ from pointsman.settings import Settings
 from pointsman.wire.codec.catalog import ListedModel
 from pointsman.wire.json import completion_to_json, decision_to_json, models_to_json
 from pointsman.wire.local import LocalClient
+from pointsman.wire.tls import BadCertificate
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -105,18 +107,33 @@ def _run(
     shown: Callable[[T], None],
 ) -> int:
     if not options.local:
-        return answered(options, lambda: client(options, settings), ask, to_json, shown)
+        return asked(options, settings, ask, to_json, shown)
     ruleset = ruleset_or_complaint(options.rules, settings)
     if ruleset is None:
         return 1
     calls_models = options.command is complete
-    return answered(options, lambda: _local(ruleset, settings, calls_models=calls_models), ask, to_json, shown)
+    return _answered(options, lambda: _local(ruleset, settings, calls_models=calls_models), ask, to_json, shown)
 
 
-def client(options: argparse.Namespace, settings: Settings) -> Client:
-    """Return a client of the server that the options name, with the key and certificates of the settings."""
-    cert, key, ca = settings.client_cert, settings.client_key, settings.server_ca
-    return Client(options.server, api_key=settings.api_key, tls=Tls(ca=ca, cert=cert, key=key) if ca or cert else None)
+def asked(
+    options: argparse.Namespace,
+    settings: Settings,
+    ask: Callable[[Client], Awaitable[T]],
+    to_json: Callable[[T], str],
+    shown: Callable[[T], None],
+) -> int:
+    """Ask the server that the options name, show what it says, and return the exit code."""
+
+    def why(error: PointsmanError) -> str:
+        return hint(error, options.server, settings, has_local="local" in options)
+
+    return _answered(options, lambda: _client(options.server, settings), ask, to_json, shown, why=why)
+
+
+def _client(server: str, settings: Settings) -> Client:
+    """Return a client with the key and certificates of the settings."""
+    tls = Tls(ca=settings.server_ca, cert=settings.client_cert, key=settings.client_key, name=settings.server_name)
+    return Client(server, api_key=settings.api_key, tls=tls if settings.calls_over_tls else None)
 
 
 @asynccontextmanager
@@ -131,24 +148,26 @@ async def _local(ruleset: Ruleset, settings: Settings, *, calls_models: bool) ->
         yield LocalClient(router)
 
 
-def answered(
+def _answered(
     options: argparse.Namespace,
     client: Callable[[], AbstractAsyncContextManager[C]],
     ask: Callable[[C], Awaitable[T]],
     to_json: Callable[[T], str],
     shown: Callable[[T], None],
+    *,
+    why: Callable[[PointsmanError], str] = lambda _: "",
 ) -> int:
     """Ask a client that is opened for it, show what it says, and return the exit code."""
     try:
-        found = asyncio.run(_asked(client, ask))
+        found = asyncio.run(_opened(client, ask))
     except BadOption as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # of the files of TLS; the network's are PointsmanErrors
-        print(f"pointsman: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
+    except BadCertificate as error:
+        print(f"pointsman: {error}; see {TLS_VARIABLES}", file=sys.stderr)
         return 1
     except PointsmanError as error:
-        show.failure(error, where="" if options.local else options.server)
+        show.failure(error, why(error))
         return 1
     if options.json:
         print(to_json(found))
@@ -157,6 +176,6 @@ def answered(
     return 0
 
 
-async def _asked(client: Callable[[], AbstractAsyncContextManager[C]], ask: Callable[[C], Awaitable[T]]) -> T:
+async def _opened(client: Callable[[], AbstractAsyncContextManager[C]], ask: Callable[[C], Awaitable[T]]) -> T:
     async with client() as opened:
         return await ask(opened)

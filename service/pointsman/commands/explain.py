@@ -51,7 +51,7 @@ def _made_by_server(options: argparse.Namespace, settings: Settings) -> int:
     async def ask(client: Client) -> Account:
         return await client.explain(options.id, timeout_s=options.timeout)
 
-    return calls.answered(options, lambda: calls.client(options, settings), ask, account_to_json, show.told)
+    return calls.asked(options, settings, ask, account_to_json, show.told)
 
 
 def _situation(options: argparse.Namespace, ruleset: Ruleset, tenants: Tenants | None, settings: Settings) -> Situation:

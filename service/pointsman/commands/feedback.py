@@ -19,4 +19,4 @@ def feedback(options: argparse.Namespace, settings: Settings) -> int:
     def shown(_: None) -> None:
         terminal().print(f"recorded: {options.score:g} for {options.id}", markup=False)
 
-    return calls.answered(options, lambda: calls.client(options, settings), ask, lambda _: "{}", shown)
+    return calls.asked(options, settings, ask, lambda _: "{}", shown)

@@ -53,12 +53,14 @@ def _nano_usd(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        amount = nano_usd(Decimal(text))
+        asked = Decimal(text)
     except InvalidOperation:
-        amount = None
-    if amount is None:
-        raise BadOption(f"--max-cost {text}: dollars are expected, as in 0.002")
-    return amount
+        asked = Decimal("nan")
+    if (amount := nano_usd(asked)) is not None:
+        return amount
+    if asked.is_finite() and asked > 0:
+        raise BadOption(f"--max-cost {text}: that is finer than a nano-dollar, 0.000000001")
+    raise BadOption(f"--max-cost {text}: dollars are expected, as in 0.002")
 
 
 def _label(text: str) -> tuple[str, str]:

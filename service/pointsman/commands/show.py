@@ -19,7 +19,7 @@ from rich.tree import Tree
 from pointsman.core.account import Account
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision, Dropped, Explanation, RuleTrace
-from pointsman.core.errors import InvalidRequest, PointsmanError, UpstreamUnavailable
+from pointsman.core.errors import InvalidRequest, PointsmanError
 from pointsman.core.money import dollars
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.ruletest import CaseResult, Report
@@ -38,11 +38,14 @@ _MARKS = {
 _PROBLEM = re.compile(r"(?m)^.*?:\d+:\d+: (?:(?P<red>error)|(?P<yellow>warning)):|^ {7}\| +(?P<green>\^+)$")
 
 
+UNFOLDED = 10_000
+"""Columns of what is no terminal: whoever searches a file or a pipe for a name must find it, and nothing needs to fit a screen."""
+
+
 def terminal(*, stderr: bool = False) -> Console:
     """Return the terminal, or what stands in for it."""
-    # A pipe has no width of its own: 100 columns keep tables whole in logs and files.
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 100)
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else UNFOLDED)
 
 
 def aligned(*columns: str, numbers: Iterable[str] = ()) -> Table:
@@ -138,7 +141,7 @@ def _number(value: float | None) -> str:
 
 def explanation_text(found: Explanation) -> str:
     """Return what `explanation` shows, without colours."""
-    console = Console(file=StringIO(), width=100, color_system=None, highlight=False)
+    console = Console(file=StringIO(), width=UNFOLDED, color_system=None, highlight=False)
     with console.capture() as shown:
         console.print(_explanation_tree(found, ()))
     return "\n".join(line.rstrip() for line in shown.get().splitlines())
@@ -235,7 +238,7 @@ def missed(report: Report, directory: Path) -> None:
     print(f"coverage {report.covered:.0f} %")
 
 
-def failure(error: PointsmanError, *, where: str) -> None:
+def failure(error: PointsmanError, hint: str) -> None:
     """Show on stderr why a call failed, and what to do."""
     console = terminal(stderr=True)
     console.print(
@@ -243,5 +246,5 @@ def failure(error: PointsmanError, *, where: str) -> None:
     )
     for violation in error.violations if isinstance(error, InvalidRequest) else ():
         console.print(f"  {escape(violation.field)}: {escape(violation.message)}", soft_wrap=True)
-    if where and isinstance(error, UpstreamUnavailable) and not error.request_id:
-        console.print(f"  is a server running at {where}? start one with 'pointsman serve', or use --local")
+    if hint:
+        console.print(f"  {escape(hint)}", soft_wrap=True)

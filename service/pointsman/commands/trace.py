@@ -46,6 +46,14 @@ PICTURE = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="ht
 """
 """Rich's own form asks a server for a font."""
 
+DECIDING = ("/Route", "/Complete", "/StreamComplete")
+"""Methods whose calls' ids are those of decisions."""
+
+JUDGED = "pointsman.feedback.decision"
+
+WELL_OFF = 1.5
+"""The factor from which on it is shown that an estimate was off."""
+
 VERDICTS = {"chosen": "green", "kept": "default", "dropped": "dim"}
 
 
@@ -72,7 +80,7 @@ def _is_call(span: ReadSpan) -> bool:
 
 
 def _is_asked_for(span: ReadSpan, asked: str) -> bool:
-    return asked in {"", span.trace, span.attributes.get("pointsman.call.id")}
+    return asked in {"", span.trace, span.attributes.get("pointsman.call.id"), span.attributes.get(JUDGED)}
 
 
 def _drawn_to(calls: list[ReadSpan], spans: list[ReadSpan], path: Path) -> int:
@@ -163,7 +171,7 @@ def _ended(found: Mapping[str, Value]) -> str:
 
 def _answer(found: Mapping[str, Value]) -> str:
     """Return who answered and what that cost, beside what the dearest candidate would have cost."""
-    cost, dearest = (round(float(str(found.get(name, 0))) * NANO_PER_USD) for name in ("pointsman.cost_usd", "pointsman.baseline_cost_usd"))
+    cost, dearest = (round(_number(found, name) * NANO_PER_USD) for name in ("pointsman.cost_usd", "pointsman.baseline_cost_usd"))
     cache = found.get("pointsman.cache.status")
     kept = f" from the cache ({cache})" if cache in {"hit", "stale", "coalesced"} else ""
     saved = f" instead of {dollars(dearest)}" if dearest > cost and found["rpc.status_code"] == "OK" else ""
@@ -172,7 +180,7 @@ def _answer(found: Mapping[str, Value]) -> str:
 
 def _held(found: Mapping[str, Value]) -> str:
     """Return what an attempt may use at most: "large, up to 1200 tokens, $0.0040"; where there is no room for it, also why."""
-    cost = dollars(round(float(str(found.get("pointsman.budget.cost_usd", 0))) * NANO_PER_USD))
+    cost = _dollars(found, "pointsman.budget.cost_usd")
     refused = found.get("pointsman.budget.refused")
     held = f"{found.get('gen_ai.request.model', '')}, up to {found.get('pointsman.budget.tokens', 0)} tokens, {cost}"
     return escape(f"{held}: {refused}" if refused else held)
@@ -193,22 +201,49 @@ def _told(span: ReadSpan, *, is_call: bool) -> Iterator[str]:
     """Yield what a call, a decision or an attempt tells beside its line."""
     found = span.attributes
     if is_call:
-        kept = found.get("pointsman.trace.kept_for")
-        yield f"decision {found.get('pointsman.call.id', '?')}, trace {span.trace}{f', kept although not sampled: {kept}' if kept else ''}"
+        yield from _called(span)
     elif span.name == "pointsman.decide":
         yield str(found.get("pointsman.decision.explain", ""))
         yield from _rule(found)
     elif span.name.startswith("chat "):
-        yield from _compared(found)
+        yield from _compared(span)
 
 
-def _compared(found: Mapping[str, Value]) -> Iterator[str]:
-    """Yield when an attempt began to answer, and by which factor what was expected of it was off, either way."""
-    if (first := found.get("gen_ai.response.time_to_first_chunk")) is not None:
-        yield f"first token after {float(str(first)) * 1000:.0f} ms"
-    off = {name: found.get(f"pointsman.est.{name}_off_by") for name in ("input", "output", "cost", "latency")}
-    if told := ", ".join(f"{name} {float(str(factor)):.1f}x" for name, factor in off.items() if factor is not None):
-        yield f"off from what was expected: {told}"
+def _called(span: ReadSpan) -> Iterator[str]:
+    """Yield the ids by which a call is found, and what it says of the answer of another."""
+    found = span.attributes
+    kept, made = found.get("pointsman.trace.kept_for"), "decision" if span.name.endswith(DECIDING) else "call"
+    yield f"{made} {found.get('pointsman.call.id', '?')}, trace {span.trace}{f', kept although not sampled: {kept}' if kept else ''}"
+    if judged := found.get(JUDGED):
+        source = found.get("pointsman.feedback.source")
+        yield f"score {_number(found, 'pointsman.feedback.score'):g} of decision {judged}{f', by {source}' if source else ''}"
+
+
+def _compared(span: ReadSpan) -> Iterator[str]:
+    """Yield when an attempt began to answer, and what was expected of it and came otherwise."""
+    found = span.attributes
+    if "gen_ai.response.time_to_first_chunk" in found:
+        yield f"first token after {_number(found, 'gen_ai.response.time_to_first_chunk') * 1000:.0f} ms"
+    off = (each for each in _estimates(span) if _number(found, f"pointsman.est.{each[0]}_off_by") >= WELL_OFF)
+    if told := "; ".join(f"{name}: {expected} expected, {came} came" for name, expected, came in off):
+        yield told
+
+
+def _estimates(span: ReadSpan) -> Iterator[tuple[str, str, str]]:
+    """Yield what is estimated of an attempt, what was expected, and what came."""
+    found = span.attributes
+    for kind in ("input", "output"):
+        yield kind, f"{_number(found, f'pointsman.est.{kind}_tokens'):.0f}", f"{_number(found, f'gen_ai.usage.{kind}_tokens'):.0f}"
+    yield "cost", _dollars(found, "pointsman.est.cost_usd"), _dollars(found, "pointsman.cost_usd")
+    yield "latency", f"{_number(found, 'pointsman.est.latency_s') * 1000:.0f} ms", f"{span.ms:.0f} ms"
+
+
+def _number(found: Mapping[str, Value], name: str) -> float:
+    return float(str(found.get(name, 0)))
+
+
+def _dollars(found: Mapping[str, Value], name: str) -> str:
+    return dollars(round(_number(found, name) * NANO_PER_USD))
 
 
 def _rule(found: Mapping[str, Value]) -> Iterator[str]:
@@ -217,5 +252,5 @@ def _rule(found: Mapping[str, Value]) -> Iterator[str]:
     if why := found.get("pointsman.rule.why"):
         yield f"“{why}”"
     if task := found.get("pointsman.features.task"):
-        complexity, confidence = (float(str(found[f"pointsman.features.{name}"])) for name in ("complexity", "confidence"))
+        complexity, confidence = (_number(found, f"pointsman.features.{name}") for name in ("complexity", "confidence"))
         yield f"task {task}, complexity {complexity:.2f} (confidence {confidence:.2f})"

@@ -42,7 +42,7 @@ def usage(options: argparse.Namespace, settings: Settings) -> int:
     def shown(groups: list[Group]) -> None:
         _write_csv(_by(options.by), groups) if options.csv else _show(_by(options.by), groups)
 
-    return calls.answered(options, lambda: calls.client(options, settings), ask, usage_to_json, shown)
+    return calls.asked(options, settings, ask, usage_to_json, shown)
 
 
 def _by(text: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from pointsman.core.claim import dearest_input
 from pointsman.core.decide import decide
 from pointsman.core.decision import Candidate
+from pointsman.core.duration import spoken
 from pointsman.core.errors import BudgetExhausted, NoEligibleModel
 from pointsman.core.estimate import estimate
 from pointsman.core.facts import Facts
@@ -55,7 +56,7 @@ _TOLD: Mapping[str, Callable[[Value], str]] = {
     "max_latency": lambda value: f"max_latency {value:.0f} ms",
     "max_time_to_first_token": lambda value: f"max_time_to_first_token {value:.0f} ms",
     "deadline": lambda value: f"a deadline of {value:.0f} ms",
-    "wait": lambda value: f"a wait of {value:.0f} s",
+    "wait": lambda value: f"a wait of {spoken(value)}",
 }
 
 

@@ -14,7 +14,7 @@ from pointsman.core.hindsight import compared
 from pointsman.core.market import Market
 from pointsman.core.money import dollars, usd
 from pointsman.telemetry import content, names
-from pointsman.telemetry.story import Decided, Story
+from pointsman.telemetry.story import Decided, Scored, Story
 
 LONGEST_SENTENCE, LONGEST_WHY = 300, 1000
 MOST_CANDIDATES = 32
@@ -38,6 +38,8 @@ def served(story: Story, kept_for: str) -> Values:
         yield names.TENANT, story.tenant
     if story.decided is not None and isinstance(story.decided.outcome, Decision):
         yield names.REQUEST_MODEL, story.decided.outcome.chosen.model  # Jaeger shows it on the row
+    if story.scored is not None:
+        yield from _scored(story.scored)
     if story.content is not None:
         yield from content.attributes(story.content)
     if story.completion is not None:
@@ -46,6 +48,13 @@ def served(story: Story, kept_for: str) -> Values:
         yield names.BASELINE_USD, usd(story.completion.usage.baseline_cost)
         if story.completion.cache_status:
             yield names.CACHE_STATUS, story.completion.cache_status.name.lower()
+
+
+def _scored(told: Scored) -> Values:
+    yield names.FEEDBACK_DECISION, told.decision_id
+    yield names.FEEDBACK_SCORE, told.score
+    if told.source:
+        yield names.FEEDBACK_SOURCE, told.source
 
 
 def decided(told: Decided) -> Values:

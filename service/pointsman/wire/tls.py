@@ -1,4 +1,4 @@
-"""TLS of the server: its certificate, and what the certificates of clients say of who calls."""
+"""TLS: the certificates of the server and of its clients, and what those of clients say of who calls."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ _NOBODY: Names = ((), "")
 
 class BadCertificate(ValueError):
     """A file does not hold what TLS needs; the message says which, and never what it holds."""
+
+
+def client_credentials(ca: Path | None, cert: Path | None, key: Path | None) -> grpc.ChannelCredentials:
+    """Return the credentials of a client; without `ca` it trusts whom the system trusts. Raises BadCertificate.
+
+    What grpc cannot use it tells in lines of its own on stderr, and when the first call fails: so it is looked at here.
+    """
+    authorities = _certificates(ca)[0] if ca else None
+    if cert is None or key is None:
+        if cert or key:
+            raise BadCertificate(f"{cert or key} is of no use alone: a certificate and its key go together")
+        return grpc.ssl_channel_credentials(authorities)
+    private, chain = _pair(cert, key)
+    return grpc.ssl_channel_credentials(authorities, private, chain)
 
 
 SETTLED_S = 1.0
@@ -91,21 +105,10 @@ class Certificates:
 
     def _read(self) -> tuple[grpc.ServerCertificateConfiguration, datetime]:
         """Return what the files hold, and until when the certificate counts."""
-        chain, private = _read(self._cert), _read(self._key)
-        try:
-            certificate = x509.load_pem_x509_certificates(chain)[0]
-            public = certificate.public_key()
-        except ValueError:
-            raise BadCertificate(f"{self._cert} holds no PEM certificate") from None
-        try:
-            own = load_pem_private_key(private, password=None).public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise BadCertificate(f"{self._key} holds no PEM private key without a password") from None
-        if own != public:
-            raise BadCertificate(f"{self._key} is not the key of {self._cert}")
-        authorities = _authorities(self._client_ca) if self._client_ca else None
+        private, chain = _pair(self._cert, self._key)
+        authorities = _certificates(self._client_ca)[0] if self._client_ca else None
         found = grpc.ssl_server_certificate_configuration([(private, chain)], root_certificates=authorities)
-        return found, certificate.not_valid_after_utc
+        return found, x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc
 
 
 def _state(file: Path) -> tuple[int, ...]:
@@ -121,13 +124,25 @@ def _is_fresh(version: _Version) -> bool:
     return any(0 <= time.time_ns() - state[-1] < SETTLED_S * 1e9 for state in version if state)
 
 
-def _authorities(file: Path) -> bytes:
+def _pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
+    """Return a private key and its certificate chain, as grpc takes them. Raises BadCertificate, also where they are not of one pair."""
+    (chain, certificate), private = _certificates(cert), _read(key)
+    try:
+        own = load_pem_private_key(private, password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise BadCertificate(f"{key} holds no PEM private key without a password") from None
+    if own != certificate.public_key():
+        raise BadCertificate(f"{key} is not the key of {cert}")
+    return private, chain
+
+
+def _certificates(file: Path) -> tuple[bytes, x509.Certificate]:
+    """Return what a file of certificates holds, and the first of them. Raises BadCertificate."""
     found = _read(file)
     try:
-        x509.load_pem_x509_certificates(found)
+        return found, x509.load_pem_x509_certificates(found)[0]
     except ValueError:
         raise BadCertificate(f"{file} holds no PEM certificate") from None
-    return found
 
 
 def _read(file: Path) -> bytes:
