@@ -38,7 +38,10 @@ CONDITIONS = (
 )  # fmt: skip
 BARS = (0.5, 0.6, 0.8, 0.95, "request.accuracy", "features.complexity > 0.5 ? 0.9 : 0.3", "0.5 + 0.25", "request.accuracy * 1.1")
 QUALITIES = (0.3, 0.5, 0.6, 0.7, 0.7, 0.8, 0.95)
-ANSWERS = ({"": Length(2.5, 2.0)}, {"chat": Length(0.3, 0.9), "math": Length(3.0, 3.0), "": Length(4.0, 0.1)})
+ANSWERS = (
+    {"": Length(2.5, 2.0)},
+    {"chat": Length(0.3, 0.9), "math": Length(3.0, 3.0), "math, hard": Length(2.0, 2.0), "": Length(4.0, 0.1)},
+)
 GUARDED = {
     "any": ["!has(request.user)", 'request.user == "u1"'],
     "all": ["has(request.session)", 'request.session != "s1"'],

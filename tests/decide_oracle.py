@@ -261,9 +261,14 @@ class Oracle:
 
     def output(self, name: str) -> int:
         asked = self.facts.tokens.output_max or self.ruleset.defaults.max_output
-        measured, task = self.market.state(name).answers, self.facts.features.task
+        measured, features = self.market.state(name).answers, self.facts.features
+        nearest = (f"{features.task}, {'hard' if features.complexity > 0.5 else 'easy'}", features.task, "")
         usual = Fraction(self.facts.tokens.output)
-        expected = ceil(usual * Fraction(measured[task if task in measured else ""].median)) if measured else self.facts.tokens.output
+        expected = (
+            ceil(usual * Fraction(next(measured[kind] for kind in nearest if kind in measured).median))
+            if measured
+            else self.facts.tokens.output
+        )
         return min(limit for limit in (expected, self.model(name).max_output, asked) if limit is not None)
 
     def needed(self, name: str) -> int:

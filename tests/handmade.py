@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pointsman.core.estimator import Forest, Weights
+from pointsman.core.estimator.estimator import OF_KIND
 from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.core.estimator.wording import Vocabulary
 from pointsman.core.vocabulary import SUBJECTS, TASKS
@@ -18,13 +19,13 @@ def weights() -> Weights:
     words = np.full((len(vocabulary) + 1, 3), 0.1, dtype=np.float32)
     for kind, known in enumerate(("apples how many sold left", "contract court law statute which")):
         words[[vocabulary[word] for word in known.split()], kind] = 1.0
-    kinds = np.zeros((2, 2 + len(TASKS) + len(SUBJECTS)))
-    kinds[:, :2] = (-1.0, 1.0), (1.0, 0.8)
+    kinds = np.zeros((2, OF_KIND + len(TASKS) + len(SUBJECTS)))
+    kinds[:, :OF_KIND] = (-1.0, 1.0, 0.1), (1.0, 0.8, 0.3)
     for kind, (task, subject) in enumerate((("math", "math"), ("knowledge", "law"))):
-        kinds[kind, [2 + TASKS.index(task), 2 + len(TASKS) + SUBJECTS.index(subject)]] = 1.0
+        kinds[kind, [OF_KIND + TASKS.index(task), OF_KIND + len(TASKS) + SUBJECTS.index(subject)]] = 1.0
     return Weights(
         vocabulary=vocabulary, words=words, squares=np.ones(len(words), dtype=np.float32), sharpness=10.0, kinds=kinds, forest=_stumps(),
-        gain_mix=np.array([-1.5, 1.0, 0.01]), failure_mix=np.array([0.0, 1.0, 1.0, 0.1]), familiar=np.array([0.2, 1.0]),
+        gain_mix=np.array([-1.5, 1.0, 0.01, 0.0]), failure_mix=np.array([0.0, 1.0, 1.0, 0.1]), familiar=np.array([0.2, 1.0]),
     )  # fmt: skip
 
 

@@ -204,7 +204,13 @@ def test_room_at_a_provider_is_seen_by_all_its_models() -> None:
 
 def seen(output_tokens: int = 300, ttft_ms: float = 40.0) -> Observation:
     return Observation(
-        task="chat", text_class="english", latency_ms=500.0, ttft_ms=ttft_ms, output_tokens=output_tokens, usual=Length(100, 300)
+        task="chat",
+        complexity=0.4,
+        text_class="english",
+        latency_ms=500.0,
+        ttft_ms=ttft_ms,
+        output_tokens=output_tokens,
+        usual=Length(100, 300),
     )
 
 

@@ -156,6 +156,7 @@ class Attempting(Generic[T]):
         decision, elapsed_ms = self._work.decision, self._elapsed_ms()
         return Observation(
             task=decision.features.task,
+            complexity=decision.features.complexity,
             text_class=decision.features.text_class,
             latency_ms=elapsed_ms,
             ttft_ms=None if self._is_whole() else self._first_ms,

@@ -105,16 +105,17 @@ def test_an_estimate_says_how_sure_its_count_is(tokenizer: str, counted: TokenCo
 
 
 @pytest.mark.parametrize(
-    ("task", "median", "p90"),
+    ("task", "complexity", "median", "p90"),
     [
-        pytest.param("math", 250, 800, id="measured for the task"),
-        pytest.param("chat", 50, 100, id="measured over all tasks"),
+        pytest.param("math", 0.9, 300, 1000, id="measured for hard ones of the task"),
+        pytest.param("math", 0.1, 250, 800, id="measured for the task"),
+        pytest.param("chat", 0.9, 50, 100, id="measured over all tasks"),
     ],
 )
-def test_answers_are_as_long_as_the_model_has_shown(task: str, median: int, p90: int) -> None:
-    state = ModelState(answers={"math": Length(2.5, 4.0), "": Length(0.5, 0.5)})
+def test_answers_are_as_long_as_the_model_has_shown(task: str, complexity: float, median: int, p90: int) -> None:
+    state = ModelState(answers={"math, hard": Length(3.0, 5.0), "math": Length(2.5, 4.0), "": Length(0.5, 0.5)})
 
-    tokens = tokens_on(MODEL, facts_of(features_task=task), state, SILENT)
+    tokens = tokens_on(MODEL, facts_of(features_task=task, features_complexity=complexity), state, SILENT)
 
     assert (tokens.output, tokens.output_p90) == (median, p90)
 

@@ -95,10 +95,16 @@ def test_every_text_gives_values_within_their_ranges(text: str) -> None:
 
 def test_options_numbers_and_words_are_counted() -> None:
     lower = "which is 1,234.5?\na. one\nb. two\nc. three\n"
-    shape = dict(zip(NAMES, shape_of(lower, words_of(lower), len(lower)), strict=True))
+    words = words_of(lower)
+    shape = dict(zip(NAMES, shape_of(lower, words, set(words), len(lower)), strict=True))
 
     assert shape["options"] == 3
     assert shape["longest_number"] == 5
+
+
+@pytest.mark.parametrize("last", ["e", "\u00e9", "\u4e2d"])
+def test_words_are_cut_alike_whether_or_not_all_is_ascii(last: str) -> None:
+    assert words_of(f"what's a-b: 1,234.5\n(c) #x? {last}") == ["what", "s", "a", "b", "12345", "c", "x", last]
 
 
 def test_long_texts_are_read_at_both_ends_and_count_whole() -> None:

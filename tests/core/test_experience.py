@@ -34,7 +34,7 @@ USUAL = Length(100, 300)
 def seen(**changes: object) -> Observation:
     """Return an observation of a model that does as its catalog says."""
     as_expected: dict[str, object] = {
-        "task": "chat", "text_class": "english", "latency_ms": 1100.0, "ttft_ms": 100.0, "output_tokens": 100, "usual": USUAL,
+        "task": "chat", "complexity": 0.4, "text_class": "english", "latency_ms": 1100.0, "ttft_ms": 100.0, "output_tokens": 100, "usual": USUAL,
     }  # fmt: skip
     return Observation(**(as_expected | changes))  # type: ignore[arg-type]  # tests name real fields
 
@@ -107,6 +107,14 @@ def test_a_first_answer_in_a_task_moves_little() -> None:
     state = after(seen(output_tokens=10_000))
 
     assert state.answers["chat"].median < 1.5
+
+
+def test_a_model_that_is_wordy_on_hard_prompts_alone_is_so_known() -> None:
+    short, long = seen(), seen(complexity=0.7, output_tokens=500)
+    answers = after(*[short, long] * (KEPT // 2)).answers
+
+    assert answers["chat, easy"].median == 1
+    assert answers["chat, hard"].median == pytest.approx(5)
 
 
 def test_an_answer_that_was_cut_counts_as_a_long_one() -> None:

@@ -7,7 +7,7 @@ from math import ceil
 from pointsman.core.catalog import Model
 from pointsman.core.decision import Candidate, TokenEstimate
 from pointsman.core.facts import Facts, FeatureFacts, TokenFacts
-from pointsman.core.lengths import AS_USUAL
+from pointsman.core.lengths import ratio_of
 from pointsman.core.market import ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
@@ -51,7 +51,7 @@ def tokens_on(model: Model, facts: Facts, state: ModelState, defaults: Defaults)
     kind = facts.features.text_class
     corrected = state.counts.get(kind) if state.counts else None
     family = corrected or factor(model.tokenizer, kind)
-    median, p90 = _answer(counted, state, facts.features.task)
+    median, p90 = _answer(counted, state, facts.features)
     bound = ceil(counted.input * family.bound) + family.frame
     longest = _lesser(asked_output(facts, defaults), model.max_output)
     room = model.context_window if budget is None else _lesser(model.context_window, budget)
@@ -65,11 +65,11 @@ def tokens_on(model: Model, facts: Facts, state: ModelState, defaults: Defaults)
     )
 
 
-def _answer(counted: TokenFacts, state: ModelState, task: str) -> tuple[int, int]:
+def _answer(counted: TokenFacts, state: ModelState, features: FeatureFacts) -> tuple[int, int]:
     """Return the median and the 90th percentile of the answer's tokens: those that are usual for the task, by the model's own measure."""
     if not state.answers:
         return counted.output, counted.output_p90
-    ratio = state.answers.get(task) or state.answers.get("") or AS_USUAL
+    ratio = ratio_of(state.answers, features.task, features.complexity)
     median = ceil(counted.output * ratio.median)
     return median, max(median, ceil(counted.output_p90 * ratio.p90))
 

@@ -37,6 +37,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     """What one answer has shown. None where it does not tell."""
 
     task: str
+    complexity: float
     text_class: TextClass
     latency_ms: float
     """From the call to the end of the answer."""
@@ -69,7 +70,7 @@ class Experience:
         self._has_news, self._is_blank = True, False
         if seen.is_paced:
             self._note_time(seen, model.ttft_ms)
-        self._lengths.note(seen.task, seen.output_tokens, seen.usual, is_cut=seen.is_cut)
+        self._lengths.note(seen.task, seen.complexity, seen.output_tokens, seen.usual, is_cut=seen.is_cut)
         if seen.counts_as is not None:
             self._counts.setdefault(seen.text_class, Sample()).note(seen.counts_as)
 

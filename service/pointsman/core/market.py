@@ -23,7 +23,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     ttft_ms: float | None = None
     tokens_per_s: float | None = None
     answers: Mapping[str, Length] = {}
-    """How long its answers are, as ratios to what is usual, by task; under "" for the other tasks. Empty: as usual."""
+    """How long its answers are, as ratios to what is usual, by task and half of a task; under "" for the other tasks. Empty: as usual."""
     counts: Mapping[TextClass, Factor] = {}
     """How it counts, by class of text, where that is not as the catalog's tokeniser says."""
     warm_prefix_tokens: int = 0

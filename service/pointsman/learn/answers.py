@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from pointsman.core.estimator import Estimate
-from pointsman.core.lengths import AS_USUAL, Length, Lengths, usual
+from pointsman.core.lengths import Length, Lengths, ratio_of, usual
 from pointsman.learn.table import Table
 
 SEEN = 200
@@ -48,9 +48,9 @@ def _measured(table: Table, estimates: Sequence[Estimate], name: str) -> Iterato
         places = np.random.default_rng(seed).permutation(sorted(lengths)).tolist()
         seen = Lengths()
         for at in places[:SEEN]:
-            seen.note(estimates[at].task, lengths[at], _usual(estimates[at]))
+            seen.note(estimates[at].task, estimates[at].complexity, lengths[at], _usual(estimates[at]))
         shown = seen.shown()
-        expected = [_expected(estimates[at], shown.get(estimates[at].task) or shown.get("") or AS_USUAL) for at in places[SEEN:]]
+        expected = [_expected(estimates[at], shown) for at in places[SEEN:]]
         true = np.array([lengths[at] for at in places[SEEN:]], dtype=float)
         yield np.abs(np.array([length.median for length in expected]) - true) / true, true <= np.array([length.p90 for length in expected])
 
@@ -59,6 +59,6 @@ def _usual(estimate: Estimate) -> Length:
     return Length(*usual(estimate.task, estimate.complexity))
 
 
-def _expected(estimate: Estimate, ratio: Length) -> Length:
-    plain = _usual(estimate)
+def _expected(estimate: Estimate, shown: Mapping[str, Length]) -> Length:
+    plain, ratio = _usual(estimate), ratio_of(shown, estimate.task, estimate.complexity)
     return Length(plain.median * ratio.median, plain.p90 * ratio.p90)

@@ -57,7 +57,7 @@ def table_of(rows: Sequence[Row]) -> Table:
     """Return the rows, read."""
     seen = [ends(row.prompt).lower() for row in rows]
     words = [words_of(text) for text in seen]
-    shapes = [shape_of(text, found, len(row.prompt)) for text, found, row in zip(seen, words, rows, strict=True)]
+    shapes = [shape_of(text, found, set(found), len(row.prompt)) for text, found, row in zip(seen, words, rows, strict=True)]
     pairs = pairs_of(rows)
     outcomes = [(row.models[pairs[source_of(row)][0]], row.models[pairs[source_of(row)][1]]) for row in rows]
     return Table(

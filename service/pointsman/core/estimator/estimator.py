@@ -6,7 +6,8 @@ How a score comes about:
 2. One sum over the words' rows gives the similarity with each kind of prompt (nearest centroids of weighted words, Rocchio), and topics
    (a few directions that words share, latent semantic analysis).
 3. A `forest` votes on shape and topics: on gain, and on failure beside what is usual for the kind.
-4. Gain mixes its vote with the length, which holds where no topic does. Complexity mixes kind, vote and length into a probability.
+4. Gain mixes its vote with the length, which holds where no topic does, and with what is usual for the kind. Complexity mixes kind, vote
+   and length into a probability.
 5. What no training prompt resembles is told by hand-written `signs`, and pulled towards the base rate.
 """
 
@@ -44,6 +45,9 @@ KNOWN_FROM = 0.35
 SMALL, STRONG = 0.58, 0.88
 """Abilities of the reference models that `gain` compares: a 7-9B model and a strong one, over the benchmarks of 2024."""
 
+OF_KIND = 3
+"""Columns of the table of kinds before the shares."""
+
 N = TypeVar("N")
 
 _WORDS_AT = NAMES.index("words")
@@ -73,7 +77,7 @@ class Views(Struct, frozen=True):
     similar: float
     """Greatest similarity with a kind: the cosine."""
     gain: NDArray[np.float64]
-    """1, the forest's vote, and the log of the words."""
+    """1, the forest's vote, the log of the words, and the gain of the kind."""
     failure: NDArray[np.float64]
     """1, the logit of failure of the kind, the forest's vote, and the log of the words."""
 
@@ -95,19 +99,22 @@ def _read(weights: Weights, text: str) -> tuple[Views, Sign, float]:
     """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
     lower = ends(text).lower()
     words = words_of(lower)
-    shape = shape_of(lower, words, len(text))
-    views, sign = views_of(weights, words, shape), sign_of(lower, words)
+    distinct = set(words)
+    shape = shape_of(lower, words, distinct, len(text))
+    views, sign = views_of(weights, distinct, shape), sign_of(lower, words)
     return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
 
 
-def views_of(weights: Weights, words: list[str], shape: list[float]) -> Views:
-    """Return what each view says."""
-    count, found = len(weights.kinds), _summed(weights, ids_of(words, weights.vocabulary))
+def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
+    """Return what each view says of a text with these words and this shape."""
+    count, found = len(weights.kinds), _summed(weights, ids_of(distinct, weights.vocabulary))
     similar = found[:count]
     of_kinds = _softmax(weights.sharpness * similar) @ weights.kinds
     gain, failure = weights.forest.vote(np.array([*shape, *found[count:].tolist()], dtype=np.float32)).tolist()
     length = shape[_WORDS_AT]
-    return Views(of_kinds, float(similar.max()), np.array([1.0, gain, length]), np.array([1.0, of_kinds[0], failure, length]))
+    kind_fails, _, kind_gains = of_kinds[:OF_KIND].tolist()
+    of_gain, of_failure = np.array([1.0, gain, length, kind_gains]), np.array([1.0, kind_fails, failure, length])
+    return Views(of_kinds, float(similar.max()), of_gain, of_failure)
 
 
 def familiarity(weights: Weights, views: Views) -> float:
@@ -147,7 +154,7 @@ def _mixed(weights: Weights, views: Views, sign: Sign, left: float, ordinary: fl
     curve = quality(STRONG, guessed) - quality(SMALL, guessed)
     gain = left * _sigmoid(float(views.gain @ weights.gain_mix)) + (1 - left) * curve
     shares = (trust * views.kinds).tolist()
-    tasks, subjects = shares[2 : 2 + len(TASKS)], shares[2 + len(TASKS) :]
+    tasks, subjects = shares[OF_KIND : OF_KIND + len(TASKS)], shares[OF_KIND + len(TASKS) :]
     tasks[TASKS.index(sign.task)] += 1 - trust
     subjects[-1] += 1 - trust
     return Estimate(

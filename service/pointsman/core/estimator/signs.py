@@ -70,7 +70,7 @@ def sign_of(lower: str, words: list[str]) -> Sign:
     for sign, marks in _SIGNS:
         if sign.task == "code" and has_program(near):
             return sign
-        if not marks.words.isdisjoint(seen) or any(phrase in near for phrase in marks.phrases):
+        if not marks.words.isdisjoint(seen) or any(map(near.__contains__, marks.phrases)):
             return sign
     return NONE
 

@@ -25,11 +25,11 @@ class Weights:
     sharpness: float
     """By how much a similarity (cosine) is multiplied before the softmax over kinds."""
     kinds: Doubles
-    """K x (2 + tasks + subjects): logit of the chance that a 7-9B model fails, slope of the quality curve, and shares."""
+    """K x (3 + tasks + subjects): logit of the chance that a 7-9B model fails, slope of the quality curve, gain, and shares."""
     forest: Forest
     """Of the numbers of the shape and the T topics: votes on gain, and on failure beside what is usual for the kind."""
     gain_mix: Doubles
-    """Of the logit of gain: intercept, and weights of: the forest's vote, and log of length."""
+    """Of the logit of gain: intercept, and weights of: the forest's vote, log of length, and the kind."""
     failure_mix: Doubles
     """Of the logit of failure: intercept, and weights of: the kind, the forest's vote, and log of length."""
     familiar: Doubles

@@ -20,10 +20,11 @@ SIGNS = "\\^=+*/<>$%{}[]|"
 
 POLITE = frozenset("please kindly thanks thank you hi hello hey dear could would can just help me sir appreciate grateful regards".split())
 
-NUMBER, UNKNOWN = 0, -1
-"""Numbers of the words that stand for every number, and for what the vocabulary does not know or does not count."""
+NUMBER = 0
+"""Number of the word that stands for every number."""
 
-_BLANKS = str.maketrans(dict.fromkeys("\n\t\r\"'`!?;:()#&_~@-", " "))
+_BLANKS = "\n\t\r\"'`!?;:()#&_~@-"
+_TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 class Vocabulary(dict[str, int]):
@@ -31,9 +32,6 @@ class Vocabulary(dict[str, int]):
 
     def __init__(self, words: Iterable[str]) -> None:
         super().__init__((word, at) for at, word in enumerate(words, start=1))
-
-    def __missing__(self, word: str) -> int:
-        return NUMBER if word.isdigit() else UNKNOWN
 
 
 def ends(text: str) -> str:
@@ -43,15 +41,24 @@ def ends(text: str) -> str:
 
 def words_of(lower: str) -> list[str]:
     """Return the words of a lower-case text in order; a number is one word, without its points and commas."""
-    text = f"{lower} ".translate(_BLANKS).replace(". ", " ").replace(", ", " ").replace(".", "").replace(",", "")
+    text = _with_blanks(f"{lower} ").replace(". ", " ").replace(", ", " ").replace(".", "").replace(",", "")
     for sign in SIGNS:
         if sign in text:
             text = text.replace(sign, f" {sign} ")
     return text.split()
 
 
-def ids_of(words: Iterable[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
+def _with_blanks(text: str) -> str:
+    """Return a text with a blank for each of _BLANKS. `translate` is fast on ASCII alone: elsewhere it looks up character by character."""
+    if text.isascii():
+        return text.translate(_TO_BLANKS)
+    for mark in _BLANKS:
+        text = text.replace(mark, " ")
+    return text
+
+
+def ids_of(words: set[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
     """Return the number of each word that the vocabulary knows, once, rising."""
-    found = set(map(vocabulary.__getitem__, set(words)))  # most words of a long text come again, and unknown ones are slow to look up
-    found.discard(UNKNOWN)
-    return np.array(sorted(found), dtype=np.int64)
+    known = vocabulary.keys() & words
+    found = sorted(map(vocabulary.__getitem__, known))
+    return np.array([NUMBER, *found] if any(map(str.isdigit, words)) else found, dtype=np.int64)
