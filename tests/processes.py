@@ -23,7 +23,7 @@ def serving(*arguments: str, log: BinaryIO | int = subprocess.DEVNULL, prefix: t
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "POINTSMAN_LEAVE_S": "0.01", **environment},
     ) as process:
         assert process.stdout is not None
         try:

@@ -111,7 +111,7 @@ def test_make_targets_of_the_readme_exist() -> None:
 
 
 def test_the_help_of_make_stands_in_two_columns() -> None:
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30)
 
     lines = done.stdout.splitlines()
     assert len(lines) > 10

@@ -29,6 +29,7 @@ def over_tls(own: Signed, client_ca: Path | None = None) -> Iterator[str]:
     with serving(
         "--rules",
         str(RULES),
+        POINTSMAN_HEALTH_LISTEN="127.0.0.1:0",
         POINTSMAN_TLS_CERT=str(own.cert),
         POINTSMAN_TLS_KEY=str(own.key),
         POINTSMAN_TLS_CLIENT_CA=str(client_ca or ""),

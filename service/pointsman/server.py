@@ -292,7 +292,7 @@ async def _callers_gone(boundary: Boundary, within_s: float) -> None:
     begun = -1
     while begun != boundary.begun and time.monotonic() < until:
         begun = boundary.begun
-        await asyncio.sleep(LAST_WORDS_S)
+        await asyncio.sleep(min(LAST_WORDS_S, within_s))
 
 
 async def _all_answered(boundary: Boundary) -> None:

