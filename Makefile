@@ -10,7 +10,7 @@ GENERATED := service/pointsman/v1
 .PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards jaeger picture
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 14
 
 setup: .venv/ready ## Install everything into .venv
 
@@ -117,11 +117,12 @@ bench: .venv/ready ## Measure the hot path, as ratios in one run
 wheel: .venv/ready ## Build the wheel into dist
 	@$(BIN)/pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist . && rm -rf build && ls dist
 
-# Of what the image installs and nothing else, so that licences are those of the files.
-sbom: .venv-image/ready ## Write what the image is made of, with versions and licences, as CycloneDX into dist (needs the network)
+# Of what the image's target `pointsman` installs, as it is on this machine, so that licences are those of the files. The base image is not in it, and
+# of `embedded` neither llama.cpp nor the model: scan the image for those.
+sbom: .venv-image/ready ## Write the Python packages of the image `pointsman`, with versions and licences, as CycloneDX into dist (needs the network)
 	@$(PYTHON) -m venv .venv-sbom && .venv-sbom/bin/pip install --disable-pip-version-check --quiet cyclonedx-bom==7.5.0 && mkdir -p dist
 	@.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
-		--output-file dist/pointsman.cdx.json .venv-image/bin/python && ls dist/pointsman.cdx.json
+		--output-file dist/pointsman.cdx.json .venv-image/bin/python && .venv-image/bin/python .ci/licences.py dist/pointsman.cdx.json
 
 lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet uv

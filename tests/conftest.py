@@ -179,7 +179,7 @@ async def start(router: Router, ruleset: Ruleset) -> AsyncIterator[Start]:
             sources = load_rules(RULES, UNBOUND)[1]
             live = Live(Snapshot(ruleset=ruleset, tenants=tenants, loaded_at=SystemClock().now(), sources=sources), trust=wanted.trust)
             built, checks, _ = server._server(serving, live, server._identity(live, wanted, log), log, wanted)
-            address = server._bind(built, wanted.listen, wanted, log.note)
+            address = server._bind(built, wanted.listen, server._certificates(wanted, log.note))
             await built.start()
             stack.push_async_callback(built.stop, None)
             checks.set(SERVING, *server.READINESS, "startup", "liveness")

@@ -56,4 +56,6 @@ def story(**changes: object) -> Story:
         "decided": decided(facts_of()),
         "completion": Completion(message=None, finish_reason=FinishReason.STOP, usage=usage, attempts=(failed, answered), model="large"),
     }
-    return Story(**(told | changes))  # type: ignore[arg-type]  # tests name real fields
+    completion = (told | changes)["completion"]
+    heard = list(completion.attempts) if isinstance(completion, Completion) else []
+    return Story(**({"heard": heard} | told | changes))  # type: ignore[arg-type]  # tests name real fields

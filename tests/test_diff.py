@@ -73,6 +73,35 @@ def test_recorded_decisions_are_asked_where_a_log_is_given(
     assert "1 of 3 decisions change, 0 of them the model" in capsys.readouterr().out
 
 
+def test_what_records_do_not_hold_is_said_where_rules_ask_for_it(
+    directories: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ruleset, log = load_rules(Path(directories[0]), UNBOUND)[0].ruleset, tmp_path / "log.jsonl"
+    assert ruleset is not None
+    blue = "  - {id: blue, why: w, when: 'has(request.labels.squad) && request.labels.squad == \"blue\"', use: {candidates: [builtin]}}\n"
+    for directory in directories:
+        routing = Path(directory) / "routing.yaml"
+        routing.write_text(
+            routing.read_text().replace("routes:\n", f"routes:\n{blue}") if directory == directories[1] else routing.read_text()
+        )
+    now, market = datetime(2026, 11, 23, tzinfo=UTC), Market()
+    asked = [facts_of(request_labels=labels) for labels in ({"squad": "blue"}, {"squad": "red"}, {})]
+    lines = [to_json(record(ruleset, facts, market, decide(ruleset, facts, market), time=now, key=b"k")) for facts in asked]
+    log.write_bytes(b"\n".join(lines) + b"\n")
+
+    assert main(["rules", "diff", *directories, "--facts", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert "2 of them may be decided otherwise than is told here: rules ask for request.labels.squad" in out
+    assert main(["rules", "diff", *directories, "--facts", str(log), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["unsure"], found["withheld"]) == (2, ["request.labels.squad"])
+
+
+def test_a_folder_without_records_is_no_log(directories: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "diff", *directories, "--facts", str(tmp_path)]) == 1
+    assert f"{tmp_path} holds no decision records" in capsys.readouterr().err
+
+
 def test_a_log_that_cannot_be_read_is_said(directories: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log.jsonl").write_text("{}\n")
 

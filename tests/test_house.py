@@ -110,6 +110,14 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert {"setup", "check", "test", "foreign", "soak", "gen", "fmt", "rules", "run", "demo", "bench", "clean", "wheel"} <= targets
 
 
+def test_the_help_of_make_stands_in_two_columns() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    lines = done.stdout.splitlines()
+    assert len(lines) > 10
+    assert len({re.match(r"  [a-z]+ +", line).end() for line in lines}) == 1  # type: ignore[union-attr]
+
+
 def test_the_map_names_every_module_and_only_those() -> None:
     drawn = README.partition("## Map of the house")[2].split("```")[1]
     named = set(re.findall(r"\b([a-z0-9_]+\.py)\b", drawn)) | {f"{name}/" for name in re.findall(r"\b([a-z0-9_]+)/", drawn)}

@@ -434,6 +434,32 @@ async def test_when_that_fails_too_nobody_tries_on(clock: FakeClock) -> None:
     assert len([event for event in heard if isinstance(event, Attempt)]) == 4  # each is told of once
 
 
+async def test_attempts_at_a_shared_answer_are_told_once_by_one_who_is_there_when_they_end(clock: FakeClock) -> None:
+    router = router_over(model := Model(failed("500"), "391"), clock)
+    model.hold = asyncio.Event()
+    heard: list[list[Happening]] = [[], []]
+    first, second = await begun(*(ask(router, made=structs.replace(call(), hear=each.append)) for each in heard))
+    first.cancel()
+    await settled()
+    model.hold.set()
+    await second
+
+    told = [[event.error_type for event in each if isinstance(event, Attempt)] for each in heard]
+    assert told == [[], ["500", ""]]
+
+
+async def test_an_attempt_that_ends_because_all_have_left_is_told_by_the_last(clock: FakeClock) -> None:
+    router = router_over(model := Model("391"), clock)
+    model.hold = asyncio.Event()
+    heard: list[list[Happening]] = [[], []]
+    for task in await begun(*(ask(router, made=structs.replace(call(), hear=each.append)) for each in heard)):
+        task.cancel()
+    await settled()
+
+    told = [[event.error_type for event in each if isinstance(event, Attempt)] for each in heard]
+    assert told == [[], ["cancelled"]]
+
+
 async def test_whoever_joins_a_stream_late_gets_it_from_the_beginning(clock: FakeClock) -> None:
     router = router_over(model := Model("one two three"), clock)
     model.hold = asyncio.Event()

@@ -29,6 +29,7 @@ from pointsman.client import Client
 from pointsman.core.diagnostics import Severity
 from pointsman.core.limits import START
 from pointsman.core.ruleset import Ruleset
+from pointsman.server import TWICE_S
 from pointsman.telemetry import CallLine
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -710,12 +711,27 @@ async def test_the_second_signal_ends_at_once(serve: Serve, slow_rules: Callable
         completing = await under_way(channel)
         served.signal()
         await served.noted("draining")
+        served.signal()  # so soon it is the same, sent to a group as well
+        await asyncio.sleep(2 * TWICE_S)
+        assert not completing.done()
 
         served.signal()
 
         assert (await failure(completing)).code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         code, out, _ = await served.ended(within_s=5)
         assert (code, out) == (0, "")
+
+
+async def test_a_call_that_the_end_cuts_is_told_as_its_caller_is(serve: Serve, slow_rules: Callable[[float], Path]) -> None:
+    served = await serve(slow_rules(30_000), POINTSMAN_GRACE_S="0.5", POINTSMAN_LEAVE_S="0.1")
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        completing = await under_way(channel)
+        served.signal()
+
+        assert (await failure(completing)).code() is grpc.StatusCode.UNAVAILABLE
+        _, _, err = await served.ended(within_s=5)
+    (line,) = [line for line in map(json.loads, err.splitlines()) if line.get("method") == "Complete"]
+    assert line["code"] == "UNAVAILABLE"
 
 
 async def test_who_only_watches_does_not_hold_up_the_end(serve: Serve, rules_dir: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pointsman import settings
-from pointsman.settings import BadSetting, Settings, described
+from pointsman.settings import BadSetting, Settings, described, unknown
 
 SECRET = "sk-canary-7391"
 
@@ -105,6 +105,12 @@ def test_a_variable_is_read(variable: str, text: str, name: str, value: object) 
     companions = {other: "x" for others in GO_TOGETHER for other in others if variable in others}
 
     assert getattr(Settings.read(companions | {variable: text}), name) == value
+
+
+def test_a_variable_that_looks_like_a_setting_and_is_none_is_known_with_what_was_meant() -> None:
+    environment = {"POINTSMAN_STAT_DIR": "x", "POINTSMAN_STATE_DIR": "x", "POINTSMAN_PORT_50051_TCP": "x", "POINTSMAN_SERVICE_HOST": "x"}
+
+    assert unknown(environment) == {"POINTSMAN_STAT_DIR": "did you mean 'POINTSMAN_STATE_DIR'?"}
 
 
 def test_the_table_above_reads_every_variable() -> None:

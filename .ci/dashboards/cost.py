@@ -9,18 +9,18 @@ TOKENS = "gen_ai_client_inference_usage"
 DASHBOARD = Dashboard(
     name="cost",
     title="Cost and saving",
-    says="What answers cost, all attempts included, and what the dearest candidate of each decision would have cost.",
+    says="What calls cost, all attempts included, and what the dearest candidate of each decision would have cost.",
     varies={"tenant": "pointsman_cost_usd_total tenant", "model": "pointsman_cost_usd_total model"},
     rows={
         "In the time that is picked": (
             Panel(
                 title="Spent", unit="currencyUSD", kind="stat", width=6, height=4,
-                says="What all answers cost together. `pointsman usage` has the same to the nano-dollar, from the store.",
+                says="What all calls cost together, those that failed or were cancelled, too. `pointsman usage` has the same to the nano-dollar, from the store.",
                 asks={"spent": f"sum(increase(pointsman_cost_usd_total{{{OF}}}[$__range]))"},
             ),
             Panel(
                 title="Saved", unit="currencyUSD", kind="stat", width=6, height=4,
-                says="What the dearest candidates would have cost, less what was spent. Negative: fallbacks and retries cost more than routing saves.",
+                says="What the dearest candidates would have cost, less what was spent. Negative: fallbacks, retries and calls without an answer cost more than routing saves.",
                 asks={"saved": f"sum(increase(pointsman_baseline_cost_usd_total{{{OF}}}[$__range])) - sum(increase(pointsman_cost_usd_total{{{OF}}}[$__range]))"},
             ),
             Panel(
@@ -33,7 +33,8 @@ DASHBOARD = Dashboard(
             ),
             Panel(
                 title="Cost of a thousand answers", unit="currencyUSD", kind="stat", width=6, height=4,
-                says="Of all that called a model or were given again from the cache. When it rises: Spent by model says which, Decisions under Traffic why.",
+                says="All that was spent, over answers by a model or from the cache. When it rises: Spent by model says which, Decisions under Traffic why; or many calls"
+                " end without an answer.",
                 asks={
                     "cost": f"1000 * sum(increase(pointsman_cost_usd_total{{{OF}}}[$__range]))"
                     ' / sum(increase(rpc_server_call_duration_seconds_count{JOB, rpc_method=~"pointsman[.]v1[.]RouterService/(Complete|StreamComplete)",'
@@ -49,7 +50,7 @@ DASHBOARD = Dashboard(
             ),
             Panel(
                 title="Spent an hour, by model", unit="currencyUSD", stacked=True, traces="gen_ai.response.model=model",
-                says="By the model that answered. One that grew without an edit: others fail (Fallbacks under Quality), or prompts changed.",
+                says="By model. One that grew without an edit: others fail (Fallbacks under Quality), or prompts changed.",
                 asks={"{{model}}": f"3600 * sum by (model) (rate(pointsman_cost_usd_total{{{OF}}}[$__rate_interval]))"},
             ),
             Panel(

@@ -4,6 +4,8 @@ from grafana import Dashboard, Panel
 
 OF = 'JOB, gen_ai_provider_name=~"$provider", gen_ai_request_model=~"$model"'
 DONE = "gen_ai_client_inference_duration_seconds"
+ENDED, FAILED = 'error_type!~"cancelled|hedged"', 'error_type!~"|cancelled|hedged"'
+"""Calls whose caller left, or that another model was sooner than, would perhaps have been answered."""
 FIRST = "gen_ai_client_inference_time_to_first_chunk_seconds"
 
 DASHBOARD = Dashboard(
@@ -39,19 +41,19 @@ DASHBOARD = Dashboard(
             ),
             Panel(
                 title="Share that failed", unit="percentunit", limits=(0.05, 0.25), traces="gen_ai.request.model=gen_ai_request_model",
-                says="Of the calls of each model. Above a quarter for some minutes: see Errors; half of twenty and it is left alone for a while.",
+                says="Of the calls of each model that came to an end. Above a quarter for some minutes: see Errors; half of twenty and it is left alone for a while.",
                 asks={
-                    "{{gen_ai_request_model}}": f'sum by (gen_ai_request_model) (rate({DONE}_count{{{OF}, error_type!=""}}[$__rate_interval]))'
-                    f" / sum by (gen_ai_request_model) (rate({DONE}_count{{{OF}}}[$__rate_interval]))"
+                    "{{gen_ai_request_model}}": f"sum by (gen_ai_request_model) (rate({DONE}_count{{{OF}, {FAILED}}}[$__rate_interval]))"
+                    f" / sum by (gen_ai_request_model) (rate({DONE}_count{{{OF}, {ENDED}}}[$__rate_interval]))"
                 },
             ),
             Panel(
                 title="Errors", unit="reqps", stacked=True, traces="gen_ai.request.model=gen_ai_request_model error.type=error_type",
                 says="401 and 403: the key. 429: the quota, or `limits` of the provider are set too high. timeout: `timeout` of the route, or a slow provider."
-                " connection: network. bad_response: not the wire format that models.yaml says. A click leads to such calls.",
+                " connection: network. bad_response: not the wire format that models.yaml says. Without callers who left, and hedges. A click leads to such calls.",
                 asks={
                     "{{gen_ai_request_model}}: {{error_type}}": "sum by (gen_ai_request_model, error_type)"
-                    f' (rate({DONE}_count{{{OF}, error_type!=""}}[$__rate_interval]))'
+                    f" (rate({DONE}_count{{{OF}, {FAILED}}}[$__rate_interval]))"
                 },
             ),
         ),

@@ -103,11 +103,13 @@ class Attempting(Generic[T]):
         """Settle what was produced when nobody listens any more, unless it is settled; `count` counts it."""
 
         async def priced() -> Usage:
-            return self._work.priced(await count(), self.candidate)
+            usage = self._work.priced(await count(), self.candidate)
+            self._work.hear(structs.replace(attempt, usage=usage))
+            return usage
 
         if not self._is_recorded:
+            attempt = self._attempt(CANCELLED, None)
             self._held.settle_later(priced)
-            self._work.hear(self._attempt(CANCELLED, None))
 
     def expire(self) -> None:
         """End the call upstream if it is its reader who takes his time: he would hold for ever what others need."""

@@ -32,7 +32,7 @@ from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.wire import codec
-from pointsman.wire.boundary import AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, is_request_id, own_key_of
+from pointsman.wire.metadata import AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, is_request_id, own_key_of
 from pointsman.wire.status import error_of
 from pointsman.wire.tls import client_credentials
 

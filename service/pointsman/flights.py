@@ -17,9 +17,11 @@ from pointsman.core.completion import Completion, Delta
 from pointsman.core.errors import DeadlinePassed
 from pointsman.core.vocabulary import FinishReason
 from pointsman.ports import Clock
+from pointsman.telemetry import Happening
 
 Event: TypeAlias = Delta | Completion
 Events: TypeAlias = AsyncGenerator[Event, None]
+Hear: TypeAlias = Callable[[Happening], None]
 
 _AS_LONG = 1.1
 """Times as long as another is still as long: calls of one program differ by what it takes them to get here."""
@@ -28,8 +30,11 @@ _AS_LONG = 1.1
 class Flight:
     """One answer under way, and those who read it."""
 
-    def __init__(self, events: Events, mark: bytes, lasts_s: float, clock: Clock, landed: Callable[[], None]) -> None:
-        """`mark` says what the answer is to; it may take `lasts_s` seconds; `landed` is called when nothing more will come."""
+    def __init__(self, begin: Callable[[Hear], Events], mark: bytes, lasts_s: float, clock: Clock, landed: Callable[[], None]) -> None:
+        """`begin` is given what happens on the way is to be told to, which tells one of those who read: it happens once.
+
+        `mark` says what the answer is to; it may take `lasts_s` seconds; `landed` is called when nothing more will come.
+        """
         self.mark = mark
         self.lasts_s = lasts_s
         self._clock = clock
@@ -40,13 +45,16 @@ class Flight:
         self._is_answered = False
         self._is_paid = False
         self._readers = 0
+        self._hearing: list[Hear] = []
+        """Of those who read; the last one's stays when he leaves, since what ends then is his."""
         self._news = asyncio.Event()
-        self._task = asyncio.create_task(self._fly(events), name="flight")
+        self._task = asyncio.create_task(self._fly(begin(self._hear)), name="flight")
 
-    async def read(self, deadline: float) -> Events:
+    async def read(self, deadline: float, hear: Hear) -> Events:
         """Yield the answer from its beginning, the completion last. Raises what the flight raised, and DeadlinePassed at the deadline."""
         at = 0
         self._readers += 1
+        self._hearing.append(hear)
         try:
             while not (self._has_ended and at == len(self._events)):
                 if at == len(self._events):
@@ -61,6 +69,8 @@ class Flight:
                 raise self._failure.with_traceback(None)
         finally:
             self._readers -= 1
+            if self._readers:
+                self._hearing.remove(hear)
             if not self._readers and not self._is_answered:
                 self._landed()  # nobody is to join what is about to end
                 self._task.cancel()
@@ -78,6 +88,10 @@ class Flight:
             self._has_ended = True
             self._landed()
             self._tell()
+
+    def _hear(self, happening: Happening) -> None:
+        if self._hearing:
+            self._hearing[0](happening)
 
     def _tell(self) -> None:
         self._news.set()
@@ -107,7 +121,7 @@ class Flights:
         self._clock = clock
         self._flights: dict[bytes, Flight] = {}
 
-    def join(self, key: bytes, mark: bytes, begin: Callable[[], Events], *, lasts_s: float, needs_all: bool) -> tuple[Flight, bool]:
+    def join(self, key: bytes, mark: bytes, begin: Callable[[Hear], Events], *, lasts_s: float, needs_all: bool) -> tuple[Flight, bool]:
         """Return the flight of a key, and whether it was begun for this call, since there was none. Whoever has it reads it at once.
 
         A call that has `lasts_s` seconds and `needs_all` of them joins none that has less: later ones then join its own.
@@ -120,5 +134,5 @@ class Flights:
             if self._flights.get(key) is begun:
                 del self._flights[key]
 
-        begun = self._flights[key] = Flight(begin(), mark, lasts_s, self._clock, landed)
+        begun = self._flights[key] = Flight(begin, mark, lasts_s, self._clock, landed)
         return begun, True

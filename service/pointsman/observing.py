@@ -10,10 +10,11 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
 from pointsman.adapters.records import RecordLog, key_in
-from pointsman.feedback import Feedback
+from pointsman.feedback import FeedbackDesk
 from pointsman.live import Live
 from pointsman.ports import Clock, Records
 from pointsman.router import Router
@@ -25,6 +26,12 @@ from pointsman.telemetry.recording import Recorder
 if TYPE_CHECKING:
     from pointsman.telemetry.export import Exporting
     from pointsman.telemetry.metrics import Metrics
+
+
+class Expiring(Protocol):
+    """Something that counts until a time."""
+
+    expires_at: datetime
 
 
 class CannotObserve(Exception):
@@ -63,13 +70,15 @@ class Observers:
 
 
 @asynccontextmanager
-async def observing(settings: Settings, log: Log, feedback: Feedback) -> AsyncIterator[Observers]:
+async def observing(settings: Settings, log: Log, feedback: FeedbackDesk) -> AsyncIterator[Observers]:
     """Open what observes; send what waits in the end. `feedback` is to know what is recorded. Raises CannotObserve."""
     async with AsyncExitStack() as stack:
         metrics = await stack.enter_async_context(_measuring(settings))
-        records, key = await _recording(settings, stack)
+        records, key = await _recording(settings, log, stack)
         exporting = await stack.enter_async_context(_exporting(settings, log, metrics))
-        is_captured = _captures(settings)
+        is_captured = _captures(settings) and exporting is not None and exporting.traces is not None
+        if is_captured:
+            log.note("prompts and answers are put into spans, since two switches ask for it", level="warning")
         sinks: list[Records] = [sink for sink in (records, exporting.records if exporting is not None else None) if sink is not None]
         recorder = Recorder(sinks, key=key, labels=settings.record_labels, remember=feedback.remember) if sinks else None
         try:
@@ -78,16 +87,13 @@ async def observing(settings: Settings, log: Log, feedback: Feedback) -> AsyncIt
             log.flush()
 
 
-async def _recording(settings: Settings, stack: AsyncExitStack) -> tuple[RecordLog | None, bytes]:
+async def _recording(settings: Settings, log: Log, stack: AsyncExitStack) -> tuple[RecordLog | None, bytes]:
     """Open what keeps records, where there is a folder for it, and return it with the key for digests of people."""
     folder = settings.records_dir
     if folder is None:
         return None, secrets.token_bytes(32)
-    try:
-        records = await stack.enter_async_context(RecordLog(folder, most_bytes=settings.records_mb << 20))
-        return records, key_in(folder)
-    except OSError as error:
-        raise CannotObserve(f"POINTSMAN_STATE_DIR: cannot keep decision records in {folder}: {error.strerror}") from None
+    records = await stack.enter_async_context(RecordLog(folder, log.note, most_bytes=settings.records_mb << 20))
+    return records, await asyncio.to_thread(key_in, folder)
 
 
 @asynccontextmanager
@@ -98,9 +104,11 @@ async def _exporting(settings: Settings, log: Log, metrics: Metrics | None) -> A
     from pointsman.telemetry.export import CannotExport, Exporting  # noqa: PLC0415  # as said above
 
     try:
-        exporting = Exporting(settings.environment, log.note, metrics)
+        exporting = Exporting(settings.environment, log.note, metrics, captures=_captures(settings))
     except CannotExport as error:
         raise CannotObserve(str(error)) from None
+    except (ValueError, KeyError, OSError) as error:  # the library's, of a variable that it reads itself
+        raise CannotObserve(f"OpenTelemetry cannot use its variables (OTEL_...): {error}") from None
     try:
         yield exporting
     finally:
@@ -146,7 +154,9 @@ def _pushes(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def watching(observers: Observers, router: Router, live: Live, clock: Clock, under_way: Callable[[], int]) -> AsyncIterator[None]:
+async def watching(
+    observers: Observers, router: Router, live: Live, clock: Clock, under_way: Callable[[], int], *, certificates: Expiring | None
+) -> AsyncIterator[None]:
     """Take down the state of things for metrics, again and again while it is open."""
     metrics = observers.metrics
     if metrics is None:
@@ -168,6 +178,7 @@ async def watching(observers: Observers, router: Router, live: Live, clock: Cloc
                 budgets=router.budget_shares(),
                 alone=len(router.tenants_alone()),
                 lost=observers.lost(),
+                certificate_s=None if certificates is None else (certificates.expires_at - clock.now()).total_seconds(),
             )
         )
 

@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from pointsman.adapters.valkey import Valkey
 
 
-DECISIONS_BYTES = 16 << 20
-"""Of what is remembered of decisions: some thirty thousand."""
-
 TRAILS_BYTES = 4 << 20
 """Of what is remembered of conversations: some seven thousand."""
 
@@ -107,7 +104,7 @@ async def open_live_router(
             clock=clock,
             longest_s=settings.longest_call_s,
             spending=spending,
-            decisions=_remembering(valkey, clock, "decision", DECISIONS_BYTES) if settings.keeps_records else None,
+            is_alone=valkey is None and settings.replicas == 1,
         )
         yield router, fleet
 

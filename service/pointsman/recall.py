@@ -123,7 +123,7 @@ class Recall:
         """Return what an answer consists of: pieces, and a completion, which has the message unless the pieces carried it."""
         if not asked.own_key:
             return self._answer(asked, use)
-        return self._shared(asked, by_own_key(asked, self._now_s), lambda: self._answer(asked, use))
+        return self._shared(asked, by_own_key(asked, self._now_s), lambda asked: self._answer(asked, use))
 
     def _answer(self, asked: Asked, use: Use) -> Events:
         if use.required and not use.looks:
@@ -133,9 +133,9 @@ class Recall:
         kept = by_request(asked, use, self._now_s)
         if use.required:
             return self._recalled_only(asked, kept)
-        return self._shared(asked, kept, lambda: self._or_stale(asked, kept.key)) if use.looks else self._refreshed(asked, kept)
+        return self._shared(asked, kept, lambda asked: self._or_stale(asked, kept.key)) if use.looks else self._refreshed(asked, kept)
 
-    async def _shared(self, asked: Asked, kept: Kept, ask: Callable[[], Events]) -> Events:
+    async def _shared(self, asked: Asked, kept: Kept, ask: Callable[[Asked], Events]) -> Events:
         """Yield a kept answer, or one under way for all who ask the same. Where that fails, they share one more."""
         if (entry := kept.known(self._cache.peek(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
@@ -145,7 +145,7 @@ class Recall:
             flight, is_first = self._flights.join(
                 coming.digest,
                 kept.mark,
-                lambda: self._flight(asked, kept, coming, ask),
+                lambda hear: self._flight(structs.replace(asked, hear=hear), kept, coming, ask),
                 lasts_s=asked.deadline - self._clock.monotonic(),
                 needs_all=asked.is_stream and not kept.mark,  # what has a key of the caller's own is never done twice
             )
@@ -166,7 +166,7 @@ class Recall:
 
     async def _read(self, flight: Flight, asked: Asked, *, is_first: bool) -> Events:
         """Yield what a flight brings; to whoever wants no stream in one, so that it may still fail."""
-        events = flight.read(asked.deadline + (_SLACK_S if is_first else 0.0))
+        events = flight.read(asked.deadline + (_SLACK_S if is_first else 0.0), asked.hear)
         if not asked.is_stream:
             yield await _gathered(events)
             return
@@ -174,7 +174,7 @@ class Recall:
             async for event in events:
                 yield event
 
-    async def _flight(self, asked: Asked, kept: Kept, coming: CacheKey, ask: Callable[[], Events]) -> Events:
+    async def _flight(self, asked: Asked, kept: Kept, coming: CacheKey, ask: Callable[[Asked], Events]) -> Events:
         """Yield the answer that those who ask the same share: kept by another replica, under way there, or asked for here."""
         if (entry := kept.known(await self._cache.get(kept.key))) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
@@ -186,7 +186,7 @@ class Recall:
             if entry is not None:
                 yield self._recalled(entry, asked, CacheStatus.COALESCED)
                 return
-            async with aclosing(self._kept(kept, ask)) as events:
+            async with aclosing(self._kept(kept, lambda: ask(asked))) as events:
                 async for event in events:
                     yield event
         finally:

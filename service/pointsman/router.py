@@ -26,9 +26,9 @@ from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.vocabulary import CacheStatus, DropReason
 from pointsman.deciding import Decider, Made
-from pointsman.feedback import Feedback
+from pointsman.feedback import FeedbackDesk
 from pointsman.kept import Asked
-from pointsman.ports import Cache, Clock
+from pointsman.ports import Clock
 from pointsman.purse import FREE, Purse
 from pointsman.reader import Reader
 from pointsman.recall import Recall
@@ -66,11 +66,11 @@ class Router:
         clock: Clock,
         longest_s: float,
         spending: Spending | None = None,
-        decisions: Cache | None = None,
+        is_alone: bool = True,
     ) -> None:
         """`rules` returns the ruleset in use; `longest_s` bounds calls whose caller sets none. Without `spending` nothing is counted.
 
-        `decisions` is where those are remembered on which feedback is awaited for a day; without it, it is taken on the last ones alone.
+        `is_alone` says whether no other process may have made a decision that feedback is about.
         """
         self._rules = rules
         self._recall = recall
@@ -80,7 +80,7 @@ class Router:
         self._longest_s = longest_s
         self._spending = spending
         self.recent = Recent()
-        self.feedback = Feedback(self.recent, decisions)
+        self.feedback = FeedbackDesk(self.recent, clock, is_alone=is_alone)
         self._decider = Decider(reader=reader, affinity=affinity, spending=spending, clock=clock, recent=self.recent)
 
     async def route(self, request: Request, call: Call, *, explained: bool = False) -> Decision:

@@ -28,14 +28,14 @@ from pointsman.identity import Identity
 from pointsman.live import Follower, Live, begin, look
 from pointsman.observing import observing, watching
 from pointsman.offline import open_live_router
-from pointsman.ports import Say, unheard
+from pointsman.ports import Say
 from pointsman.router import Router
-from pointsman.settings import Settings
+from pointsman.settings import Settings, unknown
 from pointsman.telemetry import LibraryLog, Log
 from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
-from pointsman.wire.tls import BadCertificate, server_credentials
+from pointsman.wire.tls import BadCertificate, Certificates
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 LARGEST_METADATA = 16 * 1024
@@ -61,6 +61,15 @@ READINESS = ("", *SERVICES, "readiness")
 SWITCH_S = 0.001
 """After so long a thread that reads a long prompt gives way to the event loop. By Python's default it may keep it for 5 ms at a time."""
 
+LOOK_EACH_S = 5.0
+"""At the files of TLS, where nobody connects."""
+
+TWICE_S = 0.1
+"""A signal that comes again sooner is the same one, sent to the process and to its group."""
+
+CUT_S = 0.05
+"""Before the grace period ends, calls count as cut by it: grpc says nothing of its own when it cancels them."""
+
 LAST_WORDS_S = 0.2
 """For answers to leave, and for those who watch the health to hear that it ends."""
 
@@ -78,6 +87,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     Raises BadRules, CannotListen and CannotObserve.
     """
     log = Log()
+    stop = _on_signals(log)  # first of all: where this is process 1, a signal that nobody handles is lost
     logging.basicConfig(handlers=[LibraryLog(log)], level=logging.WARNING)
     async with _open(settings, log) as (router, live), observing(settings, log, router.feedback) as observers:
         identity = _identity(live, settings, log)
@@ -85,19 +95,24 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             router, live, identity, log, settings, reads_context=observers.traces is not None, captures=observers.captures
         )
         log.observe = observers.observe
-        address = _bind(server, settings.listen, settings, log.note)
+        for name, meant in unknown(settings.environment).items():
+            log.note(f"{name} is no setting, and is ignored; {meant}", level="warning")
+        certificates = _certificates(settings, log.note)
+        address = _bind(server, settings.listen, certificates)
         beside = await _health_beside(checks, settings, log)
-        stop = _on_signals(log)
         gc.collect()
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
         sys.setswitchinterval(SWITCH_S)
         await server.start()
         checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
-        async with watching(observers, router, live, SystemClock(), lambda: boundary.under_way):
+        following = asyncio.create_task(_follow(certificates)) if certificates else None
+        async with watching(observers, router, live, SystemClock(), lambda: boundary.under_way, certificates=certificates):
             ready(address)
             await stop.wait()
             await _drain(server, checks, boundary, stop, settings)
+        if following is not None:
+            following.cancel()
         await beside.stop(None)
     log.note("ended")
 
@@ -187,15 +202,27 @@ def _tokens(settings: Settings, log: Log) -> JwtTokens | None:
         raise CannotListen(f"POINTSMAN_JWT_JWKS: {error}") from None
 
 
-def _bind(server: grpc.aio.Server, listen: str, settings: Settings | None = None, say: Say = unheard) -> str:
-    """Return HOST:PORT with the port that was given; with TLS where the settings want it, in the clear without them."""
+def _certificates(settings: Settings, say: Say) -> Certificates | None:
+    """Return what the server shows of itself, None where it serves in the clear. Raises CannotListen."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
     try:
-        if settings is None or settings.tls_cert is None or settings.tls_key is None:
-            port = server.add_insecure_port(listen)
-        else:
-            port = server.add_secure_port(listen, server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca, say))
+        return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca, say)
     except BadCertificate as error:
         raise CannotListen(str(error)) from None
+
+
+async def _follow(certificates: Certificates) -> None:
+    """Look at the files of TLS again and again, so that what is wrong is said though nobody connects."""
+    while True:
+        await asyncio.sleep(LOOK_EACH_S)
+        await asyncio.to_thread(certificates.look)
+
+
+def _bind(server: grpc.aio.Server, listen: str, certificates: Certificates | None = None) -> str:
+    """Return HOST:PORT with the port that was given; with TLS where there are certificates, in the clear without them."""
+    try:
+        port = server.add_secure_port(listen, certificates.credentials()) if certificates else server.add_insecure_port(listen)
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {listen}: the address is in use, or not of this machine") from error
     return f"{listen.rpartition(':')[0]}:{port}"
@@ -217,12 +244,17 @@ class _Stop:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._since = 0.0
         self._first, self._second = asyncio.Event(), asyncio.Event()
         self.wait, self.wait_again = self._first.wait, self._second.wait
 
     def __call__(self) -> None:
-        self._log.note("asked to end at once" if self._first.is_set() else "asked to end: draining")
-        (self._second if self._first.is_set() else self._first).set()
+        if self._first.is_set() and time.monotonic() < self._since + TWICE_S:
+            return
+        is_second = self._first.is_set()
+        (self._second if is_second else self._first).set()
+        self._since = time.monotonic()
+        self._log.note("asked to end at once" if is_second else "asked to end: draining")
 
 
 def _on_signals(log: Log) -> _Stop:
@@ -243,8 +275,11 @@ async def _drain(server: grpc.aio.Server, checks: Health, boundary: Boundary, st
     await asyncio.wait((asyncio.create_task(_callers_gone(boundary, settings.leave_s)), again), return_when=asyncio.FIRST_COMPLETED)
     boundary.refuse_new_calls()
     stopping = asyncio.create_task(server.stop(settings.grace_s))
+    cutting = asyncio.get_running_loop().call_later(max(0.0, settings.grace_s - CUT_S), boundary.cut)
     ends = (stopping, asyncio.create_task(_all_answered(boundary)), again)
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    cutting.cancel()
+    boundary.cut()
     await server.stop(None)
     for end in ends[1:]:
         end.cancel()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pointsman.core.diagnostics import did_you_mean
 from pointsman.core.rulefile import Trust
 from pointsman.core.rulefile.documents.base import IDENTIFIER
 
@@ -61,7 +62,12 @@ def _count(text: str) -> int:
 
 
 def _count_or_none(text: str) -> int:
-    return 0 if text == "0" else _count(text)
+    if text == "0":
+        return 0
+    try:
+        return _count(text)
+    except ValueError:
+        raise ValueError("expected a whole number, 0 to 100000") from None
 
 
 def _address(text: str) -> str:
@@ -225,12 +231,6 @@ class Settings:
         return self.state_dir / "records" if self.state_dir is not None and self.records_mb else None
 
     @property
-    def keeps_records(self) -> bool:
-        """Whether decision records go anywhere."""
-        logs = ("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
-        return self.records_dir is not None or any(self.environment.get(name, "none") not in ("", "none") for name in logs)
-
-    @property
     def trust(self) -> Trust:
         """Which keys rule files may name, and where those may be sent."""
         return Trust(key_vars=self.key_vars, keys_dir=str(self.keys_dir), hosts=self.upstream_hosts)
@@ -252,6 +252,17 @@ def described() -> list[tuple[str, Callable[[str], Any], Any, str]]:
         for setting in fields(Settings)
         if setting.metadata
     ]
+
+
+_ELSEWHERE = re.compile(r"POINTSMAN_TEST_\w+|POINTSMAN(_\w+)?_(SERVICE_HOST|(SERVICE_)?PORT)(_\w+)?")
+"""Variables that are no settings: of our tests, and those that Kubernetes sets for a Service of our name."""
+
+
+def unknown(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that look like settings and are none, each with what may have been meant."""
+    known = [name for name, _, _, _ in described()]
+    found = (name for name in environment if name.startswith(PREFIX) and name not in known and not _ELSEWHERE.fullmatch(name))
+    return {name: did_you_mean(name, known) for name in sorted(found)}
 
 
 _SECRET = frozenset(PREFIX + setting.name.upper() for setting in fields(Settings) if setting.metadata.get("secret"))

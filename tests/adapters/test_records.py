@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
+from fakes import Said, catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.adapters.records import RecordLog, key_in, read_records
+from pointsman.core.completion import Attempt
 from pointsman.core.decide import decide
 from pointsman.core.market import Market
-from pointsman.core.record import BadRecord, DecisionRecord, Feedback, Line, record, to_json
+from pointsman.core.record import BadRecord, DecisionRecord, Ended, Feedback, Line, record, to_json
+from pointsman.core.vocabulary import AttemptReason
 
 RULES = ruleset_of(catalog_yaml({"m": model_yaml()}), "version: 1\nroutes: [{id: all, why: all, use: {candidates: [m]}}]")
 
+ATTEMPT = Attempt(model="m", provider="p", reason=AttemptReason.PRIMARY, latency_ms=1.0)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -67,12 +72,36 @@ async def test_what_was_said_last_of_a_decision_is_read_with_it(tmp_path: Path) 
     assert scores == {"a": 0.9, "b": None}  # nobody says anything of another's
 
 
+async def test_what_is_said_is_about_the_answer_and_of_the_day_after_it(tmp_path: Path) -> None:
+    routed, answered = a_record("a"), structs.replace(a_record("a"), ended=Ended(code="OK", ms=1.0, attempts=(ATTEMPT,)))
+    late = structs.replace(said("b", 1.0), time=NOW + timedelta(days=1, seconds=1))
+    await kept(tmp_path, routed, answered, said("a", 0.4), a_record("b"), late)
+
+    assert [each.feedback and each.feedback.score for each in read_records(tmp_path)] == [None, 0.4, None]
+
+
+async def test_a_folder_without_records_is_said_and_which_was_meant(tmp_path: Path) -> None:
+    await kept(tmp_path / "records", a_record("a"))
+
+    with pytest.raises(BadRecord, match=r"holds no decision records; did you mean .*/records\?"):
+        list(read_records(tmp_path))
+
+
+async def test_a_packed_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    await kept(tmp_path, *[a_record(f"id-{number}") for number in range(50)])
+    path = tmp_path / names(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:-100])
+
+    with pytest.raises(BadRecord, match="is cut off"):
+        list(read_records(tmp_path))
+
+
 async def test_a_full_batch_is_written_without_waiting(tmp_path: Path) -> None:
     async with RecordLog(tmp_path, batch=2, every_s=3600) as log:
         log.add(a_record("a"))
         log.add(a_record("b"))
         async with asyncio.timeout(5):
-            while not list(read_records(tmp_path)):  # noqa: ASYNC110  # a file tells nobody that it has grown
+            while not size_of(tmp_path):  # noqa: ASYNC110  # a file tells nobody that it has grown
                 await asyncio.sleep(0.005)
 
         assert [each.id for each in read_records(tmp_path)] == ["a", "b"]
@@ -149,16 +178,36 @@ async def test_a_disk_that_is_full_costs_records_and_no_half_line_stays(tmp_path
     assert log.lost == 2
 
 
-async def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+async def test_a_place_that_cannot_be_written_costs_records_and_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotADirectoryError):
-        await kept(tmp_path / "file" / "records")
+    said = Said()
+    async with RecordLog(tmp_path / "file" / "records", said, every_s=3600) as log:
+        for name in ("a", "b"):
+            log.add(a_record(name))
+            await log.flush()
+
+    assert log.lost == 2
+    assert [text.partition(":")[0] for text in said] == [f"decision records cannot be kept in {tmp_path}/file/records"]
+
+
+async def test_a_folder_that_somebody_clears_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    async with RecordLog(folder, every_s=3600) as log:
+        log.add(a_record("a"))
+        await log.flush()
+        shutil.rmtree(folder)
+        log.add(a_record("b"))
+
+    assert [each.id for each in read_records(folder)] == ["b"]
 
 
 def test_the_key_for_people_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     one = key_in(tmp_path)
 
     assert (len(one), key_in(tmp_path)) == (32, one)
+    (tmp_path / "key").write_bytes(b"")
+    assert len(two := key_in(tmp_path)) == 32
+    assert one != two == key_in(tmp_path)
     assert names(tmp_path) == ["key"]
     assert modes(tmp_path) == {0o600}
 

@@ -39,6 +39,9 @@ DRAWS = {
     "weights of those that are kept": rules(
         "{id: last, why: w, use: {candidates: {a: 60, b: 30, weak: 10}, strategy: weighted, min_quality: 0.5}}"
     ),
+    "weights, one of a model that is a fallback alone": rules(
+        "{id: last, why: w, use: {candidates: {a: 50, b: 30, weak: 20}, strategy: weighted, min_quality: 0.5}, fallbacks: [weak]}"
+    ),
     "a share and weights": rules(
         "{id: new, why: w, when: tokens.input > 1, rollout: {percent: 40, by: request.session}, use: {candidates: {b: 1, c: 3}, strategy: weighted}}",
         LAST,
@@ -70,6 +73,14 @@ def test_what_is_said_to_be_likely_is_as_frequent(ruleset: Ruleset) -> None:
 )  # fmt: skip
 def test_what_was_not_drawn_has_none(route: str) -> None:
     ruleset = rules(route, LAST)
+
+    assert propensity(ruleset, facts_of(), decide(ruleset, facts_of(), Market())) is None
+
+
+def test_a_best_effort_was_not_drawn() -> None:
+    ruleset = rules(
+        "{id: last, why: w, use: {candidates: {weak: 60, a: 40}, strategy: weighted, min_quality: 0.99, on_empty: best_effort}}"
+    )
 
     assert propensity(ruleset, facts_of(), decide(ruleset, facts_of(), Market())) is None
 

@@ -30,8 +30,10 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Path:
-    """Return a copy of the examples to build in, without what was built before."""
-    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns(*BUILT)))
+    """Return a copy of the examples to build in, without what was built before, where all that they look for is as far away as here."""
+    (tmp_path / "protos").symlink_to(ROOT / "protos")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "k8s" / "examples", ignore=shutil.ignore_patterns(*BUILT)))
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
@@ -67,5 +69,5 @@ def test_node(server: str, examples: Path) -> None:
 @pytest.mark.skipif(not (shutil.which("go") and shutil.which("make")), reason="there is no Go on this machine")
 def test_go(server: str, examples: Path) -> None:
     folder = examples / "go"
-    run("make", f"PROTOC={sys.executable} -m grpc_tools.protoc", f"PROTOS={ROOT / 'protos'}", cwd=folder)
-    check(run("./call", server, cwd=folder, CONFIGS=str(examples)))
+    run("make", cwd=folder)
+    check(run("./call", server, cwd=folder))

@@ -78,11 +78,16 @@ class IssuerRef(Strict):
 class CertificateSpec(Strict):
     secret_name: Name
     issuer_ref: IssuerRef
-    dns_names: Annotated[list[Name], Meta(min_length=1)]
+    dns_names: list[Name] = []
+    uris: list[Annotated[str, Meta(pattern="^spiffe://")]] = []
     duration: Duration | None = None
     renew_before: Duration | None = None
     private_key: PrivateKey | None = None
     usages: list[Literal["digital signature", "server auth", "client auth"]] = []
+
+    def __post_init__(self) -> None:
+        if not (self.dns_names or self.uris):
+            raise ValueError("a certificate is for a name: dnsNames or uris")
 
 
 class ParentRef(Strict):

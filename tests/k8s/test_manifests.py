@@ -19,6 +19,7 @@ from lint import Served, problems
 from rendering import K8S, OVERLAYS, ROOT, environment, overlay, render, rules, server
 
 from pointsman.core.rulefile import load
+from pointsman.core.tenants import TenantRole
 from pointsman.settings import Settings
 from processes import serving
 
@@ -153,6 +154,48 @@ def test_the_runbook_has_a_line_for_each_alert() -> None:
     assert set(re.findall(r"^\| `(Pointsman\w+)` \|", README, re.MULTILINE)) == set(alerts)
 
 
+COMMANDS = [
+    (str(path.relative_to(K8S)), command.strip())
+    for path in sorted([*K8S.rglob("*.md"), *K8S.rglob("*.yaml")])
+    for command in re.findall(r"kubectl (?!kustomize|apply|diff|label namespace)[^`\n;&]*", path.read_text())
+    if re.match(r"kubectl (-n|[a-z])", command)
+]
+
+
+def test_commands_name_their_namespace_and_logs_of_many_pods_are_whole() -> None:
+    spoken = re.compile(r"kubectl (as|has|shows|could)\b")
+    told = [(place, command) for place, command in COMMANDS if not spoken.match(command)]
+    logs = [(place, command) for place, command in told if " logs " in command and " -l " in command]
+
+    assert len(told) > 10
+    assert [each for each in told if not re.match(r"kubectl -n (pointsman|pointsman-ops) ", each[1])] == []
+    assert {place for place, _ in logs} == {"README.md", "components/monitoring/runbook.md"}
+    assert [each for each in logs if not {"--tail=-1", "--prefix"} <= set(each[1].split())] == []
+
+
+def test_those_on_call_can_ask_prod_by_a_certificate_of_a_tenant_that_may_and_a_name_that_servers_have() -> None:
+    documents = overlay("prod")
+    loaded = load({file: text.encode() for file, text in rules(documents).items()})
+    examples = list(yaml.safe_load_all((K8S / "examples/console.yaml").read_text()))
+    console = of(examples, "Certificate", "console")
+    (name,) = re.findall(r"POINTSMAN_SERVER_NAME=(\S+)", README)
+    assert loaded.tenants is not None
+
+    holder = loaded.tenants.spiffe.holder(tuple(console["spec"]["uris"]))
+
+    assert crds.problem(console) == ""
+    assert holder is not None
+    assert TenantRole.ADMIN in holder.tenant.roles
+    assert console["spec"]["issuerRef"] == of(documents, "Certificate")["spec"]["issuerRef"]
+    assert name in of(documents, "Certificate")["spec"]["dnsNames"]
+
+
+def test_prometheus_finds_monitors_and_alerts_by_a_label_of_its_own() -> None:
+    documents = overlay("prod")
+
+    assert {of(documents, kind)["metadata"]["labels"]["release"] for kind in ("PodMonitor", "PrometheusRule")} == {"kube-prometheus-stack"}
+
+
 def of(documents: list[Document], kind: str, name: str = "pointsman") -> Any:
     """Return one of the documents, to break it."""
     return next(document for document in documents if document["kind"] == kind and document["metadata"]["name"] == name)
@@ -220,6 +263,10 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a certificate for other names": (
         lambda docs: of(docs, "Certificate")["spec"].update(dnsNames=["pointsman-headless.pointsman.svc"]),
         "Certificate/pointsman: callers of pointsman.pointsman.svc would be shown a certificate for other names",
+    ),
+    "a certificate for no name": (
+        lambda docs: of(docs, "Certificate")["spec"].pop("dnsNames"),
+        "Certificate/pointsman: a certificate is for a name: dnsNames or uris",
     ),
     "a certificate that nobody mounts": (
         lambda docs: of(docs, "Certificate")["spec"].update(secretName="pointsman-tsl"),

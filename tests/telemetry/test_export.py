@@ -7,15 +7,20 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from collector import Collector, collecting
-from fakes import Said
+from fakes import Said, catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.commands.otlp import spans_of
-from pointsman.core.record import Feedback
+from pointsman.core.decide import decide
+from pointsman.core.market import Market, ModelState
+from pointsman.core.record import Feedback, record
+from pointsman.core.request import Message, Prompt
+from pointsman.core.vocabulary import Role
 from pointsman.ports import unheard
 from pointsman.telemetry.export import FLUSH_S, CannotExport, Exporting, exporters
 from pointsman.telemetry.metrics import Metrics
-from pointsman.telemetry.story import Story
+from pointsman.telemetry.story import Content, Story
 
 STORY = Story(method="pointsman.v1.RouterService/Route", id="id-1", began_s=0.0, began_ns=1, ended_s=1.0, code="OK")
 
@@ -141,6 +146,35 @@ def test_spans_that_nobody_takes_are_counted(monkeypatch: pytest.MonkeyPatch) ->
     exporting.close(unheard)
 
     assert exporting.lost == {"spans": 1, "records": 0}
+
+
+def test_records_of_a_large_catalog_and_spans_with_content_fit_in_what_a_collector_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {f"m{number}": model_yaml() for number in range(100)}
+    many = ruleset_of(catalog_yaml(models), f"version: 1\nroutes: [{{id: all, why: w, use: {{candidates: [{', '.join(models)}]}}}}]\n")
+    market = Market(models={name: ModelState(note="n" * 40, ttft_ms=1.0, tokens_per_s=2.0) for name in models})
+    kept = record(many, facts_of(), market, decide(many, facts_of(), market), time=datetime.now(UTC), key=b"k")
+    said = Message(role=Role.USER, parts=("x" * 100_000,))
+    told = structs.replace(STORY, content=Content(prompt=Prompt(messages=(said,)), answer=said))
+    with collecting() as collector:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_LOGS_EXPORTER": "otlp"}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        exporting = Exporting(variables, unheard, captures=True)
+        assert exporting.traces is not None
+        assert exporting.records is not None
+        for _ in range(150):
+            exporting.traces.tell(told)
+            exporting.records.add(kept)
+        exporting.close(unheard)
+
+    assert (len(collector.spans), len(collector.logs)) == (150, 150)
+
+
+@pytest.mark.parametrize("variable", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_METRIC_EXPORT_INTERVAL"])
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "1.5"])
+def test_numbers_that_are_none_are_refused(variable: str, text: str) -> None:
+    with pytest.raises(CannotExport, match=f"{variable}: expected .*, 1 or more, found {text}"):
+        Exporting({"OTEL_TRACES_EXPORTER": "console", variable: text}, unheard)
 
 
 def test_an_interval_that_is_none_is_refused() -> None:

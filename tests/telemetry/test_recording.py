@@ -42,7 +42,7 @@ def test_a_call_is_recorded_with_what_it_was_decided_on_and_how_it_ended() -> No
 
     assert (found.id, found.revision, found.time) == ("id-1", RULES.revision, AT + timedelta(milliseconds=2))
     assert (ended.code, ended.ms, ended.model, ended.finish_reason) == ("OK", 950.0, "large", FinishReason.STOP)
-    assert (ended.usage, ended.attempts) == (told.usage, told.attempts)
+    assert (ended.usage, ended.attempts) == (told.usage, tuple(structs.replace(attempt, began_s=0.0) for attempt in told.attempts))
     assert [attempt.error_type for attempt in ended.attempts] == ["429", ""]
     assert ended.attempts[1].expected is not None  # beside what it used
     assert from_json(to_json(found)) == found

@@ -26,7 +26,8 @@ from pointsman.gate import Gate
 from pointsman.identity import Identity
 from pointsman.telemetry import Log
 from pointsman.v1 import router_service_pb2 as router_pb
-from pointsman.wire.boundary import REQUEST_ID, REVISION, Boundary, _parsed
+from pointsman.wire.boundary import REVISION, Boundary, _parsed
+from pointsman.wire.metadata import REQUEST_ID
 
 CANARY = "canary-7391"
 

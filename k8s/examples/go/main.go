@@ -2,10 +2,12 @@
 //
 //	make && ./call dns:///pointsman-headless.pointsman.svc.cluster.local:50051
 //
-// POINTSMAN_API_KEY is sent where it is set. Without TLS, as in a mesh; otherwise credentials.NewTLS.
+// Both in this folder; make needs Go and protoc. POINTSMAN_API_KEY is sent where it is set. CONFIGS names the folder of the service configs, if not the
+// one above. Without TLS, as in a mesh; otherwise credentials.NewTLS.
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -32,7 +34,7 @@ const largest = 16 << 20 // longer requests would not be tried again
 // client returns a stub by one of the service configs. gRPC's policies are by method, so calls with an idempotency key, which may be
 // tried again, go by one of their own.
 func client(target, config string) pb.RouterServiceClient {
-	text, err := os.ReadFile(filepath.Join(os.Getenv("CONFIGS"), config))
+	text, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("CONFIGS"), ".."), config))
 	if err != nil {
 		log.Fatal(err)
 	}

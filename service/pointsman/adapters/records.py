@@ -11,45 +11,72 @@ import fcntl
 import gzip
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from msgspec import structs
 
-from pointsman.core.record import BadRecord, DecisionRecord, Feedback, Line, from_json, to_json
+from pointsman.core.record import BadRecord, DecisionRecord, Feedback, Line, from_json, is_about, is_answered, to_json
+from pointsman.ports import Say, unheard
+
+FOLDER = "records"
+"""Where they are in the folder of a server's state."""
+
+KEY_BYTES = 32
 
 FILES = 8
-"""Parts of what may be kept: one goes at a time."""
+"""A file is packed when it has this part of what may be kept; packed, many more have room."""
 
 _PLAIN, _PACKED, _UNFINISHED = ".jsonl", ".jsonl.gz", ".packing"
 
 
 def key_in(folder: Path) -> bytes:
-    """Return the key for digests of people that is kept in a folder, a new one where there is none. Raises OSError."""
-    path = folder / "key"
-    with suppress(FileExistsError):
-        new = folder / f"key.{os.getpid()}"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
+    """Return the key for digests of people that is kept in a folder; a new one where there is none, kept if that can be done."""
+    path, new = folder / "key", secrets.token_bytes(KEY_BYTES)
+    with suppress(OSError):
+        if len(known := path.read_bytes()) == KEY_BYTES:
+            return known
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="key.")
         try:
-            os.link(new, path)  # whole, or not at all, whoever else makes one
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(new)
+            Path(name).rename(path)  # whole, or not at all; of two processes that make one, the later has it
         finally:
-            new.unlink()
-    return path.read_bytes()
+            Path(name).unlink(missing_ok=True)
+        return path.read_bytes()
+    return new
 
 
 class RecordLog:
     """Keeps records in a folder, in files that none but their owner may read. To be entered before use; leaving it writes what waits."""
 
     def __init__(
-        self, folder: Path, *, most_bytes: int = 256 << 20, batch: int = 100, every_s: float = 1.0, most_waiting: int = 10_000
+        self,
+        folder: Path,
+        say: Say = unheard,
+        *,
+        most_bytes: int = 256 << 20,
+        batch: int = 100,
+        every_s: float = 1.0,
+        most_waiting: int = 10_000,
     ) -> None:
-        """The files take `most_bytes` together; at most `most_waiting` records wait, and those beyond are lost, and counted."""
+        """The files take `most_bytes` together; at most `most_waiting` records wait, and those beyond are lost, and counted.
+
+        `say` is told when they cannot be written, and when they can again.
+        """
         self.lost = 0
+        self._folder = folder
+        self._say = say
+        self._is_well = True
         self._files = _Files(folder, most_bytes)
         self._batch = batch
         self._every_s = every_s
@@ -60,8 +87,8 @@ class RecordLog:
         self._writer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Raises OSError if the folder cannot be written to."""
-        await asyncio.to_thread(self._files.open)
+        """A folder that cannot be written to costs records, and no start."""
+        await self._tried(self._files.open)
         self._writer = asyncio.create_task(self._write_on())
         return self
 
@@ -71,7 +98,8 @@ class RecordLog:
             with suppress(asyncio.CancelledError):
                 await self._writer
         await self.flush()
-        await asyncio.to_thread(self._files.close)
+        with suppress(OSError):
+            await asyncio.to_thread(self._files.close)
 
     def add(self, line: Line) -> None:
         """Note a record, or what was said of one; it is written soon."""
@@ -87,10 +115,23 @@ class RecordLog:
         async with self._writing:
             batch, self._waiting = self._waiting, []
             self._full.clear()
-            try:
-                await asyncio.to_thread(self._files.append, b"".join(batch))
-            except OSError:
+            if batch and not await self._tried(partial(self._files.append, b"".join(batch))):
                 self.lost += len(batch)
+
+    async def _tried(self, write: Callable[[], None]) -> bool:
+        """Do something on a thread, and return whether it could be done."""
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            if self._is_well:
+                why = error.strerror or error
+                self._say(f"decision records cannot be kept in {self._folder}: {why}; they are lost until they can", level="warning")
+            self._is_well = False
+            return False
+        if not self._is_well:
+            self._say(f"decision records are kept again in {self._folder}; {self.lost} were lost so far")
+        self._is_well = True
+        return True
 
     async def _write_on(self) -> None:
         while True:
@@ -113,15 +154,26 @@ class _Files:
     def open(self) -> None:
         """Begin a file. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        self._path = self._folder / f"decisions-{began}-{os.getpid()}{_PLAIN}"
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        while self._is_gone():  # another process may pack it away before it is locked
+            self._forget()
+            began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            self._path = self._folder / f"decisions-{began}-{os.getpid()}{_PLAIN}"
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def _is_gone(self) -> bool:
+        """Return whether no name leads to the file any more."""
+        return self._descriptor < 0 or not os.fstat(self._descriptor).st_nlink
+
+    def _forget(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def append(self, lines: bytes) -> None:
         """Write lines, and begin another file where this one is full. Raises OSError."""
-        if self._descriptor < 0:
-            self.open()  # the last time there was no room for one
+        if self._is_gone():
+            self.open()  # the last time there was no room for one, or somebody has cleared the folder
         size, view = os.fstat(self._descriptor).st_size, memoryview(lines)
         try:
             while view:
@@ -130,15 +182,13 @@ class _Files:
             os.ftruncate(self._descriptor, size)  # half a line would spoil the file
             raise
         if os.fstat(self._descriptor).st_size >= self._most // FILES:
-            self.close()
-            self.open()
+            self.close()  # the next lines begin another
 
     def close(self) -> None:
         """End the file, pack whatever nobody writes any more, and drop what is too much; an empty file is dropped."""
         if self._descriptor >= 0:
             empty = not os.fstat(self._descriptor).st_size
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self._forget()
             if empty:
                 self._path.unlink(missing_ok=True)
         for path in self._folder.glob(f"decisions-*{_PLAIN}"):
@@ -167,25 +217,36 @@ def _pack(path: Path) -> None:
 def read_records(path: Path) -> Iterator[DecisionRecord]:
     """Yield the records of a file, or of all files of a folder, oldest first, each with the last that was said of it.
 
-    Raises OSError, and BadRecord with file and line in it.
+    Of calls with one id, as a Route and the Complete after it, what is said is about the one that a model answered.
+
+    Raises OSError, and BadRecord with file and line in it, or if there is none at all.
     """
     files = sorted(found for found in path.iterdir() if found.name.endswith((_PLAIN, _PACKED))) if path.is_dir() else [path]
-    said: dict[tuple[str, str], Feedback] = {}
-    for line in _lines(files):
-        if isinstance(line, Feedback):
-            said[line.tenant, line.id] = line
+    if not any(isinstance(line, DecisionRecord) for line in _lines(files)):
+        hint = f"; did you mean {path / FOLDER}?" if (path / FOLDER).is_dir() else ""
+        raise BadRecord(f"{path} holds no decision records{hint}")
+    said = {(line.tenant, line.id): line for line in _lines(files) if isinstance(line, Feedback)}
+    answered = {_name(line) for line in _lines(files) if said and isinstance(line, DecisionRecord) and is_answered(line)}
     for line in _lines(files):
         if isinstance(line, DecisionRecord):
-            feedback = said.get((line.facts.request.tenant, line.id))
-            yield line if feedback is None else structs.replace(line, feedback=feedback)
+            feedback = said.get(_name(line))
+            is_meant = feedback is not None and is_about(feedback, line) and (is_answered(line) or _name(line) not in answered)
+            yield structs.replace(line, feedback=feedback) if is_meant else line
+
+
+def _name(record: DecisionRecord) -> tuple[str, str]:
+    return record.facts.request.tenant, record.id
 
 
 def _lines(files: Iterable[Path]) -> Iterator[Line]:
     for path in files:
         with gzip.open(path, "rb") if path.name.endswith(_PACKED) else path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip() and line.endswith(b"\n"):  # the last one may be being written
-                    yield _line(line, number, path)
+            try:
+                for number, line in enumerate(lines, start=1):
+                    if line.strip() and line.endswith(b"\n"):  # the last one may be being written
+                        yield _line(line, number, path)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise BadRecord(f"{path} is cut off, or no gzip file: {error}") from error
 
 
 def _line(line: bytes, number: int, path: Path) -> Line:

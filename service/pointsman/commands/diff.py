@@ -32,8 +32,11 @@ def compare(options: argparse.Namespace, settings: Settings) -> int:
     plain = structs.replace(PLAIN, time=time_facts(datetime.now(UTC)))
     try:
         found = [sample_of(record) for record in read_log(options.facts)] if options.facts else samples((old, new), plain=plain)
-    except (OSError, BadRecord) as error:
-        print(f"pointsman: cannot read {options.facts}: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"pointsman: cannot read {options.facts}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except BadRecord as error:
+        print(f"pointsman: {error}", file=sys.stderr)
         return 1
     result = diff(old, new, found, plain=plain)
     if options.json:
@@ -46,6 +49,10 @@ def compare(options: argparse.Namespace, settings: Settings) -> int:
 def _show(found: Diff, source: str) -> None:
     out = terminal()
     out.print(f"[bold]{found.changed} of {found.samples} decisions change[/], {found.other_model} of them the model")
+    if found.unsure:
+        them, kept = escape(", ".join(found.withheld)), "POINTSMAN_RECORD_LABELS says which labels they keep"
+        why = f"rules ask for {them}, which records do not hold; {kept}"
+        out.print(f"[yellow]{found.unsure} of them may be decided otherwise than is told here[/]: {why}", soft_wrap=True)
     out.print(f"[dim]requests {source}; revision {found.old_revision} -> {found.new_revision}[/]\n")
     totals = aligned("", "old", "new", numbers=("old", "new"))
     totals.add_row("refused", str(found.old_refused), str(found.new_refused))

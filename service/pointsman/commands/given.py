@@ -8,7 +8,7 @@ from pathlib import Path
 from pointsman.core.account import Situation
 from pointsman.core.diagnostics import Problem, in_order
 from pointsman.core.market import Market, ModelState
-from pointsman.core.pins import pinned
+from pointsman.core.pins import Unknown, pinned
 from pointsman.core.record import BadRecord
 from pointsman.core.rulefile.documents import GivenDoc
 from pointsman.core.rulefile.structure import check
@@ -45,7 +45,7 @@ def _recorded(path: Path, decision_id: str, ruleset: Ruleset) -> Situation:
         raise BadFacts(str(error)) from None
     if found is None:
         raise BadFacts(f"{path} has no record of decision '{decision_id}'" if decision_id else f"{path} has no record")
-    return Situation(ruleset=pinned(ruleset, found.pins), facts=found.facts, market=found.market)
+    return Situation(ruleset=pinned(ruleset, found.pins, Unknown(found.withheld)), facts=found.facts, market=found.market)
 
 
 def _written(path: Path, ruleset: Ruleset) -> Situation:

@@ -51,11 +51,6 @@ def idempotency_key(tenant: str, key: str) -> CacheKey:
     return CacheKey(tenant, sha256(_ENCODER.encode(("once", _VERSION, tenant, key))).digest())
 
 
-def decision_key(tenant: str, decision_id: str) -> CacheKey:
-    """Return the key of what is remembered of a decision."""
-    return CacheKey(tenant, sha256(_ENCODER.encode(("decision", _VERSION, tenant, decision_id))).digest())
-
-
 def fingerprint(request: Request) -> bytes:
     """Return 32 bytes that differ for requests that differ in anything but the order of what has none."""
     return sha256(_ENCODER.encode(request)).digest()

@@ -65,31 +65,56 @@ def _drawn(route: Route, facts: Facts) -> tuple[str, ...]:
     )
 
 
-def pinned(ruleset: Ruleset, pins: Pins) -> Ruleset:
-    """Return the ruleset with the outcomes of a record in the place of what cannot be asked again."""
-    if pins == NO_PINS:
+class Unknown:
+    """Facts that a record has not as they were, and those of them that conditions asked for whose outcome it does not have either."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names = frozenset(names)
+        self.asked: set[str] = set()
+
+    def seen(self, condition: Condition) -> Condition:
+        """Return the condition; if it looks at such facts, one that takes down that it was asked."""
+        unknown = {name for name in condition.facts if name in self.names or name.rpartition(".")[0] in self.names}
+        if not unknown:
+            return condition
+
+        def holds(facts: Facts) -> bool:
+            self.asked |= unknown
+            return condition.holds(facts)
+
+        known = tuple(name for name in condition.facts if name not in unknown)
+        return replace(condition, holds=holds, text=f"{condition.text}  (not recorded)", facts=known)
+
+
+def pinned(ruleset: Ruleset, pins: Pins, unknown: Unknown | None = None) -> Ruleset:
+    """Return the ruleset with the outcomes of a record in the place of what cannot be asked again; `unknown` hears of what neither has."""
+    unknown = unknown or Unknown()
+    if pins == NO_PINS and not unknown.names:
         return ruleset
     constraints = tuple(
-        replace(constraint, conditions=_conditions(constraint.ref.id, constraint.conditions, pins)) for constraint in ruleset.constraints
+        replace(constraint, conditions=_conditions(constraint.ref.id, constraint.conditions, pins, unknown))
+        for constraint in ruleset.constraints
     )
-    routes = tuple(_route(route, pins) for route in ruleset.routes)
-    shadows = tuple(pinned(shadow, pins) for shadow in ruleset.shadows)
+    routes = tuple(_route(route, pins, unknown) for route in ruleset.routes)
+    shadows = tuple(pinned(shadow, pins, unknown) for shadow in ruleset.shadows)
     return replace(
         ruleset, constraints=constraints, routes=routes, shadows=shadows, match=lambda facts: asked_in_turn(constraints, routes, facts)
     )
 
 
-def _conditions(rule: str, conditions: Iterable[Condition], pins: Pins) -> tuple[Condition, ...]:
-    return tuple(_condition(condition, pins.conditions.get(f"{rule}: {_text(condition)}")) for condition in conditions)
+def _conditions(rule: str, conditions: Iterable[Condition], pins: Pins, unknown: Unknown) -> tuple[Condition, ...]:
+    return tuple(_condition(condition, pins.conditions.get(f"{rule}: {_text(condition)}"), unknown) for condition in conditions)
 
 
-def _condition(condition: Condition, held: bool | None) -> Condition:
-    return condition if held is None else replace(condition, holds=lambda _: held)
+def _condition(condition: Condition, held: bool | None, unknown: Unknown) -> Condition:
+    if held is None:
+        return unknown.seen(condition)
+    return replace(condition, holds=lambda _: held, text=f"{condition.text}  (as recorded)", facts=(), items=())
 
 
-def _route(route: Route, pins: Pins) -> Route:
+def _route(route: Route, pins: Pins, unknown: Unknown) -> Route:
     name = route.ref.id
-    changed = replace(route, conditions=_conditions(name, route.conditions, pins))
+    changed = replace(route, conditions=_conditions(name, route.conditions, pins, unknown))
     if route.rollout is not None and name in pins.shares:
         changed = replace(changed, rollout=Rollout(seed=route.rollout.seed, by=None, below=BUCKETS if pins.shares[name] else 0))
     if name in pins.bars and route.min_quality is not None:

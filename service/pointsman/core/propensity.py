@@ -25,7 +25,7 @@ def propensity(ruleset: Ruleset, facts: Facts, decision: Decision) -> float | No
     is_drawn = route.strategy is Strategy.WEIGHTED and decision.reason not in _UNDRAWN and bool(route.weights.get(decision.chosen.model))
     if not shares and not is_drawn:
         return None
-    found = _weighed(route, decision) if is_drawn else 1.0
+    found = _weighed(route, facts, decision) if is_drawn else 1.0
     for low, high in shares:
         found *= (high - low) / BUCKETS
     return found
@@ -52,7 +52,8 @@ def _shares(rollouts: Iterable[Rollout], facts: Facts) -> list[tuple[int, int]]:
     return [buckets for buckets in found.values() if buckets != (0, BUCKETS)]
 
 
-def _weighed(route: Route, decision: Decision) -> float:
-    dropped, planned = {drop.model for drop in decision.dropped}, {candidate.model for candidate in decision.plan}
-    weights = [weight for model, weight in route.weights.items() if model in planned or model not in dropped]
-    return route.weights[decision.chosen.model] / sum(weights)
+def _weighed(route: Route, facts: Facts, decision: Decision) -> float:
+    """Return the share of the chosen model among those that were drawn from. One that is planned as a fallback alone was not."""
+    least = route.min_quality(facts) if route.min_quality is not None else 0.0
+    out = {drop.model for drop in decision.dropped} | {candidate.model for candidate in decision.plan if candidate.quality < least}
+    return route.weights[decision.chosen.model] / sum(weight for model, weight in route.weights.items() if model not in out)

@@ -32,6 +32,9 @@ from pointsman.core.vocabulary import CacheStatus, FinishReason
 VERSION = 1
 """Of the format. A record of another one is not read."""
 
+FEEDBACK_S = 86_400.0
+"""How long after a decision its answer may be judged."""
+
 PEOPLE = ("request.user", "request.session")
 """Facts that are recorded as digests."""
 
@@ -97,6 +100,8 @@ class DecisionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     revision: str
     facts: Facts
     market: Market
+    withheld: tuple[str, ...] = ()
+    """Facts that are not in it as they were: "request.user"; of labels only the group, "request.labels"."""
     pins: Pins = NO_PINS
     decision: Decision | None = None
     """Without its explanation, which a replay can give again. None if no model could serve."""
@@ -139,12 +144,24 @@ def record(
         revision=ruleset.revision,
         facts=redacted,
         market=market,
+        withheld=tuple(sorted({_group(name) for name in hidden})),
         pins=pins_of(ruleset, facts, redacted, hidden) if hidden else NO_PINS,
         decision=structs.replace(outcome, explanation=None, prefix_key="") if isinstance(outcome, Decision) else None,
         refused=Refused.of(outcome) if isinstance(outcome, NoEligibleModel) else None,
         propensity=propensity(ruleset, facts, outcome) if isinstance(outcome, Decision) else None,
         ended=ended,
     )
+
+
+def is_answered(record: DecisionRecord) -> bool:
+    """Return whether a model answered the call; not so where it was answered from the cache."""
+    return record.ended is not None and any(not attempt.error_type for attempt in record.ended.attempts)
+
+
+def is_about(feedback: Feedback, record: DecisionRecord) -> bool:
+    """Return whether feedback is about a decision: of its tenant, and of the day after it."""
+    waited_s = (feedback.time - record.time).total_seconds()
+    return (feedback.tenant, feedback.id) == (record.facts.request.tenant, record.id) and 0 <= waited_s <= FEEDBACK_S
 
 
 def replay(record: DecisionRecord, ruleset: Ruleset) -> Outcome:
@@ -180,6 +197,11 @@ def _hidden(facts: Facts, kept: frozenset[str]) -> Iterator[str]:
     yield from (name for name in PEOPLE if value_of(facts, name) is not None)
     for group in LABELLED:
         yield from (f"{group}.labels.{label}" for label in getattr(facts, group).labels if label not in kept)
+
+
+def _group(name: str) -> str:
+    """Return the name of a fact, of a label that of all labels beside it: what callers call theirs is their own affair."""
+    return name if name in PEOPLE else name.rpartition(".")[0]
 
 
 def _redacted(facts: Facts, key: bytes, kept: frozenset[str]) -> Facts:

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from pointsman.core.decide import outcome_of
 from pointsman.core.errors import NoEligibleModel
 from pointsman.core.facts import Facts, everything
-from pointsman.core.pins import pinned
+from pointsman.core.pins import Unknown, pinned
 from pointsman.core.ruleset import Ruleset
 from pointsman.core.samples import PLAIN, Sample
 
@@ -78,13 +78,22 @@ class Diff(Struct, frozen=True, kw_only=True):
     old_cost: int
     """Expected nano-USD of the requests that both serve."""
     new_cost: int
+    unsure: int
+    """Those about which rules asked what records do not hold: they may change, or not."""
+    withheld: tuple[str, ...]
+    """What that is: names of facts."""
     examples: tuple[Example, ...]
     """One for each of the most frequent shifts, the plainest there is."""
 
 
 def diff(old: Ruleset, new: Ruleset, samples: Iterable[Sample], *, plain: Facts = PLAIN) -> Diff:
     """Return which of the samples the two rulesets decide otherwise."""
-    decided = [(sample, outcome(old, sample), outcome(new, sample)) for sample in samples]
+    unsure: list[Unknown] = []
+    decided = []
+    for sample in samples:
+        unknown = Unknown(sample.withheld)
+        decided.append((sample, outcome(old, sample, unknown), outcome(new, sample, unknown)))
+        unsure += [unknown] if unknown.asked else []
     changed = [each for each in decided if not _same(each[1], each[2])]
     served = [(before, after) for _, before, after in decided if before.plan and after.plan]
     return Diff(
@@ -102,16 +111,18 @@ def diff(old: Ruleset, new: Ruleset, samples: Iterable[Sample], *, plain: Facts 
         new_refused=sum(not after.plan for _, _, after in decided),
         old_cost=sum(before.expected_cost for before, _ in served),
         new_cost=sum(after.expected_cost for _, after in served),
+        unsure=len(unsure),
+        withheld=tuple(sorted({name for unknown in unsure for name in unknown.asked})),
         examples=_examples(changed, plain),
     )
 
 
-def outcome(ruleset: Ruleset, sample: Sample) -> Outcome:
-    """Return what a ruleset makes of a sample."""
+def outcome(ruleset: Ruleset, sample: Sample, unknown: Unknown | None = None) -> Outcome:
+    """Return what a ruleset makes of a sample; `unknown` hears of what it asks and the sample does not hold."""
     facts = sample.facts
     if not sample.asks_accuracy:
         facts = structs.replace(facts, request=structs.replace(facts.request, accuracy=ruleset.defaults.accuracy))
-    found = outcome_of(pinned(ruleset, sample.pins), facts, sample.market)
+    found = outcome_of(pinned(ruleset, sample.pins, unknown), facts, sample.market)
     if isinstance(found, NoEligibleModel):
         return Outcome(rule=found.rule, refused=type(found).__name__)
     return Outcome(rule=found.rule.id, plan=tuple(each.model for each in found.plan), expected_cost=found.chosen.expected_cost)

@@ -54,6 +54,8 @@ class Sample(Struct, frozen=True, kw_only=True):
     facts: Facts
     market: Market = Market()
     pins: Pins = NO_PINS
+    withheld: tuple[str, ...] = ()
+    """Names of facts that are not as they were."""
     asks_accuracy: bool = True
     """Without, the accuracy is that of the rules' defaults."""
 
@@ -63,7 +65,7 @@ def sample_of(record: DecisionRecord) -> Sample:
 
     Of what is pinned in it only conditions stay: shares are drawn anew, on the digest of the user, so that a new percentage shows.
     """
-    return Sample(facts=record.facts, market=record.market, pins=Pins(conditions=record.pins.conditions))
+    return Sample(facts=record.facts, market=record.market, pins=Pins(conditions=record.pins.conditions), withheld=record.withheld)
 
 
 def samples(rulesets: Iterable[Ruleset], *, plain: Facts = PLAIN, most: int = MOST) -> tuple[Sample, ...]:

@@ -18,7 +18,7 @@ MEANT = "POINTSMAN_ALLOW_CONTENT_CAPTURE"
 
 _OFF, _ON = ("", "NO_CONTENT", "FALSE"), ("SPAN_ONLY", "SPAN_AND_EVENT", "TRUE")
 
-LONGEST = 65_536
+LONGEST = 16_384
 """Characters of one attribute; what is longer is cut, and then no JSON any more."""
 
 

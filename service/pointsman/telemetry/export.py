@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -22,8 +22,8 @@ from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from pointsman.ports import Say
@@ -31,7 +31,7 @@ from pointsman.telemetry.metrics import Metrics
 from pointsman.telemetry.push import Pushing
 from pointsman.telemetry.sent import SentRecords
 from pointsman.telemetry.traces import Traces
-from pointsman.telemetry.watched import Watched
+from pointsman.telemetry.watched import Queued, Watched
 
 FLUSH_S = 3.0
 """For what still waits when the process ends. With a collector that is down the library would take half a minute."""
@@ -42,6 +42,12 @@ EXPORT_S = 2.0
 MOST_WAITING = 4096
 """Spans; more are dropped rather than held."""
 
+MOST_AT_ONCE = 512
+"""Spans in one message, some 1 MB; collectors take 4."""
+
+MOST_OF_CONTENT = 32
+"""The same where they hold prompts and answers."""
+
 EVERY_MS = 1000
 
 METRICS_EVERY_S = 60.0
@@ -50,6 +56,7 @@ SIGNALS = {"TRACES": ("otlp", "console", "none"), "METRICS": ("otlp", "none"), "
 """What may be exported, and how. Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says; metrics and records only if they are asked for by name,
 since what takes traces need not take them: Jaeger does not."""
 
+QUEUE = "OTEL_BSP_MAX_QUEUE_SIZE"
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PROTOCOL, ENDPOINT = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOINT"
 SAMPLER = "OTEL_TRACES_SAMPLER"
@@ -82,8 +89,9 @@ def exporters(environment: Mapping[str, str], signal: str = "TRACES") -> tuple[s
 class Exporting:
     """What one process sends while it runs."""
 
-    def __init__(self, environment: Mapping[str, str], say: Say, metrics: Metrics | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str], say: Say, metrics: Metrics | None = None, *, captures: bool = False) -> None:
         """`metrics` are those to send, where that is asked for; `say` is told what a collector does not take, on any thread.
+        `captures` says whether spans hold prompts and answers.
 
         Connects later, by itself. Raises CannotExport.
         """
@@ -93,6 +101,8 @@ class Exporting:
 
         def watched(exporter: Any, signal: str, what: str) -> Any:  # noqa: ANN401  # the library's exporters have nothing in common
             return Watched(exporter, what, _endpoint(environment, signal), say)
+
+        most = _most(environment, 512 if captures else MOST_WAITING)
 
         self.traces: Traces | None = None
         self.records: SentRecords | None = None
@@ -104,7 +114,7 @@ class Exporting:
         if "otlp" in asked["TRACES"]:
             self._spans.append(watched(OTLPSpanExporter(timeout=timeout_s), "TRACES", "spans"))
         if self._spans:
-            processors = [_batching(exporter, environment) for exporter in self._spans]
+            processors = [_batching(exporter, environment, most, MOST_OF_CONTENT if captures else MOST_AT_ONCE) for exporter in self._spans]
             sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # it knows what the variables say of sampling
             self.traces = Traces(sampler, resource, processors)
             self._ends += [processor.shutdown for processor in processors]
@@ -143,11 +153,21 @@ def _line(span: ReadableSpan) -> str:
     return json.dumps(document) + "\n"
 
 
-def _batching(exporter: Any, environment: Mapping[str, str]) -> BatchSpanProcessor:  # noqa: ANN401  # as above
-    """Return what hands spans over in batches; where a variable says how, the library reads it."""
+def _batching(exporter: Watched, environment: Mapping[str, str], most: int, at_once: int) -> SpanProcessor:
+    """Return what hands spans over in batches; where a variable says how often, the library reads it."""
     delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in environment else EVERY_MS
-    most = None if "OTEL_BSP_MAX_QUEUE_SIZE" in environment else MOST_WAITING
-    return BatchSpanProcessor(exporter, max_queue_size=most, schedule_delay_millis=delay_ms)
+    batching = BatchSpanProcessor(
+        cast("SpanExporter", exporter), max_queue_size=most, schedule_delay_millis=delay_ms, max_export_batch_size=min(most, at_once)
+    )
+    return Queued(batching, exporter, most + min(most, at_once))
+
+
+def _most(environment: Mapping[str, str], default: int) -> int:
+    """Return how many spans may wait. Raises CannotExport."""
+    text = environment.get(QUEUE, "")
+    if text and not (text.isascii() and text.isdecimal() and int(text)):
+        raise CannotExport(f"{QUEUE}: expected a whole number, 1 or more, found {text}")
+    return int(text) if text else default
 
 
 def _endpoint(environment: Mapping[str, str], signal: str) -> str:

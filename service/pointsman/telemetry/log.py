@@ -99,15 +99,15 @@ def _decision(story: Story) -> dict[str, Any]:
 
 def _answer(story: Story) -> dict[str, Any]:
     completion = story.completion
+    paid = {"attempts": len(story.heard), "cost_nano_usd": story.cost}
     if completion is None:
-        return {"attempts": len(story.heard)}
+        return paid
     usage, outcome = completion.usage, story.decided.outcome if story.decided is not None else None
     is_chosen = isinstance(outcome, Decision) and outcome.chosen.model == completion.model
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
-        "cost_nano_usd": usage.cost,
-        "attempts": len(completion.attempts),
+        **paid,
         "optimized": _spared(completion.optimisation) if completion.optimisation is not None else "",
         "cache": completion.cache_status.name.lower() if completion.cache_status else "",
         "answered_by": "" if is_chosen else completion.model,
@@ -158,14 +158,17 @@ class Log:
                 self._home.call_soon_threadsafe(partial(self.note, message, level=level))
             return
         self.flush()
-        self._out.write(self._encoder.encode(Note(time=self._now(), level=level, message=message)) + b"\n")
-        self._out.flush()
+        self._write(self._encoder.encode(Note(time=self._now(), level=level, message=message)) + b"\n")
 
     def flush(self) -> None:
         """Write the lines that wait."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._out.write(self._encoder.encode_lines([line_of(story, time, self._observed(story)) for story, time in waiting]))
+            self._write(self._encoder.encode_lines([line_of(story, time, self._observed(story)) for story, time in waiting]))
+
+    def _write(self, lines: bytes) -> None:
+        with suppress(OSError, ValueError):  # nobody reads it, or it is full: that is no reason to fail calls, or not to end
+            self._out.write(lines)
             self._out.flush()
 
     def _observed(self, story: Story) -> str:

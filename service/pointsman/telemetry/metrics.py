@@ -83,6 +83,8 @@ class State:
     """Tenants that spend this process's share alone."""
     breakers: Mapping[str, str] = field(default_factory=dict)
     """The state of each model's breaker."""
+    certificate_s: float | None = None
+    """Until the server's certificate expires; None without TLS."""
     lost: Mapping[str, int] = field(default_factory=dict)
     """Of each signal what was lost, since the process began."""
 
@@ -115,7 +117,7 @@ class Metrics:
         for kind in _KINDS:
             self._counter(f"gen_ai.client.inference.usage.{kind}_tokens", "", inference, f"Tokens: {re.sub('[._]', ' ', kind)}.")
         money = ("tenant", "model")
-        self._counter("pointsman.cost", "USD", money, "What answers cost, all attempts included.")
+        self._counter("pointsman.cost", "USD", money, "What calls of models cost, those included that came to no answer.")
         says = "What the dearest candidate would have cost: the saving is the difference."
         self._counter("pointsman.baseline_cost", "USD", money, says)
         self._histogram("pointsman.feedback_score", "", ("rule", "model"), "What callers said of answers: 0 of no use, 1 right.", _SCORES)
@@ -131,6 +133,7 @@ class Metrics:
         self._gauge("pointsman.ruleset_stale", "", (), "1 if the rule directory cannot be used, and older rules serve.")
         self._gauge("pointsman.ruleset_age", "s", (), "Since the rules in use were loaded.")
         self._gauge("pointsman.ruleset_info", "", ("revision",), "1 for the revision in use.")
+        self._gauge("pointsman.tls_certificate_lifetime", "s", (), "Until the server's certificate expires; without TLS there is none.")
         self._gauge("pointsman.calls_under_way", "", (), "Calls that have begun and not ended.")
         self._gauge("pointsman.event_loop_lag", "s", (), "By how much a timer was late at the last look.")
 
@@ -145,7 +148,7 @@ class Metrics:
             for drop in outcome.dropped:
                 self._of("pointsman.dropped_candidates", drop.model, drop.reason.name).inc()
         for attempt in story.attempts:
-            self._attempted(attempt)
+            self._attempted(story.tenant, attempt)
         if story.completion is not None:
             self._completed(story, story.completion)
         if story.scored is not None:
@@ -156,10 +159,11 @@ class Metrics:
         for shadow in decision.shadows:
             self._of("pointsman.shadow_decisions", shadow.rule.id, shadow.model).inc()
 
-    def _attempted(self, attempt: Attempt) -> None:
+    def _attempted(self, tenant: str, attempt: Attempt) -> None:
         who = (attempt.provider, attempt.model)
         self._of("gen_ai.client.inference.duration", *who, attempt.error_type).observe(attempt.latency_ms / 1000)
         if attempt.usage is not None:
+            self._of("pointsman.cost", tenant, attempt.model).inc(attempt.usage.cost / NANO_PER_USD)
             for kind, tokens in _tokens(attempt.usage):
                 if tokens:
                     self._of(f"gen_ai.client.inference.usage.{kind}_tokens", *who).inc(tokens)
@@ -168,7 +172,6 @@ class Metrics:
         if is_shared_failure(completion):
             return
         usage, model = completion.usage, completion.model
-        self._of("pointsman.cost", story.tenant, model).inc(usage.cost / NANO_PER_USD)
         if completion.finish_reason is not FinishReason.ERROR:  # what broke off was no answer that another model would have given for more
             self._of("pointsman.baseline_cost", story.tenant, model).inc(usage.baseline_cost / NANO_PER_USD)
         if completion.cache_status:
@@ -222,6 +225,8 @@ class Metrics:
         self._of("pointsman.ruleset_stale").set(float(seen.stale))
         self._of("pointsman.ruleset_age").set(seen.age_s)
         self._of("pointsman.calls_under_way").set(seen.under_way)
+        if seen.certificate_s is not None:
+            self._of("pointsman.tls_certificate_lifetime").set(seen.certificate_s)
         self._of("pointsman.event_loop_lag").set(seen.lag_s)
 
     def _only(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:

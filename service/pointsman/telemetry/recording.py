@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from pointsman.core.decision import Decision
 from pointsman.core.record import Ended, Feedback, record
 from pointsman.ports import Records
@@ -64,7 +66,7 @@ def ended(story: Story) -> Ended:
         code=story.code,
         reason=story.reason,
         ms=round((story.ended_s - story.began_s) * 1000, 3),
-        attempts=story.attempts,
+        attempts=tuple([structs.replace(attempt, began_s=0.0) for attempt in story.attempts]),
     )
     answer = story.completion
     if answer is None:

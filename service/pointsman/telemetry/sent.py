@@ -15,8 +15,11 @@ from opentelemetry.sdk.resources import Resource
 from pointsman.core.record import DecisionRecord, Line, to_json
 from pointsman.telemetry import names
 
-MOST_WAITING = 4096
+MOST_WAITING = 2048
 """Records; more are dropped rather than held."""
+
+MOST_AT_ONCE = 64
+"""In one message: a record of a large catalog has some 30 KB, and collectors take 4 MB."""
 
 
 class SentRecords:
@@ -24,7 +27,9 @@ class SentRecords:
 
     def __init__(self, exporter: Any, resource: Resource) -> None:  # noqa: ANN401  # one of the library, watched
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=MOST_WAITING))
+        provider.add_log_record_processor(
+            BatchLogRecordProcessor(exporter, max_queue_size=MOST_WAITING, max_export_batch_size=MOST_AT_ONCE)
+        )
         self._logger = provider.get_logger("pointsman")
         self.shutdown = provider.shutdown
 

@@ -136,8 +136,13 @@ class Story(Struct, kw_only=True):
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The calls of models that were made for this one, in order; also those of an answer that its caller did not wait for."""
-        return self.completion.attempts if self.completion is not None and self.completion.attempts else tuple(self.heard)
+        """The calls of models that were made for this one, as they ended; of a call that several waited for, one tells."""
+        return tuple(self.heard)
+
+    @property
+    def cost(self) -> int:
+        """Nano-USD, all attempts included, also where they came to no answer."""
+        return sum(attempt.usage.cost for attempt in self.heard if attempt.usage is not None)
 
     def ns(self, at_s: float) -> int:
         """Return a time of the monotonic clock in nanoseconds of the Unix epoch."""

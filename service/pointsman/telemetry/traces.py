@@ -7,7 +7,7 @@
     CLIENT     chat MODEL               one for each attempt, with usage and cost beside what was expected
 
 A span that is made afterwards cannot leak, cannot be in the way, and can be kept because of how the call ended: failed and slow calls are,
-whatever the sampler says, a few in a second. Nothing in a story holds text of a prompt, so no span does.
+whatever the sampler says, a few in a second. No span holds text of a prompt, but where two switches ask for it.
 """
 
 from __future__ import annotations

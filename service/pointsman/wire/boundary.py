@@ -11,12 +11,9 @@ is sent only to a caller who gave an id, and with the first that answers him: a 
 from __future__ import annotations
 
 import asyncio
-import re
-import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from random import Random
 from typing import Any, TypeVar
 
 import grpc
@@ -24,33 +21,23 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from pointsman.call import Call
-from pointsman.core.errors import Ending, InvalidRequest, MalformedMessage, Overloaded, PointsmanError, Violation
+from pointsman.core.errors import Ending, MalformedMessage, Overloaded, PointsmanError, Violation
 from pointsman.core.tenants import Tenant, TenantRole
 from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
 from pointsman.ports import Clock
 from pointsman.telemetry import Log, Parent, Story
+from pointsman.wire.metadata import REQUEST_ID, CallMetadata, metadata_of, new_id, own_key_of
 from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound=Message)
 
-REQUEST_ID = "x-request-id"
-AUTHORIZATION = "authorization"
 REVISION = "pointsman-ruleset-revision"
 
-_RANDOM = Random(secrets.randbits(256))  # noqa: S311  # ids need to be different, not secret, and asking the system costs a call of it
-
-IDEMPOTENCY_KEY = "idempotency-key"
-_OWN_KEY = re.compile(r"[!-~]{1,255}")
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 NO_PARENT = Parent()
 
-PREVIOUS = "grpc-previous-rpc-attempts"
 PUSHBACK = (("grpc-retry-pushback-ms", "1000"),)
 """Tells clients that try again by themselves when to: else a fleet of them would come back at once."""
 
@@ -92,6 +79,7 @@ class Boundary:
         """How many calls there were so far."""
         self._left_one = asyncio.Event()
         self._ending = False
+        self._is_cut = False
 
     def unary(self, method: str, kind: type[M], handle: Handle[M, R], role: TenantRole = TenantRole.CALLER) -> grpc.RpcMethodHandler[M, R]:
         """Return the handler of a method with one request and one response, for callers of that role."""
@@ -166,28 +154,32 @@ class Boundary:
         """Answer calls that begin from now on with UNAVAILABLE, which callers try elsewhere; those under way go on."""
         self._ending = True
 
+    def cut(self) -> None:
+        """Take what is cancelled from now on as cut by this server, whose callers are told UNAVAILABLE."""
+        self._is_cut = True
+
     async def idle(self) -> None:
         """Wait until no call is under way."""
         while self._under_way:
             self._left_one.clear()
             await self._left_one.wait()
 
-    def _begin(self, method: str, context: Context, *, is_stream: bool = False) -> tuple[Story, _Metadata]:
+    def _begin(self, method: str, context: Context, *, is_stream: bool = False) -> tuple[Story, CallMetadata]:
         """Count a call that begins, and return its story so far, and what came with it."""
         self._under_way += 1
         self.begun += 1
-        shown = _metadata(context)
+        shown = metadata_of(context)
         now_s, now_ns = self._clock.monotonic(), time.time_ns()
         parent = Parent(shown.traceparent, ",".join(shown.tracestate)) if self._reads_context else NO_PARENT
         story = Story(method=method, id=shown.request_id, began_s=now_s, began_ns=now_ns, is_stream=is_stream, parent=parent)
         return story, shown
 
-    def _call(self, story: Story, shown: _Metadata, role: TenantRole, context: Context) -> Call:
+    def _call(self, story: Story, shown: CallMetadata, role: TenantRole, context: Context) -> Call:
         """Return what is known of the call. Raises Unauthenticated and RoleMissing.
 
         Nothing is awaited between the revision's noting and the router's taking of the ruleset, so a call that fails names the right one.
         """
-        story.id = story.id or _new_id()
+        story.id = story.id or new_id()
         story.revision = self._revision()
         spiffe, subject = names_of(context) if self._certificates else ((), "")
         caller = self._identity.caller(Shown(authorization=shown.authorization, spiffe=spiffe, subject=subject))
@@ -240,7 +232,9 @@ class Boundary:
     def _failure(self, story: Story, error: BaseException, *, time_left_s: float | None) -> PointsmanError | None:
         """Take down how a call failed and return what to tell the caller; None where nobody listens any more."""
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
-            story.code = "CANCELLED" if time_left_s is None or time_left_s > 0 else "DEADLINE_EXCEEDED"
+            story.code = (
+                "DEADLINE_EXCEEDED" if time_left_s is not None and time_left_s <= 0 else "UNAVAILABLE" if self._is_cut else "CANCELLED"
+            )
             return None
         known = error if isinstance(error, PointsmanError) else INTERNAL
         story.code, story.reason = reason_of(known)
@@ -249,7 +243,7 @@ class Boundary:
         return known
 
 
-async def _echo(shown: _Metadata, context: Context) -> None:
+async def _echo(shown: CallMetadata, context: Context) -> None:
     """Send the caller's id back, once, if he gave one."""
     if shown.request_id:
         await context.send_initial_metadata(((REQUEST_ID, shown.request_id),))
@@ -266,55 +260,3 @@ def _parsed(kind: type[M], data: bytes) -> M:
 
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
-
-
-def is_request_id(text: str) -> bool:
-    """Return whether a text can be the id of a request."""
-    return _ID.fullmatch(text) is not None
-
-
-class _Metadata:
-    """What came with a call that counts; nothing else does."""
-
-    __slots__ = ("authorization", "idempotency_keys", "request_id", "traceparent", "tracestate", "tried_before")
-
-    def __init__(self) -> None:
-        self.request_id = ""
-        """Of the caller; empty where there is none that can be used."""
-        self.authorization: tuple[str, ...] = ()
-        self.idempotency_keys: tuple[str, ...] = ()
-        self.tried_before = 0
-        self.traceparent = ""
-        self.tracestate: tuple[str, ...] = ()
-
-
-def _metadata(context: Context) -> _Metadata:
-    found = _Metadata()
-    for key, value in context.invocation_metadata() or ():
-        if key == AUTHORIZATION:
-            found.authorization = (*found.authorization, str(value))
-        elif key == REQUEST_ID and not found.request_id and is_request_id(str(value)):
-            found.request_id = str(value)
-        elif key == IDEMPOTENCY_KEY:
-            found.idempotency_keys = (*found.idempotency_keys, str(value))
-        elif key == TRACEPARENT:
-            found.traceparent = str(value)
-        elif key == TRACESTATE:
-            found.tracestate = (*found.tracestate, str(value))
-        elif key == PREVIOUS:
-            found.tried_before = int(value) if str(value).isdecimal() and len(value) < 4 else 1
-    return found
-
-
-def own_key_of(keys: tuple[str, ...]) -> str:
-    """Return the key by which a caller may repeat a call, empty where he gives none. Raises InvalidRequest for what is no key."""
-    if keys and (len(keys) > 1 or not _OWN_KEY.fullmatch(keys[0])):
-        raise InvalidRequest(Violation(field=IDEMPOTENCY_KEY, message="must be given once, as 1 to 255 characters of ASCII without spaces"))
-    return keys[0] if keys else ""
-
-
-def _new_id() -> str:
-    """Return a new id that sorts by time: version 7 of RFC 9562, without dashes."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = _RANDOM.getrandbits(74)
-    return f"{milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random & (1 << 62) - 1:032x}"

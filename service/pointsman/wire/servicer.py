@@ -108,7 +108,7 @@ class _Rpcs:
                 yield codec.stream_response(event)
 
     async def record_feedback(self, message: router_pb.RecordFeedbackRequest, call: Call) -> router_pb.RecordFeedbackResponse:
-        await self._router.feedback.take(call, *codec.score_from_pb(message))
+        self._router.feedback.take(call, *codec.score_from_pb(message))
         return router_pb.RecordFeedbackResponse()
 
     async def list_models(self, _message: admin_pb.ListModelsRequest, _call: Call) -> admin_pb.ListModelsResponse:

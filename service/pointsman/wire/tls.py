@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
@@ -25,19 +26,6 @@ class BadCertificate(ValueError):
     """A file does not hold what TLS needs; the message says which, and never what it holds."""
 
 
-def server_credentials(cert: Path, key: Path, client_ca: Path | None, say: Say = unheard) -> grpc.ServerCredentials:
-    """Return the credentials of a server; with `client_ca`, every client must show a certificate of it. Raises BadCertificate.
-
-    The files are followed: each new connection meets what they hold by then, those that are open stay with what they have.
-    """
-    files = _Files(cert, key, client_ca, say)
-    return grpc.dynamic_ssl_server_credentials(
-        files.first,
-        files.changed,  # type: ignore[arg-type]  # None is for no change, as grpc documents it and its types do not
-        require_client_authentication=client_ca is not None,
-    )
-
-
 def client_credentials(ca: Path | None, cert: Path | None, key: Path | None) -> grpc.ChannelCredentials:
     """Return the credentials of a client; without `ca` it trusts whom the system trusts. Raises BadCertificate.
 
@@ -48,7 +36,7 @@ def client_credentials(ca: Path | None, cert: Path | None, key: Path | None) -> 
         if cert or key:
             raise BadCertificate(f"{cert or key} is of no use alone: a certificate and its key go together")
         return grpc.ssl_channel_credentials(authorities)
-    private, chain = _pair(cert, key)
+    private, chain, _ = _pair(cert, key)
     return grpc.ssl_channel_credentials(authorities, private, chain)
 
 
@@ -58,44 +46,69 @@ SETTLED_S = 1.0
 _Version: TypeAlias = tuple[tuple[int, ...], ...]
 
 
-class _Files:
+class Certificates:
     """The files of a server's certificate, looked at in each handshake: some microseconds, unless one has changed.
 
     What is new counts once it is settled and of one piece; until then, what was before does. grpc calls from threads of its own.
     """
 
-    def __init__(self, cert: Path, key: Path, client_ca: Path | None, say: Say) -> None:
-        """Raises BadCertificate."""
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None, say: Say = unheard) -> None:
+        """With `client_ca`, every client must show a certificate of it. Raises BadCertificate."""
         self._cert, self._key, self._client_ca = cert, key, client_ca
         self._say = say
         self._lock = Lock()
         self._judged = self._version()
-        self.first = self._read()
+        self._new: grpc.ServerCertificateConfiguration | None = None
+        self._first, self.expires_at = self._read()
+        self._warn()
 
-    def changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return what new connections are to meet from now on; None where that is what they met before."""
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return the credentials of a server: each new connection meets what the files hold by then, open ones stay as they are."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._first,
+            self._changed,  # type: ignore[arg-type]  # None is for no change, as grpc documents it and its types do not
+            require_client_authentication=self._client_ca is not None,
+        )
+
+    def look(self) -> None:
+        """See whether the files have changed, and say so: what cannot be used is to be known before anybody connects."""
         with self._lock:
             version = self._version()
             if version == self._judged or _is_fresh(version):
-                return None
+                return
             try:
-                found, told = self._read(), "the files of TLS have changed: new connections meet what they hold now"
+                (found, expires_at), told = self._read(), "the files of TLS have changed: new connections meet what they hold now"
             except BadCertificate as error:
                 found, told = None, f"the files of TLS have changed and cannot be used, what they held before counts: {error}"
             if version != self._version():  # swapped while they were read: what was read may be of both
-                return None
+                return
             self._judged = version
+            if found is not None:
+                self._new, self.expires_at = found, expires_at
         self._say(told, level="info" if found else "warning")
+        self._warn()
+
+    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what new connections are to meet from now on; None where that is what they met before."""
+        self.look()
+        with self._lock:
+            found, self._new = self._new, None
         return found
+
+    def _warn(self) -> None:
+        if self.expires_at < datetime.now(UTC):
+            self._say(f"the certificate in {self._cert} expired at {self.expires_at:%Y-%m-%dT%H:%MZ}: clients refuse it", level="warning")
 
     def _version(self) -> _Version:
         """Return what differs when a file does, or when a link on the way to it leads elsewhere; nothing for one that is not there."""
         return tuple(_state(file) for file in (self._cert, self._key, self._client_ca) if file is not None)
 
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        pair = _pair(self._cert, self._key)
+    def _read(self) -> tuple[grpc.ServerCertificateConfiguration, datetime]:
+        """Return what the files hold, and until when the certificate counts."""
+        private, chain, certificate = _pair(self._cert, self._key)
         authorities = _certificates(self._client_ca)[0] if self._client_ca else None
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=authorities)
+        found = grpc.ssl_server_certificate_configuration([(private, chain)], root_certificates=authorities)
+        return found, certificate.not_valid_after_utc
 
 
 def _state(file: Path) -> tuple[int, ...]:
@@ -111,8 +124,8 @@ def _is_fresh(version: _Version) -> bool:
     return any(0 <= time.time_ns() - state[-1] < SETTLED_S * 1e9 for state in version if state)
 
 
-def _pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
-    """Return a private key and its certificate chain, as grpc takes them. Raises BadCertificate, also where they are not of one pair."""
+def _pair(cert: Path, key: Path) -> tuple[bytes, bytes, x509.Certificate]:
+    """Return a private key, its certificate chain, and the certificate. Raises BadCertificate, also where they are not of one pair."""
     (chain, certificate), private = _certificates(cert), _read(key)
     try:
         own = load_pem_private_key(private, password=None).public_key()
@@ -120,7 +133,7 @@ def _pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
         raise BadCertificate(f"{key} holds no PEM private key without a password") from None
     if own != certificate.public_key():
         raise BadCertificate(f"{key} is not the key of {cert}")
-    return private, chain
+    return private, chain, certificate
 
 
 def _certificates(file: Path) -> tuple[bytes, x509.Certificate]:
