@@ -36,7 +36,7 @@ def client_credentials(ca: Path | None, cert: Path | None, key: Path | None) -> 
         if cert or key:
             raise BadCertificate(f"{cert or key} is of no use alone: a certificate and its key go together")
         return grpc.ssl_channel_credentials(authorities)
-    private, chain = _pair(cert, key)
+    private, chain, _ = _pair(cert, key)
     return grpc.ssl_channel_credentials(authorities, private, chain)
 
 
@@ -105,10 +105,10 @@ class Certificates:
 
     def _read(self) -> tuple[grpc.ServerCertificateConfiguration, datetime]:
         """Return what the files hold, and until when the certificate counts."""
-        private, chain = _pair(self._cert, self._key)
+        private, chain, certificate = _pair(self._cert, self._key)
         authorities = _certificates(self._client_ca)[0] if self._client_ca else None
         found = grpc.ssl_server_certificate_configuration([(private, chain)], root_certificates=authorities)
-        return found, x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc
+        return found, certificate.not_valid_after_utc
 
 
 def _state(file: Path) -> tuple[int, ...]:
@@ -124,8 +124,8 @@ def _is_fresh(version: _Version) -> bool:
     return any(0 <= time.time_ns() - state[-1] < SETTLED_S * 1e9 for state in version if state)
 
 
-def _pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
-    """Return a private key and its certificate chain, as grpc takes them. Raises BadCertificate, also where they are not of one pair."""
+def _pair(cert: Path, key: Path) -> tuple[bytes, bytes, x509.Certificate]:
+    """Return a private key, its certificate chain, and the certificate. Raises BadCertificate, also where they are not of one pair."""
     (chain, certificate), private = _certificates(cert), _read(key)
     try:
         own = load_pem_private_key(private, password=None).public_key()
@@ -133,7 +133,7 @@ def _pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
         raise BadCertificate(f"{key} holds no PEM private key without a password") from None
     if own != certificate.public_key():
         raise BadCertificate(f"{key} is not the key of {cert}")
-    return private, chain
+    return private, chain, certificate
 
 
 def _certificates(file: Path) -> tuple[bytes, x509.Certificate]:
