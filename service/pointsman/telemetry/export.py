@@ -20,13 +20,13 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from pointsman.ports import Say
+from pointsman.telemetry import encode
 from pointsman.telemetry.metrics import Metrics
 from pointsman.telemetry.push import Pushing
 from pointsman.telemetry.sent import SentRecords
@@ -112,7 +112,7 @@ class Exporting:
         if "console" in asked["TRACES"]:
             self._spans.append(watched(ConsoleSpanExporter(out=sys.stderr, formatter=_line), "TRACES", "spans"))
         if "otlp" in asked["TRACES"]:
-            self._spans.append(watched(OTLPSpanExporter(timeout=timeout_s), "TRACES", "spans"))
+            self._spans.append(watched(encode.SpanExporter(timeout=timeout_s), "TRACES", "spans"))
         if self._spans:
             processors = [_batching(exporter, environment, most, MOST_OF_CONTENT if captures else MOST_AT_ONCE) for exporter in self._spans]
             sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # it knows what the variables say of sampling
