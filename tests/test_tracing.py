@@ -19,10 +19,30 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
 from collector import attributes, collecting
 from pointsman.client import Client
-from pointsman.core.errors import InvalidRequest, NoEligibleModel, StreamInterrupted, UnknownDecision, UpstreamUnavailable
+from pointsman.core.errors import (
+    InvalidRequest,
+    NoEligibleModel,
+    PointsmanError,
+    StreamInterrupted,
+    Unauthenticated,
+    UnknownDecision,
+    UpstreamUnavailable,
+)
 from pointsman.core.record import from_json
-from pointsman.core.request import CachePolicy, Generation, Request
-from pointsman.core.vocabulary import CacheMode
+from pointsman.core.request import (
+    CachePolicy,
+    Context,
+    Generation,
+    Image,
+    Message,
+    Prompt,
+    Request,
+    Requirements,
+    ResponseFormat,
+    Tool,
+    ToolResult,
+)
+from pointsman.core.vocabulary import CacheMode, Role
 from pointsman.telemetry.traces import FAULTS
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
@@ -96,6 +116,39 @@ async def test_what_the_cache_had_and_a_caller_who_leaves_are_in_the_trace(tmp_p
     assert attributes(attempt.attributes)["pointsman.est.input_off_by"] is not None
     assert (again["pointsman.cache.status"], again["pointsman.cost_usd"]) == ("hit", 0.0)
     assert (left["rpc.status_code"], cut.name, cut.status.message) == ("CANCELLED", "chat sick", "cancelled")
+
+
+async def test_nothing_that_a_caller_writes_is_told_whatever_he_writes_it_into(tmp_path: Path) -> None:
+    said = Message(
+        role=Role.USER, parts=(CANARY, ToolResult(tool_call_id=CANARY, text=CANARY), Image(url=f"https://{CANARY}", media_type="image/png"))
+    )
+    everywhere = Request(
+        prompt=Prompt(
+            messages=(Message(role=Role.SYSTEM, parts=(CANARY,)), said),
+            tools=(Tool(name="canary-7391", description=CANARY, parameters_json=f'{{"title": "{CANARY}"}}'),),
+            response_format=ResponseFormat(json_schema=f'{{"title": "{CANARY}"}}'),
+        ),
+        generation=Generation(stop=(CANARY,)),
+        requirements=Requirements(tags=frozenset({CANARY})),
+        context=Context(session_id=CANARY, user_id=CANARY, labels={CANARY: CANARY}),
+    )
+    async with traced(tmp_path, ANSWER) as here:
+        for asked in (
+            everywhere,
+            structs.replace(everywhere, requirements=Requirements(model=CANARY)),
+            structs.replace(everywhere, requirements=Requirements()),
+        ):
+            with suppress(PointsmanError):
+                await here.client.route(asked, timeout_s=10)
+            with suppress(PointsmanError):
+                await here.client.complete(asked, timeout_s=10, cache=USE, idempotency_key=CANARY)
+        with pytest.raises(UnknownDecision):
+            await here.client.record_feedback(CANARY, 1.0, source=CANARY)
+        with pytest.raises(Unauthenticated):
+            async with Client(here.address, api_key=CANARY) as stranger:
+                await stranger.route(CANARY, timeout_s=10)
+
+    assert here.records()
 
 
 async def test_a_stream_that_breaks_off_shows_what_was_used_so_far(tmp_path: Path) -> None:

@@ -124,6 +124,11 @@ class Catalog:
     """From the cheapest up."""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def tags(self) -> frozenset[str]:
+        """All that models have."""
+        return frozenset[str]().union(*(model.tags for model in self.models.values()))
+
     def named(self, name: str) -> tuple[str, ...]:
         """Return the ids behind an alias or id, in the alias's order; empty if there is neither."""
         if name in self.models:

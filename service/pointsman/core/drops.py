@@ -36,6 +36,8 @@ class Terms(Struct, frozen=True, kw_only=True):
     asked: tuple[str, ...] | None
     """The models that the caller asked for; None for any."""
     capabilities: frozenset[str]
+    tags: frozenset[str] = frozenset()
+    """That models of the catalog have; none where the request asks for none."""
 
     @classmethod
     def of(cls, ruleset: Ruleset, facts: Facts, market: Market, constraints: tuple[Constraint, ...]) -> Terms:
@@ -48,6 +50,7 @@ class Terms(Struct, frozen=True, kw_only=True):
             constraints=constraints,
             asked=ruleset.catalog.named(request.model) if request.model else None,
             capabilities=_NEEDS[request.needs_tools, request.needs_json, request.needs_vision],
+            tags=ruleset.catalog.tags if request.tags else frozenset(),
         )
 
 
@@ -64,7 +67,7 @@ def barred(model: Model, terms: Terms) -> Iterator[Dropped]:
     if terms.asked is not None and model.id not in terms.asked:
         yield _dropped(model, DropReason.NOT_ASKED, f"the caller asked for {terms.facts.request.model}")
     if missing := terms.facts.request.tags - model.tags:
-        yield _dropped(model, DropReason.TAGS, f"lacks the tags {', '.join(sorted(missing))}")
+        yield _dropped(model, DropReason.TAGS, _lacking(missing, terms.tags))
     if missing := terms.capabilities - model.capabilities:
         yield _dropped(model, DropReason.CAPABILITY, f"cannot do {', '.join(sorted(missing))}")
     if not terms.market.state(model.id).has_credential:
@@ -141,6 +144,15 @@ def _too_slow(model: Model, candidate: Candidate, terms: Terms) -> Iterator[Drop
         yield _dropped(model, DropReason.LATENCY, _apart(latency, ">", request.max_latency_ms, " ms"))
     elif left is not None and latency > left:
         yield _dropped(model, DropReason.LATENCY, f"{_apart(latency, '>', left, ' ms')} until the deadline")
+
+
+def _lacking(missing: frozenset[str], known: frozenset[str]) -> str:
+    """Return which tags a model lacks. Those that nobody has are not named: they may be anything, and this is logged and traced."""
+    strange = len(missing - known)
+    named = [", ".join(sorted(missing & known))] if missing & known else []
+    if not named:
+        return f"lacks {strange} {'tag' if strange == 1 else 'tags'} that no model has"
+    return f"lacks the tags {named[0]}" + (f" and {strange} that no model has" if strange else "")
 
 
 def _dropped(model: Model, reason: DropReason, detail: str) -> Dropped:

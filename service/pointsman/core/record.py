@@ -136,7 +136,7 @@ def record(
     """Return the record of what `decide` came to. `key`, up to 64 bytes, is for the digests; `labels` are those that may be kept."""
     kept = frozenset(labels)
     hidden = frozenset(_hidden(facts, kept))
-    redacted = _redacted(facts, key, kept)
+    redacted = _redacted(facts, key, kept, ruleset.catalog.tags if facts.request.tags else frozenset())
     return DecisionRecord(
         version=VERSION,
         id=facts.request.id,
@@ -204,7 +204,8 @@ def _group(name: str) -> str:
     return name if name in PEOPLE else name.rpartition(".")[0]
 
 
-def _redacted(facts: Facts, key: bytes, kept: frozenset[str]) -> Facts:
+def _redacted(facts: Facts, key: bytes, kept: frozenset[str], tags: frozenset[str]) -> Facts:
+    """Return facts without what says who asks; of tags those that no model has are digests, too, and no model has those either."""
     request, tenant = facts.request, facts.tenant
     return structs.replace(
         facts,
@@ -213,6 +214,7 @@ def _redacted(facts: Facts, key: bytes, kept: frozenset[str]) -> Facts:
             user=_digest(request.user, key),
             session=_digest(request.session, key),
             labels={name: value for name, value in request.labels.items() if name in kept},
+            tags=frozenset(tag if tag in tags else _digest(tag, key) or "" for tag in request.tags),
         ),
         tenant=structs.replace(tenant, labels={name: value for name, value in tenant.labels.items() if name in kept}),
     )
