@@ -57,6 +57,31 @@ def test_what_there_is_not_is_refused_with_what_there_is(environment: dict[str, 
         exporters(environment)
 
 
+@pytest.mark.parametrize(
+    ("share", "is_fine"), [("0.01", True), ("1", True), (".5", True), ("0", True), ("5", False), ("-0.1", False), ("nan", False)]
+)
+def test_a_share_to_sample_is_one(share: str, is_fine: bool) -> None:
+    environment = {"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": share}
+    if is_fine:
+        assert exporters(environment) == ("console",)
+    else:
+        with pytest.raises(CannotExport, match=f"OTEL_TRACES_SAMPLER_ARG: expected a share, 0 to 1, found {share}"):
+            exporters(environment)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "says"),
+    [
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "expected gzip, deflate or none, found zstd"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd", "expected gzip, deflate or none, found zstd"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem", "cannot read /nowhere/ca.pem"),
+    ],
+)
+def test_what_the_library_would_pass_over_or_break_off_at_is_refused(variable: str, text: str, says: str) -> None:
+    with pytest.raises(CannotExport, match=f"{variable}: {says}"):
+        exporters({"OTEL_TRACES_EXPORTER": "otlp", variable: text})
+
+
 @pytest.mark.parametrize("signal", ["METRICS", "LOGS"])
 def test_what_takes_spans_is_not_sent_anything_else_unasked(signal: str) -> None:
     assert exporters({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4317"}, signal) == ()

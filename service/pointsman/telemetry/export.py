@@ -7,6 +7,8 @@ whether there is anything to do at all, and that a collector which is down or sl
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import uuid
 from collections import Counter
@@ -57,6 +59,7 @@ SIGNALS = {"TRACES": ("otlp", "console", "none"), "METRICS": ("otlp", "none"), "
 since what takes traces need not take them: Jaeger does not."""
 
 QUEUE = "OTEL_BSP_MAX_QUEUE_SIZE"
+TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT"
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PROTOCOL, ENDPOINT = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOINT"
 SAMPLER = "OTEL_TRACES_SAMPLER"
@@ -83,7 +86,23 @@ def exporters(environment: Mapping[str, str], signal: str = "TRACES") -> tuple[s
         raise CannotExport(f"{PROTOCOL}: expected grpc, found {protocol}; point the endpoint at the collector's gRPC port, 4317 as a rule")
     if signal == "TRACES" and (sampler := environment.get(SAMPLER, "")) and sampler not in SAMPLERS:
         raise CannotExport(f"{SAMPLER}: expected one of {', '.join(SAMPLERS)}, found {sampler}")
+    if signal == "TRACES" and (share := environment.get(f"{SAMPLER}_ARG", "")) and not re.fullmatch(r"0?\.\d+|0|1(\.0*)?", share):
+        raise CannotExport(f"{SAMPLER}_ARG: expected a share, 0 to 1, found {share}")
+    if "otlp" in asked:
+        _check_of_exporter(environment, signal)
     return tuple(name for name in asked if name != "none")
+
+
+def _check_of_exporter(environment: Mapping[str, str], signal: str) -> None:
+    """Raise CannotExport for what the library would pass over, or break off at."""
+    for prefix in ("OTEL_EXPORTER_OTLP", f"OTEL_EXPORTER_OTLP_{signal}"):
+        compression = environment.get(f"{prefix}_COMPRESSION", "")
+        if compression not in ("", "gzip", "deflate", "none"):
+            raise CannotExport(f"{prefix}_COMPRESSION: expected gzip, deflate or none, found {compression}")
+        for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
+            file = environment.get(f"{prefix}_{name}", "")
+            if file and not os.access(file, os.R_OK):
+                raise CannotExport(f"{prefix}_{name}: cannot read {file}")
 
 
 class Exporting:
@@ -97,10 +116,13 @@ class Exporting:
         """
         asked = {signal: exporters(environment, signal) for signal in SIGNALS}
         every_s = _interval_s(environment)
-        resource, timeout_s = _resource(environment), None if environment.get("OTEL_EXPORTER_OTLP_TIMEOUT") else EXPORT_S
+        resource = _resource(environment)
 
         def watched(exporter: Any, signal: str, what: str) -> Any:  # noqa: ANN401  # the library's exporters have nothing in common
             return Watched(exporter, what, _endpoint(environment, signal), say)
+
+        def timeout_s(signal: str) -> float | None:
+            return None if environment.get(TIMEOUT) or environment.get(f"OTEL_EXPORTER_OTLP_{signal}_TIMEOUT") else EXPORT_S
 
         most = _most(environment, 512 if captures else MOST_WAITING)
 
@@ -112,17 +134,17 @@ class Exporting:
         if "console" in asked["TRACES"]:
             self._spans.append(watched(ConsoleSpanExporter(out=sys.stderr, formatter=_line), "TRACES", "spans"))
         if "otlp" in asked["TRACES"]:
-            self._spans.append(watched(encode.SpanExporter(timeout=timeout_s), "TRACES", "spans"))
+            self._spans.append(watched(encode.SpanExporter(timeout=timeout_s("TRACES")), "TRACES", "spans"))
         if self._spans:
             processors = [_batching(exporter, environment, most, MOST_OF_CONTENT if captures else MOST_AT_ONCE) for exporter in self._spans]
             sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # it knows what the variables say of sampling
             self.traces = Traces(sampler, resource, processors)
             self._ends += [processor.shutdown for processor in processors]
         if asked["METRICS"] and metrics is not None:
-            exporter = watched(OTLPMetricExporter(timeout=timeout_s), "METRICS", "metrics")
+            exporter = watched(OTLPMetricExporter(timeout=timeout_s("METRICS")), "METRICS", "metrics")
             self._ends.append(Pushing(metrics, exporter, resource, every_s).close)
         if asked["LOGS"]:
-            self._records.append(watched(OTLPLogExporter(timeout=timeout_s), "LOGS", "decision records"))
+            self._records.append(watched(OTLPLogExporter(timeout=timeout_s("LOGS")), "LOGS", "decision records"))
             self.records = SentRecords(self._records[0], resource)
             self._ends.append(self.records.shutdown)
 
