@@ -190,6 +190,18 @@ async def test_a_call_is_part_of_its_callers_trace(tmp_path: Path) -> None:
     assert (span.trace_id.hex(), span.parent_span_id.hex(), span.trace_state) == (TRACE, "b7ad6b7169203331", "a=1,b=2")
 
 
+async def test_an_upstream_of_our_own_goes_on_with_the_trace(tmp_path: Path) -> None:
+    parent = f"00-{TRACE}-b7ad6b7169203331-01"
+    async with traced(tmp_path, ANSWER) as here, grpc.aio.insecure_channel(here.address) as channel:
+        request = router_pb.CompleteRequest()
+        request.request.prompt.text = "2+2?"
+        key = ("authorization", f"Bearer {KEY}")
+        await RouterServiceStub(channel).Complete(request, metadata=(("traceparent", parent), key))
+        await RouterServiceStub(channel).Complete(request, metadata=(key,))
+
+    assert [seen.headers.get("traceparent") for seen in here.asked.requests] == [parent, None]
+
+
 async def test_spans_statuses_and_callers_agree_on_how_calls_ended(tmp_path: Path) -> None:
     async with traced(tmp_path, CUT, hangs) as here, grpc.aio.insecure_channel(here.address) as channel:
         ways = [(name, code, await ended(call)) for name, code, call in _endings(channel)]

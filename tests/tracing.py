@@ -53,6 +53,8 @@ class Traced:
     collector: Collector
     client: Client
     folder: Path
+    asked: Upstream
+    """The first upstream."""
 
     def records(self) -> list[DecisionRecord]:
         """Return what is recorded, once the server has ended."""
@@ -116,7 +118,7 @@ async def traced(
             ) as address,
         ):
             async with Client(address, api_key=KEY) as client:
-                yield Traced(address, collector, client, folder)
+                yield Traced(address, collector, client, folder, sick)
         kept = written(folder)
         assert kept
         assert collector.metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -20,6 +21,9 @@ from pointsman.core.reading import Count
 from pointsman.core.record import Line
 from pointsman.core.request import Generation, Message, Prompt
 from pointsman.core.vocabulary import FinishReason
+
+TRACE: ContextVar[Mapping[str, str]] = ContextVar("trace", default={})  # noqa: B039  # nobody changes it
+"""Headers by which an upstream of our own goes on with the caller's trace; whoever answers a call sets it, those of others never see it."""
 
 
 class ModelCall(Struct, frozen=True, kw_only=True):

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.adapters.http import HttpClient, _Events, is_public
-from pointsman.ports import AttemptFailed
+from pointsman.adapters.http import HttpClient, _Events, is_public, sent_to
+from pointsman.ports import TRACE, AttemptFailed
 from upstream import SSE, Behaviour, Exchange, Upstream, drips, event, hangs, replies, resets, streams, truncates
 
 HEADERS = {"Authorization": "Bearer canary-key"}
@@ -345,3 +345,14 @@ async def test_no_private_address_is_connected_to(http: HttpClient, address: str
         await http.post(f"http://{address}:9/", HEADERS, b"{}")
 
     assert failed.value.error_type == "private_address"
+
+
+async def test_only_an_upstream_of_our_own_is_told_of_which_trace_a_call_is_part(http: HttpClient) -> None:
+    token = TRACE.set({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+    try:
+        async with Upstream(script=[replies(b"{}")]) as upstream:
+            await http.post(upstream.url, HEADERS, b"{}", internal=True)
+        assert upstream.requests[0].headers["traceparent"] == TRACE.get()["traceparent"]
+        assert sent_to(HEADERS, internal=False) == HEADERS
+    finally:
+        TRACE.reset(token)

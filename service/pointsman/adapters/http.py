@@ -25,7 +25,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
 from pointsman.core.request import redacted
-from pointsman.ports import AttemptFailed
+from pointsman.ports import TRACE, AttemptFailed
 
 LARGEST_BODY = 8 << 20
 """Bytes of a whole reply; as much as our own callers may receive."""
@@ -67,6 +67,11 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 def _by_status(reply: Reply) -> AttemptFailed:
     return AttemptFailed(str(reply.status))
+
+
+def sent_to(headers: Mapping[str, str], *, internal: bool) -> Mapping[str, str]:
+    """Return the headers of a call: only an upstream of our own is told of which trace it is part."""
+    return {**headers, **TRACE.get()} if internal else headers
 
 
 class HttpClient:
@@ -136,7 +141,8 @@ class HttpClient:
             response.release()
 
     async def _open(self, url: str, headers: Mapping[str, str], body: bytes, *, internal: bool) -> aiohttp.ClientResponse:
-        return await self._session(internal=internal).post(url, data=body, headers=headers, allow_redirects=False)
+        sent = sent_to(headers, internal=internal)
+        return await self._session(internal=internal).post(url, data=body, headers=sent, allow_redirects=False)
 
     def _session(self, *, internal: bool) -> aiohttp.ClientSession:
         """Return the session for such upstreams, made on the first call, as it belongs to the loop that runs then.

@@ -25,9 +25,9 @@ from pointsman.core.errors import Ending, MalformedMessage, Overloaded, Pointsma
 from pointsman.core.tenants import Tenant, TenantRole
 from pointsman.gate import Gate
 from pointsman.identity import Identity, Shown, require
-from pointsman.ports import Clock
+from pointsman.ports import TRACE, Clock
 from pointsman.telemetry import Log, Parent, Story
-from pointsman.wire.metadata import REQUEST_ID, CallMetadata, metadata_of, new_id, own_key_of
+from pointsman.wire.metadata import REQUEST_ID, CallMetadata, metadata_of, new_id, own_key_of, passed_on
 from pointsman.wire.status import INTERNAL, reason_of, status_of
 from pointsman.wire.tls import names_of
 
@@ -171,6 +171,8 @@ class Boundary:
         shown = metadata_of(context)
         now_s, now_ns = self._clock.monotonic(), time.time_ns()
         parent = Parent(shown.traceparent, ",".join(shown.tracestate)) if self._reads_context else NO_PARENT
+        if self._reads_context:
+            TRACE.set(passed_on(parent.traceparent, parent.tracestate))
         story = Story(method=method, id=shown.request_id, began_s=now_s, began_ns=now_ns, is_stream=is_stream, parent=parent)
         return story, shown
 

@@ -19,6 +19,8 @@ TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 PREVIOUS = "grpc-previous-rpc-attempts"
 
 _OWN_KEY = re.compile(r"[!-~]{1,255}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE = re.compile(r"[ -~]{1,512}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _RANDOM = Random(secrets.randbits(256))  # noqa: S311  # ids need to be different, not secret, and asking the system costs a call of it
@@ -61,6 +63,13 @@ def metadata_of(context: grpc.aio.ServicerContext[Any, Any]) -> CallMetadata:
         elif key == PREVIOUS:
             found.tried_before = int(value) if str(value).isdecimal() and len(value) < 4 else 1
     return found
+
+
+def passed_on(traceparent: str, tracestate: str) -> dict[str, str]:
+    """Return the headers by which others go on with a trace; none where what came is no W3C trace context."""
+    if not _TRACEPARENT.fullmatch(traceparent):
+        return {}
+    return {TRACEPARENT: traceparent, **({TRACESTATE: tracestate} if _TRACESTATE.fullmatch(tracestate) else {})}
 
 
 def own_key_of(keys: tuple[str, ...]) -> str:
