@@ -109,6 +109,7 @@ class Attempting(Generic[T]):
 
         if not self._is_recorded:
             attempt = self._attempt(CANCELLED, None)
+            self._work.hear(attempt)
             self._held.settle_later(priced)
 
     def expire(self) -> None:

@@ -93,7 +93,7 @@ async def _recording(settings: Settings, log: Log, stack: AsyncExitStack) -> tup
     if folder is None:
         return None, secrets.token_bytes(32)
     records = await stack.enter_async_context(RecordLog(folder, log.note, most_bytes=settings.records_mb << 20))
-    return records, await asyncio.to_thread(key_in, folder)
+    return records, await asyncio.to_thread(key_in, folder, log.note)
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def _exporting(settings: Settings, log: Log, metrics: Metrics | None) -> A
         exporting = Exporting(settings.environment, log.note, metrics, captures=_captures(settings))
     except CannotExport as error:
         raise CannotObserve(str(error)) from None
-    except (ValueError, KeyError, OSError) as error:  # the library's, of a variable that it reads itself
+    except Exception as error:  # the library's, of a variable that it reads itself: they have no type in common
         raise CannotObserve(f"OpenTelemetry cannot use its variables (OTEL_...): {error}") from None
     try:
         yield exporting

@@ -205,6 +205,11 @@ def test_the_key_for_people_is_made_once_and_is_its_owners(tmp_path: Path) -> No
     one = key_in(tmp_path)
 
     assert (len(one), key_in(tmp_path)) == (32, one)
+    (tmp_path / "key").write_bytes(b"k" * 64)
+    said = Said()
+    assert len(key_in(tmp_path, said)) == 32
+    assert (tmp_path / "key").read_bytes() == b"k" * 64  # whose it is, he may want it back
+    assert ["32 bytes are expected in it" in text for text in said] == [True]
     (tmp_path / "key").write_bytes(b"")
     assert len(two := key_in(tmp_path)) == 32
     assert one != two == key_in(tmp_path)

@@ -128,6 +128,12 @@ def test_no_user_session_or_label_is_in_a_record(world: World) -> None:
     assert "desk" not in text
 
 
+def test_of_labels_whose_names_have_dots_only_the_group_is_named() -> None:
+    kept, _ = recorded((RULES, facts_of(request_labels={"acme.com/user-jane": "x"}, request_user="jane"), Market()))
+
+    assert kept.withheld == ("request.labels", "request.user")
+
+
 def test_the_same_user_has_the_same_digest_and_only_under_the_same_key() -> None:
     world = (RULES, facts_of(request_user="ann", request_session="ann"), Market())
     outcome = decide(*world)

@@ -58,7 +58,8 @@ def test_what_there_is_not_is_refused_with_what_there_is(environment: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("share", "is_fine"), [("0.01", True), ("1", True), (".5", True), ("0", True), ("5", False), ("-0.1", False), ("nan", False)]
+    ("share", "is_fine"),
+    [("0.01", True), ("1", True), (".5", True), ("0", True), ("1e-3", True), ("5", False), ("-0.1", False), ("nan", False)],
 )
 def test_a_share_to_sample_is_one(share: str, is_fine: bool) -> None:
     environment = {"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": share}
@@ -72,8 +73,8 @@ def test_a_share_to_sample_is_one(share: str, is_fine: bool) -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "says"),
     [
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "expected gzip, deflate or none, found zstd"),
-        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd", "expected gzip, deflate or none, found zstd"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "expected gzip, found zstd; unset it for none"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "", "expected gzip, found nothing; unset it for none"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem", "cannot read /nowhere/ca.pem"),
     ],
 )
@@ -195,7 +196,7 @@ def test_records_of_a_large_catalog_and_spans_with_content_fit_in_what_a_collect
     assert (len(collector.spans), len(collector.logs)) == (150, 150)
 
 
-@pytest.mark.parametrize("variable", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_METRIC_EXPORT_INTERVAL"])
+@pytest.mark.parametrize("variable", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_METRIC_EXPORT_INTERVAL"])
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "1.5"])
 def test_numbers_that_are_none_are_refused(variable: str, text: str) -> None:
     with pytest.raises(CannotExport, match=f"{variable}: expected .*, 1 or more, found {text}"):
@@ -203,5 +204,5 @@ def test_numbers_that_are_none_are_refused(variable: str, text: str) -> None:
 
 
 def test_an_interval_that_is_none_is_refused() -> None:
-    with pytest.raises(CannotExport, match="OTEL_METRIC_EXPORT_INTERVAL: expected milliseconds, 1 or more, found soon"):
+    with pytest.raises(CannotExport, match="OTEL_METRIC_EXPORT_INTERVAL: expected a whole number, 1 or more, found soon"):
         Exporting({"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRIC_EXPORT_INTERVAL": "soon"}, unheard, Metrics())

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.completion import Attempt
+from pointsman.core.completion import Attempt, Usage
 from pointsman.core.market import Market, WindowLeft
 from pointsman.core.vocabulary import AttemptReason, CacheStatus
 from pointsman.telemetry.story import HoldAsked, LookedUp, Parent, Scored, Story
@@ -109,6 +109,16 @@ def test_attempts_of_a_call_that_its_caller_left_are_told_too() -> None:
     *_, attempt = told(story(code="CANCELLED", completion=None, heard=[left]))
 
     assert (attempt.name, attempt.status.description) == ("chat small", "cancelled")
+
+
+def test_an_attempt_that_is_heard_of_again_when_it_was_counted_is_told_once() -> None:
+    left = Attempt(model="small", provider="p", reason=AttemptReason.PRIMARY, error_type="cancelled", latency_ms=40.0, began_s=7.003)
+    told_twice = story(code="CANCELLED", completion=None, heard=[])
+    told_twice.hear(left)
+    told_twice.hear(structs.replace(left, usage=Usage(output_tokens=3, cost=9)))
+
+    assert [attempt.usage for attempt in told_twice.attempts] == [Usage(output_tokens=3, cost=9)]
+    assert told_twice.cost == 9
 
 
 def test_what_a_tenants_windows_had_left_is_with_the_decision() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -60,3 +61,12 @@ def test_spans_for_which_there_is_no_room_are_counted() -> None:
     for _ in range(3):
         queued.on_end(cast("ReadableSpan", object()))
     assert watched.lost == 3
+
+
+def test_an_exporter_that_raises_has_lost_what_it_was_given() -> None:
+    said = Said()
+    watched = Watched(Exporter(), "spans", "here", said)
+    with pytest.raises(IndexError):
+        watched.export(["a", "b"])
+
+    assert (watched.lost, watched.done, len(said)) == (2, 2, 1)

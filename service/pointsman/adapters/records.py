@@ -37,23 +37,36 @@ FILES = 8
 _PLAIN, _PACKED, _UNFINISHED = ".jsonl", ".jsonl.gz", ".packing"
 
 
-def key_in(folder: Path) -> bytes:
-    """Return the key for digests of people that is kept in a folder; a new one where there is none, kept if that can be done."""
+def key_in(folder: Path, say: Say = unheard) -> bytes:
+    """Return the key for digests of people that is kept in a folder, a new one where there is none.
+
+    Where it cannot be read, or kept, it is one that lasts as long as the process, and `say` is told: digests then differ from those before.
+    """
     path, new = folder / "key", secrets.token_bytes(KEY_BYTES)
-    with suppress(OSError):
-        if len(known := path.read_bytes()) == KEY_BYTES:
+    try:
+        known = path.read_bytes() if path.exists() else b""
+        if not known:
+            known = _kept(new, path)
+        if len(known) == KEY_BYTES:
             return known
-    with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix="key.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(new)
-            Path(name).rename(path)  # whole, or not at all; of two processes that make one, the later has it
-        finally:
-            Path(name).unlink(missing_ok=True)
-        return path.read_bytes()
+        why = f"{KEY_BYTES} bytes are expected in it"
+    except OSError as error:
+        why = error.strerror or str(error)
+    say(f"the key in {path} cannot be used: {why}; people in records have other digests until this process ends", level="warning")
     return new
+
+
+def _kept(key: bytes, path: Path) -> bytes:
+    """Keep a key, whole or not at all, and return what is kept: of two processes that make one, the later has it. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix="key.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+        Path(name).rename(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path.read_bytes()
 
 
 class RecordLog:
@@ -159,7 +172,11 @@ class _Files:
             began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             self._path = self._folder / f"decisions-{began}-{os.getpid()}{_PLAIN}"
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            except OSError:
+                self._forget()
+                raise
 
     def _is_gone(self) -> bool:
         """Return whether no name leads to the file any more."""
@@ -182,7 +199,8 @@ class _Files:
             os.ftruncate(self._descriptor, size)  # half a line would spoil the file
             raise
         if os.fstat(self._descriptor).st_size >= self._most // FILES:
-            self.close()  # the next lines begin another
+            with suppress(OSError):  # of packing: the lines are written
+                self.close()  # the next ones begin another file
 
     def close(self) -> None:
         """End the file, pack whatever nobody writes any more, and drop what is too much; an empty file is dropped."""

@@ -74,7 +74,7 @@ class Unknown:
 
     def seen(self, condition: Condition) -> Condition:
         """Return the condition; if it looks at such facts, one that takes down that it was asked."""
-        unknown = {name for name in condition.facts if name in self.names or name.rpartition(".")[0] in self.names}
+        unknown = {name for name in condition.facts if name in self.names or ".".join(name.split(".")[:2]) in self.names}
         if not unknown:
             return condition
 

@@ -201,7 +201,7 @@ def _hidden(facts: Facts, kept: frozenset[str]) -> Iterator[str]:
 
 def _group(name: str) -> str:
     """Return the name of a fact, of a label that of all labels beside it: what callers call theirs is their own affair."""
-    return name if name in PEOPLE else name.rpartition(".")[0]
+    return name if name in PEOPLE else ".".join(name.split(".")[:2])
 
 
 def _redacted(facts: Facts, key: bytes, kept: frozenset[str], tags: frozenset[str]) -> Facts:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import uuid
 from collections import Counter
@@ -52,13 +51,13 @@ MOST_OF_CONTENT = 32
 
 EVERY_MS = 1000
 
-METRICS_EVERY_S = 60.0
+METRICS_EVERY_MS = 60_000
 
 SIGNALS = {"TRACES": ("otlp", "console", "none"), "METRICS": ("otlp", "none"), "LOGS": ("otlp", "none")}
 """What may be exported, and how. Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says; metrics and records only if they are asked for by name,
 since what takes traces need not take them: Jaeger does not."""
 
-QUEUE = "OTEL_BSP_MAX_QUEUE_SIZE"
+QUEUE, BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT"
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PROTOCOL, ENDPOINT = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -86,19 +85,30 @@ def exporters(environment: Mapping[str, str], signal: str = "TRACES") -> tuple[s
         raise CannotExport(f"{PROTOCOL}: expected grpc, found {protocol}; point the endpoint at the collector's gRPC port, 4317 as a rule")
     if signal == "TRACES" and (sampler := environment.get(SAMPLER, "")) and sampler not in SAMPLERS:
         raise CannotExport(f"{SAMPLER}: expected one of {', '.join(SAMPLERS)}, found {sampler}")
-    if signal == "TRACES" and (share := environment.get(f"{SAMPLER}_ARG", "")) and not re.fullmatch(r"0?\.\d+|0|1(\.0*)?", share):
+    if (
+        signal == "TRACES"
+        and environment.get(SAMPLER, "").endswith("ratio")
+        and not _is_share(share := environment.get(f"{SAMPLER}_ARG", "1"))
+    ):
         raise CannotExport(f"{SAMPLER}_ARG: expected a share, 0 to 1, found {share}")
     if "otlp" in asked:
         _check_of_exporter(environment, signal)
     return tuple(name for name in asked if name != "none")
 
 
+def _is_share(text: str) -> bool:
+    try:
+        return 0.0 <= float(text) <= 1.0
+    except ValueError:
+        return False
+
+
 def _check_of_exporter(environment: Mapping[str, str], signal: str) -> None:
     """Raise CannotExport for what the library would pass over, or break off at."""
     for prefix in ("OTEL_EXPORTER_OTLP", f"OTEL_EXPORTER_OTLP_{signal}"):
-        compression = environment.get(f"{prefix}_COMPRESSION", "")
-        if compression not in ("", "gzip", "deflate", "none"):
-            raise CannotExport(f"{prefix}_COMPRESSION: expected gzip, deflate or none, found {compression}")
+        compression = environment.get(f"{prefix}_COMPRESSION", "gzip")
+        if compression != "gzip":
+            raise CannotExport(f"{prefix}_COMPRESSION: expected gzip, found {compression or 'nothing'}; unset it for none")
         for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
             file = environment.get(f"{prefix}_{name}", "")
             if file and not os.access(file, os.R_OK):
@@ -124,7 +134,7 @@ class Exporting:
         def timeout_s(signal: str) -> float | None:
             return None if environment.get(TIMEOUT) or environment.get(f"OTEL_EXPORTER_OTLP_{signal}_TIMEOUT") else EXPORT_S
 
-        most = _most(environment, 512 if captures else MOST_WAITING)
+        most = _whole(environment, QUEUE, 512 if captures else MOST_WAITING)
 
         self.traces: Traces | None = None
         self.records: SentRecords | None = None
@@ -178,17 +188,18 @@ def _line(span: ReadableSpan) -> str:
 def _batching(exporter: Watched, environment: Mapping[str, str], most: int, at_once: int) -> SpanProcessor:
     """Return what hands spans over in batches; where a variable says how often, the library reads it."""
     delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in environment else EVERY_MS
+    at_once = min(most, at_once, _whole(environment, BATCH, at_once))
     batching = BatchSpanProcessor(
-        cast("SpanExporter", exporter), max_queue_size=most, schedule_delay_millis=delay_ms, max_export_batch_size=min(most, at_once)
+        cast("SpanExporter", exporter), max_queue_size=most, schedule_delay_millis=delay_ms, max_export_batch_size=at_once
     )
-    return Queued(batching, exporter, most + min(most, at_once))
+    return Queued(batching, exporter, most + at_once)
 
 
-def _most(environment: Mapping[str, str], default: int) -> int:
-    """Return how many spans may wait. Raises CannotExport."""
-    text = environment.get(QUEUE, "")
+def _whole(environment: Mapping[str, str], variable: str, default: int) -> int:
+    """Return a number of 1 or more. Raises CannotExport."""
+    text = environment.get(variable, "")
     if text and not (text.isascii() and text.isdecimal() and int(text)):
-        raise CannotExport(f"{QUEUE}: expected a whole number, 1 or more, found {text}")
+        raise CannotExport(f"{variable}: expected a whole number, 1 or more, found {text}")
     return int(text) if text else default
 
 
@@ -198,10 +209,7 @@ def _endpoint(environment: Mapping[str, str], signal: str) -> str:
 
 def _interval_s(environment: Mapping[str, str]) -> float:
     """Return the seconds between two lots of metrics. Raises CannotExport."""
-    text = environment.get(INTERVAL, "")
-    if text and not (text.isascii() and text.isdecimal() and int(text)):
-        raise CannotExport(f"{INTERVAL}: expected milliseconds, 1 or more, found {text}")
-    return int(text) / 1000 if text else METRICS_EVERY_S
+    return _whole(environment, INTERVAL, METRICS_EVERY_MS) / 1000
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:

@@ -118,13 +118,16 @@ class Story(Struct, kw_only=True):
     """Attempts, as they ended."""
 
     def hear(self, event: Happening) -> None:
-        """Take down what happened; of decisions the last one, since a call that waits for room decides again."""
+        """Take down what happened; of decisions the last one, since a call that waits for room decides again.
+
+        An attempt may be heard of twice: when it ended, and when what it used was counted.
+        """
         if isinstance(event, Decided):
             self.decided = event
         elif isinstance(event, Completion):
             self.completion = event
         elif isinstance(event, Attempt):
-            self.heard.append(event)
+            self.heard = [*(each for each in self.heard if (each.model, each.began_s) != (event.model, event.began_s)), event]
         elif isinstance(event, HoldAsked):
             self.holds.append(event)
         elif isinstance(event, LookedUp):

@@ -31,8 +31,15 @@ class Watched:
 
     def export(self, batch: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401  # as above
         """Hand a batch over, and return what the exporter says of that."""
-        result = self._exporter.export(batch, *arguments, **more)
-        is_taken = result.name == "SUCCESS"
+        is_taken = False
+        try:
+            result = self._exporter.export(batch, *arguments, **more)
+            is_taken = result.name == "SUCCESS"
+            return result
+        finally:
+            self._told(batch, is_taken=is_taken)
+
+    def _told(self, batch: object, *, is_taken: bool) -> None:
         size = len(batch) if isinstance(batch, Sized) else 1
         self.done += size
         if not is_taken:
@@ -45,7 +52,6 @@ class Watched:
                 self._say(
                     f"{self._what} are not taken at {self._endpoint}, and are lost until they are; no call waits for them", level="warning"
                 )
-        return result
 
 
 class Queued(SpanProcessor):

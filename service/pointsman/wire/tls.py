@@ -131,7 +131,11 @@ def _pair(cert: Path, key: Path) -> tuple[bytes, bytes, x509.Certificate]:
         own = load_pem_private_key(private, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadCertificate(f"{key} holds no PEM private key without a password") from None
-    if own != certificate.public_key():
+    try:
+        public = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadCertificate(f"{cert} is a certificate for a kind of key that is not known") from None
+    if own != public:
         raise BadCertificate(f"{key} is not the key of {cert}")
     return private, chain, certificate
 
