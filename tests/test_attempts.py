@@ -8,7 +8,7 @@ import pytest
 from msgspec import Struct
 
 from fakes import AllWell, FakeClock, WordCounter, catalog_yaml, facts_of, model_yaml, ruleset_of
-from pointsman.core.completion import TextDelta, Usage
+from pointsman.core.completion import Attempt, TextDelta, Usage
 from pointsman.core.decide import decide
 from pointsman.core.experience import SUMMED_EVERY_S
 from pointsman.core.market import Market, ModelState
@@ -63,6 +63,18 @@ async def shown(
             clock.advance(reader_takes_s)
     clock.advance(SUMMED_EVERY_S)
     return upstreams.states(RULES.catalog).get("only", ModelState())
+
+
+async def test_a_stream_that_its_caller_leaves_is_heard_of_before_what_it_used_is_counted() -> None:
+    clock, heard = FakeClock(), list[Attempt]()
+    executor = Executor({"builtin": Timed(clock)}, WordCounter(), clock, Upstreams(AllWell(), clock))
+    decision = decide(RULES, facts_of(features_task="chat"), Market())
+    events = executor.stream(decision, ASKED, RULES.catalog, deadline=clock.monotonic() + 3600, hear=heard.append)
+    async for _ in events:
+        break
+    await events.aclose()
+
+    assert [(attempt.model, attempt.error_type) for attempt in heard] == [("only", "cancelled")]
 
 
 async def test_a_stream_shows_its_first_token_its_pace_its_length_and_its_counting() -> None:

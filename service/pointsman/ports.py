@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from pointsman.core.record import Line
 from pointsman.core.request import Generation, Message, Prompt
 from pointsman.core.vocabulary import FinishReason
 
-TRACE: ContextVar[Mapping[str, str]] = ContextVar("trace", default={})  # noqa: B039  # nobody changes it
+TRACE: ContextVar[Mapping[str, str]] = ContextVar("trace", default=MappingProxyType({}))
 """Headers by which an upstream of our own goes on with the caller's trace; whoever answers a call sets it, those of others never see it."""
 
 

@@ -203,6 +203,21 @@ def test_numbers_that_are_none_are_refused(variable: str, text: str) -> None:
         Exporting({"OTEL_TRACES_EXPORTER": "console", variable: text}, unheard)
 
 
+def test_what_a_collector_does_not_take_is_said_without_the_password_of_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"http://user:secret@127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    said = Said()
+    exporting = Exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}, said)
+    assert exporting.traces is not None
+    exporting.traces.tell(STORY)
+    exporting.close(unheard)
+
+    assert [text.startswith("spans are not taken at 127.0.0.1:") for text in said] == [True]
+
+
 def test_an_interval_that_is_none_is_refused() -> None:
     with pytest.raises(CannotExport, match="OTEL_METRIC_EXPORT_INTERVAL: expected a whole number, 1 or more, found soon"):
         Exporting({"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRIC_EXPORT_INTERVAL": "soon"}, unheard, Metrics())

@@ -169,6 +169,11 @@ LABELS: Mapping[str, About] = {
 """Facts with a free last part, all optional strings: `request.labels.KEY` or `request.labels["KEY"]`."""
 
 
+def group_of(fact: str) -> str:
+    """Return the name without what comes behind its second part: that of all labels for one of them, whose key may have dots."""
+    return ".".join(fact.split(".")[:2])
+
+
 def value_of(facts: Facts, name: str) -> object:
     """Return the value of a fact by its name, None where an optional one is absent. `name` must be known."""
     group, _, rest = name.partition(".")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from pointsman.core.facts import Facts
+from pointsman.core.facts import Facts, group_of
 from pointsman.core.rollout import BUCKETS, Rollout, rank, sticky
 from pointsman.core.ruleset import Condition, Constraint, Matched, Route, Ruleset
 from pointsman.core.vocabulary import Strategy
@@ -74,7 +74,7 @@ class Unknown:
 
     def seen(self, condition: Condition) -> Condition:
         """Return the condition; if it looks at such facts, one that takes down that it was asked."""
-        unknown = {name for name in condition.facts if name in self.names or ".".join(name.split(".")[:2]) in self.names}
+        unknown = {name for name in condition.facts if name in self.names or group_of(name) in self.names}
         if not unknown:
             return condition
 

@@ -22,7 +22,7 @@ from pointsman.core.completion import Attempt, Usage
 from pointsman.core.decide import Outcome, outcome_of
 from pointsman.core.decision import Decision
 from pointsman.core.errors import NoEligibleModel
-from pointsman.core.facts import Facts, value_of
+from pointsman.core.facts import Facts, group_of, value_of
 from pointsman.core.market import Market
 from pointsman.core.pins import NO_PINS, Pins, pinned, pins_of
 from pointsman.core.propensity import propensity
@@ -144,7 +144,7 @@ def record(
         revision=ruleset.revision,
         facts=redacted,
         market=market,
-        withheld=tuple(sorted({_group(name) for name in hidden})),
+        withheld=tuple(sorted({group_of(name) for name in hidden})),
         pins=pins_of(ruleset, facts, redacted, hidden) if hidden else NO_PINS,
         decision=structs.replace(outcome, explanation=None, prefix_key="") if isinstance(outcome, Decision) else None,
         refused=Refused.of(outcome) if isinstance(outcome, NoEligibleModel) else None,
@@ -197,11 +197,6 @@ def _hidden(facts: Facts, kept: frozenset[str]) -> Iterator[str]:
     yield from (name for name in PEOPLE if value_of(facts, name) is not None)
     for group in LABELLED:
         yield from (f"{group}.labels.{label}" for label in getattr(facts, group).labels if label not in kept)
-
-
-def _group(name: str) -> str:
-    """Return the name of a fact, of a label that of all labels beside it: what callers call theirs is their own affair."""
-    return name if name in PEOPLE else ".".join(name.split(".")[:2])
 
 
 def _redacted(facts: Facts, key: bytes, kept: frozenset[str], tags: frozenset[str]) -> Facts:

@@ -204,7 +204,9 @@ def _whole(environment: Mapping[str, str], variable: str, default: int) -> int:
 
 
 def _endpoint(environment: Mapping[str, str], signal: str) -> str:
-    return environment.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environment.get(ENDPOINT) or "http://localhost:4317"
+    """Return where a signal goes, for people: without the user and password that an address may have."""
+    address = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environment.get(ENDPOINT) or "http://localhost:4317"
+    return address.rpartition("@")[2]
 
 
 def _interval_s(environment: Mapping[str, str]) -> float:

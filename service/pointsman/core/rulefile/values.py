@@ -12,7 +12,7 @@ from math import ceil, floor
 from typing import Any
 
 from pointsman.core.expr.types import BOOL, INT, STRING
-from pointsman.core.facts import FACTS, LABELS, FactSpec
+from pointsman.core.facts import FACTS, LABELS, FactSpec, group_of
 
 _FEW = 64
 """Integers are told one by one where there are no more of them than this."""
@@ -115,8 +115,7 @@ def _spans_less(some: Values, others: Values) -> bool:
 
 
 def _spec(fact: str) -> FactSpec:
-    group = ".".join(fact.split(".")[:2])
-    return FACTS.get(fact) or FactSpec(name=fact, type=STRING, about=LABELS[group], optional=True)
+    return FACTS.get(fact) or FactSpec(name=fact, type=STRING, about=LABELS[group_of(fact)], optional=True)
 
 
 def _settled(values: Values, spec: FactSpec) -> Values:
