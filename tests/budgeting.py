@@ -56,6 +56,9 @@ class SteppedClock:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.ms / 1000, UTC)
 
+    def epoch_s(self) -> float:
+        return self.ms / 1000
+
 
 @dataclass
 class Happened:

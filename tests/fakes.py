@@ -40,6 +40,9 @@ class FakeClock:
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self.elapsed_s)
 
+    def epoch_s(self) -> float:
+        return self.now().timestamp()
+
 
 class Said(list[str]):
     """A `Say` that keeps what it is told, and at which levels."""

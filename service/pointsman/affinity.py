@@ -61,7 +61,7 @@ class Affinity:
 
     def market(self, market: Market, catalog: Catalog, known: Known, input_tokens: int) -> Market:
         """Return the market with what is expected of prompt caches."""
-        now_s = self._clock.now().timestamp()
+        now_s = self._clock.epoch_s()
         return with_prefixes(
             market, catalog, known.conversation, known.trail, input_tokens=input_tokens, now_s=now_s, trust=dict(self._trust)
         )
@@ -75,7 +75,7 @@ class Affinity:
             completion.optimisation is None or not completion.optimisation.removed
         ):  # else it was told less than what was expected to be kept
             self._learn(completion.model, decision, usage)
-        turn = Turn(completion.model, usage.input_tokens, self._clock.now().timestamp())
+        turn = Turn(completion.model, usage.input_tokens, self._clock.epoch_s())
         trail = known.trail.after(turn, _able(ruleset, decision, known))
         keeping = asyncio.create_task(self._trails.put(keys_of(known.conversation)[0], trail.encoded(), ttl_s=KEPT_S), name="trail")
         self._keeping.add(keeping)

@@ -214,4 +214,4 @@ class SharedBudgets:
         return max(1, self._replicas())
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return int(self._clock.epoch_s() * 1000)

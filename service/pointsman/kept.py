@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -47,51 +47,100 @@ class Asked(Struct, frozen=True, kw_only=True):
         return use_of(self.policy, self.ruleset.settings(self.decision.rule.id), self.request.generation)
 
 
-class Kept(Struct, frozen=True, kw_only=True):
+class Kept(Protocol):
     """How one kind of answer is kept."""
 
+    @property
+    def key(self) -> CacheKey:
+        """Names the answer."""
+        ...
+
+    @property
+    def mark(self) -> bytes:
+        """Of the request, where the key is the caller's own; else empty."""
+        ...
+
+    @property
+    def ttl_s(self) -> float:
+        """How long it is kept."""
+        ...
+
+    def coming(self) -> CacheKey:
+        """Return what names the answer that is under way: those who have it in common wait for one another."""
+        ...
+
+    def known(self, data: bytes | None, now_s: float) -> Entry | None:
+        """Return what was kept; None where there is nothing, or nothing that may be given. Raises InvalidRequest."""
+        ...
+
+    def keep(self, completion: Completion, now_s: float) -> Entry | None:
+        """Return what is to be kept; None where nothing is."""
+        ...
+
+
+class ByRequest(Struct, frozen=True):
+    """How answers to the same request are kept."""
+
     key: CacheKey
-    coming: Callable[[], CacheKey]
-    """Names the answer that is under way: those who have it in common wait for one another."""
+    decision: Decision
+    use: Use
+    max_age_ms: float | None
+    """The caller's."""
     mark: bytes = b""
-    """Of the request, where the key is the caller's own."""
-    known: Callable[[bytes | None], Entry | None]
-    """Reads what was kept; None where there is nothing, or nothing that may be given. Raises InvalidRequest."""
-    keep: Callable[[Completion], Entry | None]
-    """Makes what is to be kept; None where nothing is."""
-    ttl_s: float
 
+    @property
+    def ttl_s(self) -> float:
+        """As in `Kept`."""
+        return self.use.ttl_s * KEPT_LONGER
 
-def by_request(asked: Asked, use: Use, now_s: Callable[[], float]) -> Kept:
-    """Return how answers to the same request are kept; `now_s` returns seconds of the epoch."""
+    def coming(self) -> CacheKey:
+        """As in `Kept`."""
+        return coming_key(self.key, self.decision, self.max_age_ms)
 
-    def known(data: bytes | None) -> Entry | None:
+    def known(self, data: bytes | None, now_s: float) -> Entry | None:
+        """As in `Kept`."""
         entry = entry_from(data)
-        return entry if entry and fits(entry, asked.decision) and age_s(entry, now_s()) <= use.oldest_s else None
+        return entry if entry is not None and fits(entry, self.decision) and age_s(entry, now_s) <= self.use.oldest_s else None
 
-    def keep(completion: Completion) -> Entry | None:
-        return entry_of(completion, asked.decision, now_s()) if is_worth_keeping(completion) else None
-
-    key = answer_key(asked.tenant, asked.request, asked.decision, asked.ruleset.route(asked.decision.rule.id))
-    coming = partial(coming_key, key, asked.decision, asked.policy.max_age_ms)
-    return Kept(key=key, coming=coming, known=known, keep=keep, ttl_s=use.ttl_s * KEPT_LONGER)
+    def keep(self, completion: Completion, now_s: float) -> Entry | None:
+        """As in `Kept`."""
+        return entry_of(completion, self.decision, now_s) if is_worth_keeping(completion) else None
 
 
-def by_own_key(asked: Asked, now_s: Callable[[], float]) -> Kept:
-    """Return how the first result of the caller's own key is kept, whatever it is, for a day."""
-    mark = fingerprint(asked.request)
+class ByOwnKey(Struct, frozen=True):
+    """How the first result of the caller's own key is kept, whatever it is, for a day."""
 
-    def known(data: bytes | None) -> Entry | None:
+    key: CacheKey
+    decision: Decision
+    mark: bytes
+    ttl_s: float = ONCE_S
+
+    def coming(self) -> CacheKey:
+        """As in `Kept`."""
+        return self.key
+
+    def known(self, data: bytes | None, _now_s: float) -> Entry | None:
+        """As in `Kept`."""
         entry = entry_from(data)
-        if entry is not None and entry.fingerprint != mark:
+        if entry is not None and entry.fingerprint != self.mark:
             raise names_another()
         return entry
 
-    def keep(completion: Completion) -> Entry | None:
-        return entry_of(completion, asked.decision, now_s(), fingerprint=mark)
+    def keep(self, completion: Completion, now_s: float) -> Entry | None:
+        """As in `Kept`."""
+        return entry_of(completion, self.decision, now_s, fingerprint=self.mark)
 
-    key = idempotency_key(asked.tenant, asked.own_key)
-    return Kept(key=key, coming=lambda: key, mark=mark, known=known, keep=keep, ttl_s=ONCE_S)
+
+def by_request(asked: Asked, use: Use) -> ByRequest:
+    """Return how answers to the same request are kept."""
+    decision = asked.decision
+    key = answer_key(asked.tenant, asked.request, decision, asked.ruleset.route(decision.rule.id))
+    return ByRequest(key, decision, use, asked.policy.max_age_ms)
+
+
+def by_own_key(asked: Asked) -> ByOwnKey:
+    """Return how the first result of the caller's own key is kept."""
+    return ByOwnKey(idempotency_key(asked.tenant, asked.own_key), asked.decision, fingerprint(asked.request))
 
 
 def not_cached() -> NotCached:

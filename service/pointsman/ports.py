@@ -218,6 +218,10 @@ class Clock(Protocol):
         """Return the time in UTC."""
         ...
 
+    def epoch_s(self) -> float:
+        """Return the same time in seconds of the Unix epoch."""
+        ...
+
 
 class ModelStates(Protocol):
     """Knows the state of the models at present."""

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from pointsman.core.estimator import Estimate
 from pointsman.core.prompt_tokens import texts_of
-from pointsman.core.reading import Count, Reading, digest, read
+from pointsman.core.reading import Count, Reading, read
 from pointsman.core.request import Prompt
 from pointsman.ports import TokenCounter
 
@@ -49,7 +49,7 @@ class Reader:
         """Return what the prompt says of itself."""
         long = sum(map(len, texts_of(prompt))) > INLINE
         loop = asyncio.get_running_loop()
-        key = await loop.run_in_executor(self._threads, digest, prompt) if long else digest(prompt)
+        key = await loop.run_in_executor(self._threads, lambda: prompt.digest) if long else prompt.digest
         reading = self._readings.get(key)
         if reading is None:
             what = (prompt, self.count, self._estimate)

@@ -62,8 +62,8 @@ class Recall:
         """Return the answer. Raises what `Executor.run` raises, NotCached, and InvalidRequest for a key that names another request."""
         use = asked.use
         if use.looks and not asked.own_key:  # without what follows for those who must wait, since this is most of what a cache is for
-            kept = by_request(asked, use, self._now_s)
-            if (entry := kept.known(self._cache.peek(kept.key))) is not None:
+            kept = by_request(asked, use)
+            if (entry := self._near(kept)) is not None:
                 return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
         return self._told(await _gathered(self._events(asked, use)), asked)
 
@@ -82,11 +82,11 @@ class Recall:
 
         Raises InvalidRequest for a key that names another request.
         """
-        if asked.own_key and (entry := await self._looked_up(by_own_key(asked, self._now_s))) is not None:
+        if asked.own_key and (entry := await self._looked_up(by_own_key(asked))) is not None:
             return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
         if not asked.use.looks:
             return None
-        kept = by_request(asked, asked.use, self._now_s)
+        kept = by_request(asked, asked.use)
         if (entry := await self._looked_up(kept)) is not None:
             return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
         if stale and (entry := await self._past_its_time(asked, kept.key)) is not None:
@@ -115,7 +115,7 @@ class Recall:
         else:
             tokens = completion.usage.input_tokens, completion.usage.output_tokens
             model = asked.ruleset.catalog.models.get(completion.model)  # by the caller's own key also one that has left the catalog
-            saved = model.price.cost(*tokens) if model is not None else 0
+            saved = 0 if model is None else model.price.cost(tokens[0], tokens[1])
             self._book.count(tenant, rule, status, input_tokens=tokens[0], output_tokens=tokens[1], saved=saved)
         return completion
 
@@ -123,21 +123,21 @@ class Recall:
         """Return what an answer consists of: pieces, and a completion, which has the message unless the pieces carried it."""
         if not asked.own_key:
             return self._answer(asked, use)
-        return self._shared(asked, by_own_key(asked, self._now_s), lambda asked: self._answer(asked, use))
+        return self._shared(asked, by_own_key(asked), lambda asked: self._answer(asked, use))
 
     def _answer(self, asked: Asked, use: Use) -> Events:
         if use.required and not use.looks:
             raise not_cached()
         if use.is_off:
             return self._asked(asked, use.status)
-        kept = by_request(asked, use, self._now_s)
+        kept = by_request(asked, use)
         if use.required:
             return self._recalled_only(asked, kept)
         return self._shared(asked, kept, lambda asked: self._or_stale(asked, kept.key)) if use.looks else self._refreshed(asked, kept)
 
     async def _shared(self, asked: Asked, kept: Kept, ask: Callable[[Asked], Events]) -> Events:
         """Yield a kept answer, or one under way for all who ask the same. Where that fails, they share one more."""
-        if (entry := kept.known(self._cache.peek(kept.key))) is not None:
+        if (entry := self._near(kept)) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
             return
         may_try, coming = 2, kept.coming()
@@ -176,13 +176,13 @@ class Recall:
 
     async def _flight(self, asked: Asked, kept: Kept, coming: CacheKey, ask: Callable[[Asked], Events]) -> Events:
         """Yield the answer that those who ask the same share: kept by another replica, under way there, or asked for here."""
-        if (entry := kept.known(await self._cache.get(kept.key))) is not None:
+        if (entry := await self._anywhere(kept)) is not None:
             yield self._recalled(entry, asked, CacheStatus.HIT)
             return
         is_ours, entry = await self._awaited(asked, kept, coming)
         try:
             if is_ours:
-                entry = kept.known(await self._cache.get(kept.key))  # what came between the last look and the turn
+                entry = await self._anywhere(kept)  # what came between the last look and the turn
             if entry is not None:
                 yield self._recalled(entry, asked, CacheStatus.COALESCED)
                 return
@@ -200,20 +200,22 @@ class Recall:
         while not (is_ours := await self._turns.take(coming)) and self._clock.monotonic() < until:
             await self._sleep(pause_s)
             pause_s = min(_LONGEST_LOOK_S, pause_s * 1.5)
-            if (entry := kept.known(await self._cache.get(kept.key))) is not None:
+            if (entry := await self._anywhere(kept)) is not None:
                 return False, entry
         return is_ours, None
 
     async def _kept(self, kept: Kept, ask: Callable[[], Events]) -> Events:
         """Yield the answer that is asked for, and keep it when it is whole."""
-        gathering, asked_s = Gathering(), self._now_s()
+        gathering, asked_s = Gathering(), self._clock.epoch_s()
         async with aclosing(ask()) as events:
             async for event in events:
                 yield event
                 if not isinstance(event, Completion):
                     gathering.add(event)
-                elif event.finish_reason is not FinishReason.ERROR and (entry := kept.keep(gathering.whole(event))) is not None:
-                    await self._cache.put(kept.key, entry.encoded(), ttl_s=kept.ttl_s, asked_s=asked_s)
+                elif event.finish_reason is not FinishReason.ERROR:
+                    entry = kept.keep(gathering.whole(event), self._clock.epoch_s())
+                    if entry is not None:
+                        await self._cache.put(kept.key, entry.encoded(), ttl_s=kept.ttl_s, asked_s=asked_s)
 
     async def _refreshed(self, asked: Asked, kept: Kept) -> Events:
         async with aclosing(self._kept(kept, lambda: self._asked(asked, CacheStatus.BYPASS))) as events:
@@ -226,8 +228,14 @@ class Recall:
             raise not_cached()
         yield self._recalled(entry, asked, CacheStatus.HIT)
 
+    def _near(self, kept: Kept) -> Entry | None:
+        return kept.known(self._cache.peek(kept.key), self._clock.epoch_s())
+
+    async def _anywhere(self, kept: Kept) -> Entry | None:
+        return kept.known(await self._cache.get(kept.key), self._clock.epoch_s())
+
     async def _looked_up(self, kept: Kept) -> Entry | None:
-        return kept.known(self._cache.peek(kept.key)) or kept.known(await self._cache.get(kept.key))
+        return self._near(kept) or await self._anywhere(kept)
 
     async def _past_its_time(self, asked: Asked, key: CacheKey) -> Entry | None:
         """Return a kept answer of whatever age, unless the caller has said how old it may be."""
@@ -279,9 +287,6 @@ class Recall:
         asked.hear(LookedUp(status, self._clock.monotonic()))
         dearest = asked.ruleset.catalog.models[asked.decision.baseline_model].price
         return recalled(entry, status, baseline_cost=dearest.cost(entry.usage.input_tokens, entry.usage.output_tokens))
-
-    def _now_s(self) -> float:
-        return self._clock.now().timestamp()
 
 
 def _marked(completion: Completion, status: CacheStatus, spared: Optimisation | None) -> Completion:

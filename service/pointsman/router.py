@@ -38,7 +38,7 @@ from pointsman.upstreams import Upstreams
 from pointsman.usage import check_tenant, used
 from pointsman.work import LONGEST_WAIT_S
 
-_RECALLED = frozenset({CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE})
+_RECALLED = (CacheStatus.HIT, CacheStatus.COALESCED, CacheStatus.STALE)
 
 SHORTEST_S = 0.002
 """Less time than this is gone before a model can be called."""

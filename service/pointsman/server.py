@@ -58,6 +58,10 @@ READINESS = ("", *SERVICES, "readiness")
 """The names under which health is asked for that say: send calls here."""
 
 
+YOUNG = 10_000
+"""Objects between two looks of the garbage collector, in place of 700: nearly all that a call makes goes with its last reference, so each
+look finds next to nothing, and took 2 % of a call's time; now a fifth of that, half a millisecond at once."""
+
 SWITCH_S = 0.001
 """After so long a thread that reads a long prompt gives way to the event loop. By Python's default it may keep it for 5 ms at a time."""
 
@@ -102,6 +106,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         beside = await _health_beside(checks, settings, log)
         gc.collect()
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
+        gc.set_threshold(YOUNG)
         sys.setswitchinterval(SWITCH_S)
         await server.start()
         checks.set(SERVING, *READINESS, "startup", "liveness")

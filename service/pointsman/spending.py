@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from itertools import count
@@ -67,6 +68,7 @@ class Spending:
         self._numbers = count()
         self._settling: set[asyncio.Task[None]] = set()
         self._entries: dict[tuple[str, str, str], Sums] = {}
+        self._recalled = Counter[tuple[str, str, str, int]]()
         self._is_wanted = asyncio.Event()
 
     async def bound(self, tenant: Tenant, market: Market) -> tuple[Standing, Market, BudgetFacts]:
@@ -88,7 +90,7 @@ class Spending:
 
     def now_ms(self) -> int:
         """Return the time in ms of UTC."""
-        return int(self._clock.now().timestamp() * 1000)
+        return int(self._clock.epoch_s() * 1000)
 
     def new_id(self) -> str:
         """Return an id that no other process gives."""
@@ -103,16 +105,31 @@ class Spending:
 
     def enter(self, tenant: str, entered: Entry) -> None:
         """Have what was used without a hold entered into the ledger, soon and together with what is like it."""
-        if not self._entries:
-            self._entering = self.in_background(self._enter_soon())
+        self._enter_soon()
+        self._add(tenant, entered)
+
+    def recalled(self, tenant: str, model: str, route: str, baseline_cost: int) -> None:
+        """Have an answer entered for which no model was called, likewise."""
+        self._enter_soon()
+        self._recalled[tenant, model, route, baseline_cost] += 1
+
+    def _add(self, tenant: str, entered: Entry) -> None:
         key = (tenant, entered.model, entered.route)
         known = self._entries.get(key)
         self._entries[key] = entered.sums if known is None else known.plus(entered.sums)
 
-    async def _enter_soon(self) -> None:
+    def _enter_soon(self) -> None:
+        if not (self._entries or self._recalled):
+            self._entering = self.in_background(self._enter())
+
+    async def _enter(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(ENTERED_EACH_S):
                 await self._is_wanted.wait()
+        for (tenant, model, route, baseline_cost), times in self._recalled.items():
+            sums = Sums(requests=times, cache_hits=times, baseline_cost=times * baseline_cost)
+            self._add(tenant, Entry(model=model, route=route, sums=sums))
+        self._recalled.clear()
         entries, self._entries = self._entries, {}
         self._is_wanted.clear()
         for (tenant, model, route), sums in entries.items():
@@ -124,7 +141,7 @@ class Spending:
 
     async def settled(self) -> None:
         """Wait until all that was to be settled and entered is."""
-        if self._entries:
+        if self._entries or self._recalled:
             self._is_wanted.set()
         while self._settling:
             await asyncio.wait(self._settling)
@@ -188,8 +205,7 @@ class _Purse:
 
     def recalled(self, completion: Completion) -> None:
         """As in `Purse`."""
-        sums = Sums(requests=1, cache_hits=1, baseline_cost=completion.usage.baseline_cost)
-        self.spending.enter(self.tenant.id, Entry(model=completion.model, route=self.route, sums=sums))
+        self.spending.recalled(self.tenant.id, completion.model, self.route, completion.usage.baseline_cost)
 
     def _claim(self, candidate: Candidate, output_cap: int) -> Claim:
         model = self._catalog.models[candidate.model]

@@ -103,10 +103,6 @@ def test_what_only_picks_among_models_is_left_to_the_decision(changes: dict[str,
     assert key(structs.replace(asked("hi"), **changes)) == key(asked("hi"))
 
 
-def test_minus_zero_is_zero() -> None:
-    assert key(asked("hi", temperature=-0.0)) == key(asked("hi", temperature=0.0))
-
-
 PLAIN = asked("hi", temperature=0.0, seed=1)
 DIFFERENT: dict[str, Request] = {
     "text": asked("hi ", temperature=0.0, seed=1),

@@ -732,3 +732,9 @@ def test_tenants_that_spend_alone_are_told_with_the_rules_in_use() -> None:
     )
 
     assert codec.rules_from_pb(codec.rules_to_pb(rules)) == rules
+
+
+def test_minus_zero_is_zero_so_that_both_are_the_same_to_the_cache() -> None:
+    read = codec.request_from_pb(pb.Request(prompt=HI, generation=pb.Generation(temperature=-0.0, top_p=-0.0))).generation
+
+    assert [str(read.temperature), str(read.top_p)] == ["0.0", "0.0"]

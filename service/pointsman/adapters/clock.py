@@ -16,3 +16,7 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time in UTC."""
         return datetime.now(UTC)
+
+    def epoch_s(self) -> float:
+        """Return the same time in seconds of the Unix epoch."""
+        return time.time()

@@ -45,7 +45,7 @@ class MemoryBudgets:
 
     def _opened(self, tenant: str) -> tuple[Account, int]:
         """Return the account of a tenant, and the time; what has lapsed by then is in the ledger."""
-        now_ms = int(self._clock.now().timestamp() * 1000)
+        now_ms = int(self._clock.epoch_s() * 1000)
         if tenant not in self._tenants:
             self._tenants[tenant] = Account(), Ledger(tenant)
         account, ledger = self._tenants[tenant]

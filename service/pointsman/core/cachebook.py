@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from datetime import datetime
 from hashlib import blake2b
 
@@ -30,8 +31,8 @@ MOST_MESSAGES = 64
 """Messages of a request that are told apart; those behind them count as one."""
 
 
-class CacheRow(Struct, frozen=True, kw_only=True):
-    """Sums of one tenant and rule."""
+class CacheRow(Struct, kw_only=True):
+    """Sums of one tenant and rule. Whoever asks for the account is given copies."""
 
     tenant: str
     rule: str
@@ -92,17 +93,15 @@ class Cachebook:
         field = _COUNTS.get(status)
         if field is None:
             return
-        key = (tenant, rule)
-        if key not in self._rows and len(self._rows) >= MOST_ROWS:
-            key = (OTHER, OTHER)
-        row = self._rows.get(key) or CacheRow(tenant=key[0], rule=key[1])
-        sums = {
-            field: getattr(row, field) + 1,
-            "saved_input_tokens": row.saved_input_tokens + input_tokens,
-            "saved_output_tokens": row.saved_output_tokens + output_tokens,
-            "saved": row.saved + saved,
-        }
-        self._rows[key] = structs.replace(row, **sums)
+        row = self._rows.get((tenant, rule)) or self._new_row(tenant, rule)
+        setattr(row, field, getattr(row, field) + 1)
+        row.saved_input_tokens += input_tokens
+        row.saved_output_tokens += output_tokens
+        row.saved += saved
+
+    def _new_row(self, tenant: str, rule: str) -> CacheRow:
+        key = (tenant, rule) if len(self._rows) < MOST_ROWS else (OTHER, OTHER)
+        return self._rows.setdefault(key, CacheRow(tenant=key[0], rule=key[1]))
 
     def missed(self, tenant: str, request: Request, decision: Decision, at: datetime) -> None:
         """Note a request that found no answer."""
@@ -114,7 +113,7 @@ class Cachebook:
 
     def account(self, tenant: str = "", *, entries: int = 0, size: int = 0) -> CacheAccount:
         """Return the account, of one tenant or of all."""
-        rows = (row for _, row in sorted(self._rows.items()) if tenant in ("", row.tenant))
+        rows = (copy(row) for _, row in sorted(self._rows.items()) if tenant in ("", row.tenant))
         misses = (miss for miss in reversed(self._misses) if tenant in ("", miss.tenant))
         return CacheAccount(rows=tuple(rows), misses=tuple(misses), entries=entries, bytes=size)
 

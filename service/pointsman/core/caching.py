@@ -126,8 +126,10 @@ def entry_from(data: bytes | None) -> Entry | None:
 
 def fits(entry: Entry, decision: Decision) -> bool:
     """Return whether an answer is one that this decision could have led to: by a model of its plan, and no longer than that may answer."""
-    candidate = next((candidate for candidate in decision.plan if candidate.model == entry.model), None)
-    return candidate is not None and candidate.upstream == entry.upstream and entry.usage.output_tokens <= candidate.tokens.output_cap
+    for candidate in decision.plan:
+        if candidate.model == entry.model:
+            return candidate.upstream == entry.upstream and entry.usage.output_tokens <= candidate.tokens.output_cap
+    return False
 
 
 def age_s(entry: Entry, now_s: float) -> float:
@@ -140,7 +142,7 @@ def recalled(entry: Entry, status: CacheStatus, *, baseline_cost: int) -> Comple
     return Completion(
         message=Message(role=Role.ASSISTANT, parts=entry.parts),
         finish_reason=entry.finish_reason,
-        usage=free(structs.replace(entry.usage, baseline_cost=baseline_cost)),
+        usage=free(entry.usage, baseline_cost=baseline_cost),
         attempts=(),
         model=entry.model,
         cache_status=status,
@@ -164,9 +166,9 @@ def answering(completion: Completion) -> Usage:
     return last or completion.usage
 
 
-def free(usage: Usage) -> Usage:
+def free(usage: Usage, **changes: int) -> Usage:
     """Return a usage that cost nothing. No provider's cache was read or written for it."""
-    return structs.replace(usage, cost=0, cached_input_tokens=0, cache_write_tokens=0)
+    return structs.replace(usage, cost=0, cached_input_tokens=0, cache_write_tokens=0, **changes)
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 
-import msgspec
 from msgspec import Struct
 
 from pointsman.core.estimator import Estimate
@@ -43,11 +41,3 @@ def read(prompt: Prompt, count: Callable[[str], Count], estimate: Callable[[str]
         return found.tokens
 
     return Reading(input_tokens=count_prompt(prompt, tokens_of), method=max(methods), features=features(prompt, estimate))
-
-
-def digest(prompt: Prompt) -> bytes:
-    """Return 16 bytes that differ for prompts that differ in anything."""
-    return blake2b(_ENCODER.encode(prompt), digest_size=16).digest()
-
-
-_ENCODER = msgspec.msgpack.Encoder()

@@ -6,7 +6,9 @@ No value that holds text of a caller shows it in its `repr`: what is printed by 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
+import msgspec
 from msgspec import Struct
 
 from pointsman.core.vocabulary import CacheMode, Role
@@ -83,7 +85,7 @@ class ResponseFormat(Struct, frozen=True, kw_only=True):
     __repr__ = redacted
 
 
-class Prompt(Struct, frozen=True, kw_only=True):
+class Prompt(Struct, frozen=True, kw_only=True, dict=True):
     """A conversation of at least one message, the tools, and the form of the answer (None: plain text)."""
 
     messages: tuple[Message, ...]
@@ -95,6 +97,14 @@ class Prompt(Struct, frozen=True, kw_only=True):
     @property
     def shows_pictures(self) -> bool:
         return any(isinstance(part, Image) for message in self.messages for part in message.parts)
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that differ for prompts that differ in anything. Names of fields are in them: a picture is no tool call."""
+        found: bytes | None = self.__dict__.get("digest")
+        if found is None:  # by hand: before Python 3.12, functools.cached_property takes a lock
+            found = self.__dict__["digest"] = blake2b(_ENCODER.encode(self), digest_size=32).digest()
+        return found
 
 
 class Generation(Struct, frozen=True, kw_only=True):
@@ -158,3 +168,6 @@ class CachePolicy(Struct, frozen=True, kw_only=True):
 
     mode: CacheMode = CacheMode.UNSPECIFIED
     max_age_ms: float | None = None
+
+
+_ENCODER = msgspec.msgpack.Encoder()

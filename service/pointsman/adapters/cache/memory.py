@@ -88,7 +88,7 @@ class MemoryCache:
         theirs = [digest for digest, held in self._held.items() if held.tenant == tenant]
         for digest in theirs:
             del self._held[digest]
-        self._purged[tenant] = self._clock.now().timestamp()
+        self._purged[tenant] = self._clock.epoch_s()
         return len(theirs)
 
 

@@ -87,7 +87,7 @@ class SharedCache:
         return dropped
 
     def _now_s(self) -> float:
-        return self._clock.now().timestamp()
+        return self._clock.epoch_s()
 
 
 def _kept(found: object) -> tuple[float, bytes] | None:

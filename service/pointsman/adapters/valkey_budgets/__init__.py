@@ -110,7 +110,7 @@ class ValkeyBudgets:
             self._noted[tenant] = hour
 
     async def _run(self, script: Script, tenant: str, meters: Sequence[Meter], *rest: Word) -> list[int]:
-        now_ms = 0 if self._clock is None else int(self._clock.now().timestamp() * 1000)
+        now_ms = 0 if self._clock is None else int(self._clock.epoch_s() * 1000)
         prefix, known = _prefix(tenant), self._known.get(tenant, _NOTHING)
         named = [
             word

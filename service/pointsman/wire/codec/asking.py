@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.request import CachePolicy, Generation, Image, Message, Part, Prompt, Request, Requirements, ToolCall, ToolResult
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import money_to_pb, ms_to_pb
+from pointsman.wire.codec.scalars import Fields, money_to_pb, ms_to_pb
 
 
 def request_to_pb(request: Request) -> pb.Request:
@@ -31,7 +31,7 @@ def _request_to_pb(request: Request) -> pb.Request:
 def _prompt_to_pb(prompt: Prompt) -> pb.Prompt:
     form = prompt.response_format
     return pb.Prompt(
-        messages=[message_to_pb(message) for message in prompt.messages],
+        messages=[_message_to_pb(message) for message in prompt.messages],
         tools=[pb.Tool(name=tool.name, description=tool.description, parameters_json=tool.parameters_json) for tool in prompt.tools],
         response_format=None
         if form is None
@@ -41,14 +41,19 @@ def _prompt_to_pb(prompt: Prompt) -> pb.Prompt:
     )
 
 
-def message_to_pb(message: Message) -> pb.Message:
-    """Return one turn of a conversation as a message, its leading text as `text`."""
+def _message_to_pb(message: Message) -> pb.Message:
+    """Return one turn of a conversation as a message."""
+    return pb.Message(**message_fields(message))
+
+
+def message_fields(message: Message) -> Fields:
+    """Return the fields of a message, its leading text as `text`."""
     leading = message.parts[0] if message.parts and isinstance(message.parts[0], str) else ""
-    return pb.Message(
-        role=message.role.value,  # type: ignore[arg-type]  # the numbers are those of the wire
-        text=leading,
-        parts=[_part_to_pb(part) for part in message.parts[1 if leading else 0 :]],
-    )
+    others = message.parts[1:] if leading else message.parts
+    fields: Fields = {"role": message.role, "text": leading}
+    if others:
+        fields["parts"] = [_part_to_pb(part) for part in others]
+    return fields
 
 
 def _part_to_pb(part: Part) -> pb.Part:

@@ -6,7 +6,7 @@ from pointsman.core.completion import Attempt, Completion, Delta, Expected, Text
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.asking import message_to_pb
+from pointsman.wire.codec.asking import message_fields
 from pointsman.wire.codec.request import message_from_pb
 from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 
@@ -15,15 +15,18 @@ from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 
 
 def completion_fields(completion: Completion) -> Fields:
-    """Return the fields of the completion's message."""
-    return {
-        "message": None if completion.message is None else message_to_pb(completion.message),
+    """Return the fields of the completion's message. What is rarely there is left out where it is not: each field takes its time."""
+    fields: Fields = {
         "finish_reason": completion.finish_reason,
         "usage": _usage_fields(completion.usage),
-        "attempts": [_attempt_fields(attempt) for attempt in completion.attempts],
         "cache_status": completion.cache_status,
         "model": completion.model,
     }
+    if completion.message is not None:
+        fields["message"] = message_fields(completion.message)
+    if completion.attempts:
+        fields["attempts"] = [_attempt_fields(attempt) for attempt in completion.attempts]
+    return fields
 
 
 def completion_from_pb(message: pb.Completion) -> Completion:
@@ -56,16 +59,19 @@ def delta_from_pb(message: router_pb.Delta) -> Delta:
 
 
 def _usage_fields(usage: Usage) -> Fields:
-    return {
+    fields: Fields = {
         "input_tokens": usage.input_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
         "output_tokens": usage.output_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "estimated": usage.estimated,
         "cost": {"nano_usd": usage.cost},
         "baseline_cost": {"nano_usd": usage.baseline_cost},
     }
+    for name in _RARE:
+        if value := getattr(usage, name):
+            fields[name] = value
+    return fields
+
+
+_RARE = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "estimated")
 
 
 def _usage_from_pb(message: pb.Usage) -> Usage:

@@ -22,7 +22,7 @@ from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
 
 def decision_fields(decision: Decision) -> Fields:
     """Return the fields of the decision's message."""
-    return {
+    fields: Fields = {
         "id": decision.id,
         "chosen": _candidate_fields(decision.chosen),
         "fallbacks": [_candidate_fields(candidate) for candidate in decision.fallbacks],
@@ -30,10 +30,13 @@ def decision_fields(decision: Decision) -> Fields:
         "ruleset_revision": decision.revision,
         "reason": decision.reason,
         "facts": _facts_fields(decision.features, decision.tokens),
-        "dropped": list(map(dropped_fields, decision.dropped)),
         "baseline_cost": {"nano_usd": decision.baseline_cost},
-        "explanation": None if decision.explanation is None else explanation_to_pb(decision.explanation),
     }
+    if decision.dropped:
+        fields["dropped"] = list(map(dropped_fields, decision.dropped))
+    if decision.explanation is not None:
+        fields["explanation"] = explanation_to_pb(decision.explanation)
+    return fields
 
 
 def decision_from_pb(message: pb.Decision) -> Decision:

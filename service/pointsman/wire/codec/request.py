@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message as Pb
+from msgspec import structs
 
 from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.request import (
@@ -176,8 +177,8 @@ def _check_schema(text: str, path: str, wrong: _Wrong) -> None:
 
 def _generation(message: pb.Generation, wrong: _Wrong) -> Generation:
     length = _optional(message, "max_output_tokens", lambda: message.max_output_tokens)
-    temperature = _optional(message, "temperature", lambda: message.temperature)
-    top_p = _optional(message, "top_p", lambda: message.top_p)
+    temperature = _optional(message, "temperature", lambda: message.temperature + 0.0)  # -0.0 is 0.0, to the cache as well
+    top_p = _optional(message, "top_p", lambda: message.top_p + 0.0)
     wrong.unless(length is None or length >= 1, "generation.max_output_tokens", f"must be at least 1, found {length}")
     wrong.unless(temperature is None or 0 <= temperature <= 2, "generation.temperature", f"must be between 0 and 2, found {temperature}")
     wrong.unless(top_p is None or 0 <= top_p <= 1, "generation.top_p", f"must be between 0 and 1, found {top_p}")
@@ -241,18 +242,21 @@ def _context(message: pb.Context, wrong: _Wrong) -> Context:
 def cache_policy_from_pb(message: pb.CachePolicy) -> CachePolicy:
     """Return how a request uses the response cache. Raises InvalidRequest with every field that is wrong."""
     wrong = []
-    if int(message.mode) not in _CACHE_MODES:
-        names = ", ".join(f"CACHE_MODE_{mode.name}" for mode in CacheMode if mode)
+    policy = _POLICIES.get(int(message.mode))
+    if policy is None:
+        names = ", ".join(f"CACHE_MODE_{known.name}" for known in CacheMode if known)
         wrong.append(Violation(field="cache.mode", message=f"must be one of {names}"))
     age_ms = ms_from_pb(message.max_age) if message.HasField("max_age") else None
+    if age_ms is None and policy is not None:
+        return policy
     if age_ms is not None and age_ms < 0:
         wrong.append(Violation(field="cache.max_age", message=f"must not be negative, found {age_ms:g} ms"))
-    if wrong:
+    if wrong or policy is None:
         raise InvalidRequest(*wrong)
-    return CachePolicy(mode=CacheMode(message.mode), max_age_ms=age_ms)
+    return structs.replace(policy, max_age_ms=age_ms)
 
 
-_CACHE_MODES = frozenset(map(int, CacheMode))
+_POLICIES = {int(mode): CachePolicy(mode=mode) for mode in CacheMode}
 
 
 def message_from_pb(message: pb.Message) -> Message:
