@@ -193,8 +193,7 @@ class Router:
 
         Where models are full and nothing is kept, it waits for room, for half of the time left at most.
         """
-        now = self._clock.monotonic()
-        until, looks = now + min(LONGEST_WAIT_S, (deadline - now) / 2), True
+        began, looks = self._clock.monotonic(), True
         while True:
             market = self._market(ruleset, deadline)
             made = await self._decider.decide(ruleset, request, call, market, known, explained=explained, stream=stream)
@@ -204,7 +203,7 @@ class Router:
             if looks and (kept := await self._kept(made, request, call, deadline, stale=False)) is not None:
                 return kept
             looks = False
-            # At the end of the time it is looked once more, and then there is no use in waiting.
+            until = began + min(LONGEST_WAIT_S, (deadline - began) / 2)  # where it is looked once more, and then there is no use in waiting
             if DropReason.CAPACITY.name in refused.counts and await self._upstreams.room(until):
                 continue
             if isinstance(refused, AllUnavailable) and (kept := await self._kept(made, request, call, deadline, stale=True)) is not None:

@@ -54,14 +54,24 @@ def use_of(policy: CachePolicy, settings: RouteSettings, generation: Generation)
         return Use(required=required, status=CacheStatus.BYPASS) if asks else _OFF
     if not asks and not is_deterministic(generation):
         return _BYPASS
+    looks, stores, required = _MEANS[policy.mode]
     return Use(
-        looks=policy.mode is not CacheMode.REFRESH,
-        stores=policy.mode is not CacheMode.ONLY_IF_CACHED,
-        required=policy.mode is CacheMode.ONLY_IF_CACHED,
+        looks=looks,
+        stores=stores,
+        required=required,
         ttl_s=ttl_s,
         oldest_s=ttl_s if policy.max_age_ms is None else min(ttl_s, policy.max_age_ms / 1000),
         status=CacheStatus.BYPASS,
     )
+
+
+_MEANS = {
+    CacheMode.UNSPECIFIED: (True, True, False),
+    CacheMode.USE: (True, True, False),
+    CacheMode.REFRESH: (False, True, False),
+    CacheMode.ONLY_IF_CACHED: (True, False, True),
+}
+"""Whether a call looks for an answer, whether it has its own kept, and whether it does without a model."""
 
 
 def is_deterministic(generation: Generation) -> bool:
@@ -139,10 +149,18 @@ def age_s(entry: Entry, now_s: float) -> float:
 
 def recalled(entry: Entry, status: CacheStatus, *, baseline_cost: int) -> Completion:
     """Return an entry as the answer to a call: its tokens are those that were saved, and it costs nothing."""
+    saved = entry.usage
+    usage = Usage(
+        input_tokens=saved.input_tokens,
+        output_tokens=saved.output_tokens,
+        reasoning_tokens=saved.reasoning_tokens,
+        estimated=saved.estimated,
+        baseline_cost=baseline_cost,
+    )
     return Completion(
         message=Message(role=Role.ASSISTANT, parts=entry.parts),
         finish_reason=entry.finish_reason,
-        usage=free(entry.usage, baseline_cost=baseline_cost),
+        usage=usage,
         attempts=(),
         model=entry.model,
         cache_status=status,
@@ -150,8 +168,8 @@ def recalled(entry: Entry, status: CacheStatus, *, baseline_cost: int) -> Comple
 
 
 def shared(completion: Completion) -> Completion:
-    """Return an answer for one who shares it with the call that paid for it."""
-    usage = free(answering(completion))
+    """Return an answer for one who shares it with the call that paid for it, and for which the provider's cache was read or written."""
+    usage = structs.replace(answering(completion), cost=0, cached_input_tokens=0, cache_write_tokens=0)
     return structs.replace(completion, usage=usage, attempts=(), cache_status=CacheStatus.COALESCED, optimisation=None)
 
 
@@ -164,11 +182,6 @@ def answering(completion: Completion) -> Usage:
     """Return the usage of the attempt that answered, without those that others made in vain; all of it where none is known."""
     last = completion.attempts[-1].usage if completion.attempts else None
     return last or completion.usage
-
-
-def free(usage: Usage, **changes: int) -> Usage:
-    """Return a usage that cost nothing. No provider's cache was read or written for it."""
-    return structs.replace(usage, cost=0, cached_input_tokens=0, cache_write_tokens=0, **changes)
 
 
 _ENCODER = msgspec.msgpack.Encoder()

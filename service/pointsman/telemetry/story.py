@@ -126,12 +126,12 @@ class Story(Struct, kw_only=True):
             self.decided = event
         elif isinstance(event, Completion):
             self.completion = event
+        elif isinstance(event, LookedUp):
+            self.looked_up = event
         elif isinstance(event, Attempt):
             self.heard = [*(each for each in self.heard if (each.model, each.began_s) != (event.model, event.began_s)), event]
         elif isinstance(event, HoldAsked):
             self.holds.append(event)
-        elif isinstance(event, LookedUp):
-            self.looked_up = event
         elif isinstance(event, Content):
             self.content = event
         else:
