@@ -29,8 +29,9 @@ COUNTED = 32_768
 SHORT = 256
 """Characters of a text that is counted about as soon as looked up."""
 
-INLINE = 32_000
-"""Characters, some 8,000 tokens: reading more takes over a millisecond, so a thread does it."""
+INLINE = 8_000
+"""Characters, some 2,000 tokens: reading more takes over a millisecond, so a thread does it. With four times as many, the event loop was held
+up for 5 ms at a time."""
 
 
 class Reader:
