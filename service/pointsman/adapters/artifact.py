@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pointsman.core.estimator import Estimator, Forest, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
-MAGIC = b"PMESTIM3"
+MAGIC = b"PMESTIM4"
 _TYPES = {
     "words": "<f2", "squares": "<f2", "kinds": "<f8", "gain_mix": "<f8", "failure_mix": "<f8", "familiar": "<f8",
     "looks_at": "|u1", "edges": "<f4", "leaves": "<f2",

@@ -6,8 +6,8 @@ How a score comes about:
 2. One sum over the words' rows gives the similarity with each kind of prompt (nearest centroids of weighted words, Rocchio), and topics
    (a few directions that words share, latent semantic analysis).
 3. A `forest` votes on shape and topics: on gain, and on failure beside what is usual for the kind.
-4. Gain mixes its vote with the length, which holds where no topic does, and with what is usual for the kind. Complexity mixes kind, vote
-   and length into a probability.
+4. Gain mixes its vote with what is usual for the kind, and with the work that shape alone shows, which holds where no topic does.
+   Complexity mixes kind, vote and length into a probability.
 5. What no training prompt resembles is told by hand-written `signs`, and pulled towards the base rate.
 """
 
@@ -77,7 +77,7 @@ class Views(Struct, frozen=True):
     similar: float
     """Greatest similarity with a kind: the cosine."""
     gain: NDArray[np.float64]
-    """1, the forest's vote, the log of the words, and the gain of the kind."""
+    """1, the forest's vote, the gain of the kind, and the numbers of the shape."""
     failure: NDArray[np.float64]
     """1, the logit of failure of the kind, the forest's vote, and the log of the words."""
 
@@ -113,7 +113,7 @@ def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     gain, failure = weights.forest.vote(np.array([*shape, *found[count:].tolist()], dtype=np.float32)).tolist()
     length = shape[_WORDS_AT]
     kind_fails, _, kind_gains = of_kinds[:OF_KIND].tolist()
-    of_gain, of_failure = np.array([1.0, gain, length, kind_gains]), np.array([1.0, kind_fails, failure, length])
+    of_gain, of_failure = np.array([1.0, gain, kind_gains, *shape]), np.array([1.0, kind_fails, failure, length])
     return Views(of_kinds, float(similar.max()), of_gain, of_failure)
 
 

@@ -29,7 +29,7 @@ class Weights:
     forest: Forest
     """Of the numbers of the shape and the T topics: votes on gain, and on failure beside what is usual for the kind."""
     gain_mix: Doubles
-    """Of the logit of gain: intercept, and weights of: the forest's vote, log of length, and the kind."""
+    """Of the logit of gain: intercept, and weights of: the forest's vote, the kind, and each number of the shape."""
     failure_mix: Doubles
     """Of the logit of failure: intercept, and weights of: the kind, the forest's vote, and log of length."""
     familiar: Doubles
