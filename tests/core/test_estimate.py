@@ -10,7 +10,7 @@ from msgspec import structs
 from fakes import facts_of
 from pointsman.core.catalog import Model, Price
 from pointsman.core.estimate import estimate, tokens_on
-from pointsman.core.lengths import Length
+from pointsman.core.lengths import Ratio
 from pointsman.core.market import AS_CATALOGED, ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
@@ -113,7 +113,7 @@ def test_an_estimate_says_how_sure_its_count_is(tokenizer: str, counted: TokenCo
     ],
 )
 def test_answers_are_as_long_as_the_model_has_shown(task: str, complexity: float, median: int, p90: int) -> None:
-    state = ModelState(answers={"math, hard": Length(3.0, 5.0), "math": Length(2.5, 4.0), "": Length(0.5, 0.5)})
+    state = ModelState(answers={"math, hard": Ratio(3.0, 5.0), "math": Ratio(2.5, 4.0), "": Ratio(0.5, 0.5)})
 
     tokens = tokens_on(MODEL, facts_of(features_task=task, features_complexity=complexity), state, SILENT)
 
@@ -121,7 +121,7 @@ def test_answers_are_as_long_as_the_model_has_shown(task: str, complexity: float
 
 
 def test_an_answer_that_is_longer_than_asked_for_is_cut_and_its_ninth_decile_never_falls_below_its_median() -> None:
-    state = ModelState(answers={"": Length(5.0, 0.1)})
+    state = ModelState(answers={"": Ratio(5.0, 0.1)})
 
     assert tokens_on(MODEL, facts_of(tokens_output_max=400), state, SILENT).output == 400
     assert tokens_on(MODEL, facts_of(), state, SILENT).output_p90 == 500

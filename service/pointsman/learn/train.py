@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix, diags
 from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
-from pointsman.core.estimator.estimator import logit, views_of
+from pointsman.core.estimator.estimator import BEFORE_SHAPE, logit, views_of
 from pointsman.core.estimator.forest import Floats
 from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.core.estimator.weights import Doubles, Weights
@@ -70,7 +70,7 @@ def _views(table: Table) -> Weights:
             np.hstack((table.shapes, _brought_to_length_1(present, idf * idf) @ topics)).astype(np.float32),
             [(table.gain, WORK), (rest, RISING)],
         ),
-        gain_mix=np.zeros(OF_SHAPE + len(NAMES)),
+        gain_mix=np.zeros(BEFORE_SHAPE + len(NAMES)),
         failure_mix=np.zeros(4),
         familiar=np.array([0.0, 1.0]),
     )
@@ -169,8 +169,6 @@ OTHER_ABILITY = 0.62
 
 
 INNER_FOLDS = 4
-OF_SHAPE = 3
-"""Columns of the views of gain before the numbers of the shape."""
 
 
 def _inner_folds(table: Table) -> NDArray[np.int64]:
@@ -187,7 +185,7 @@ def views_gathered(weights: Weights, table: Table) -> tuple[Doubles, Doubles, Do
 def _mixed(weights: Weights, table: Table) -> Weights:
     """Return the weights with the mix fitted to rows that the views did not see."""
     folds = _inner_folds(table)
-    gain, failure = np.zeros((len(table.rows), OF_SHAPE + len(NAMES))), np.zeros((len(table.rows), 4))
+    gain, failure = np.zeros((len(table.rows), BEFORE_SHAPE + len(NAMES))), np.zeros((len(table.rows), 4))
     similar = np.zeros(len(table.rows))
     for fold in range(INNER_FOLDS):
         unseen = folds == fold
@@ -210,7 +208,7 @@ def _gain_mix(views: Doubles, gain: Doubles, work: Doubles) -> Doubles:
     `work` is what each number of the shape counts for in the view of work.
     """
     mean = logit(min(max(float(gain.mean()), 0.02), 0.98))
-    spread = np.column_stack((views[:, 1:OF_SHAPE], views[:, OF_SHAPE:] @ work))
+    spread = np.column_stack((views[:, 1:BEFORE_SHAPE], views[:, BEFORE_SHAPE:] @ work))
     vote, kind, worked = np.array(GAIN_SHARES) / np.maximum(spread.std(axis=0), 1e-9)
     shares = np.array([vote, kind, *(worked * work)])
     mixed = views[:, 1:] @ shares

@@ -48,6 +48,9 @@ SMALL, STRONG = 0.58, 0.88
 OF_KIND = 3
 """Columns of the table of kinds before the shares."""
 
+BEFORE_SHAPE = 3
+"""Columns of the views of gain before the numbers of the shape."""
+
 N = TypeVar("N")
 
 _WORDS_AT = NAMES.index("words")
@@ -110,11 +113,11 @@ def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     count, found = len(weights.kinds), _summed(weights, ids_of(distinct, weights.vocabulary))
     similar = found[:count]
     of_kinds = _softmax(weights.sharpness * similar) @ weights.kinds
-    gain, failure = weights.forest.vote(np.array([*shape, *found[count:].tolist()], dtype=np.float32)).tolist()
-    length = shape[_WORDS_AT]
     kind_fails, _, kind_gains = of_kinds[:OF_KIND].tolist()
-    of_gain, of_failure = np.array([1.0, gain, kind_gains, *shape]), np.array([1.0, kind_fails, failure, length])
-    return Views(of_kinds, float(similar.max()), of_gain, of_failure)
+    of_gain = np.array([1.0, 0.0, kind_gains, *shape])
+    numbers = np.concatenate((of_gain[BEFORE_SHAPE:], found[count:])).astype(np.float32)
+    of_gain[1], failure = weights.forest.vote(numbers).tolist()
+    return Views(of_kinds, float(similar.max()), of_gain, np.array([1.0, kind_fails, failure, shape[_WORDS_AT]]))
 
 
 def familiarity(weights: Weights, views: Views) -> float:
