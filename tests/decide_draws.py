@@ -41,6 +41,7 @@ QUALITIES = (0.3, 0.5, 0.6, 0.7, 0.7, 0.8, 0.95)
 ANSWERS = (
     {"": Ratio(2.5, 2.0)},
     {"chat": Ratio(0.3, 0.9), "math": Ratio(3.0, 3.0), "math, hard": Ratio(2.0, 2.0), "": Ratio(4.0, 0.1)},
+    {"": Ratio(1.3, 1.1, complexity=0.4, log_prompt=5.0, by_complexity=1.7, by_prompt=-0.6)},
 )
 GUARDED = {
     "any": ["!has(request.user)", 'request.user == "u1"'],

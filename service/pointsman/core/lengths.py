@@ -50,11 +50,8 @@ _DOUBTS = np.diag((0.1, 1.0))
 """How little a slope with complexity, and one with the log of the prompt's tokens, is believed: noise over what slopes are taken to be,
 squared. Half or twice as much leaves the error as it is, from 30 answers on."""
 
-_ODD = 0.7
-"""Log of how far an answer may be off and still count in full for the slopes: e^0.7 is 2."""
-
 _FARTHEST = 1.0
-"""Log of how far the slopes lead from where answers were seen, at most."""
+"""Log of how far the slopes lead from the middle, at most, and of how far an answer may be off and still count in full for them."""
 
 
 class Length(Struct, frozen=True):
@@ -162,7 +159,7 @@ class _Half:
         logs, prompts = seen[:, 0], seen[:, 1:]
         mean = prompts.mean(axis=0)
         apart = prompts - mean
-        near = np.clip(logs - np.sort(logs)[len(logs) // 2], -_ODD, _ODD)
+        near = np.clip(logs - np.sort(logs)[len(logs) // 2], -_FARTHEST, _FARTHEST)
         slopes = np.linalg.solve(apart.T @ apart + _DOUBTS, apart.T @ near)
         left = np.exp(logs - np.clip(apart @ slopes, -_FARTHEST, _FARTHEST))
         median, p90 = quantiles((*left.tolist(), *assumed), (0.5, 0.9))
