@@ -5,7 +5,7 @@ median grows by e^(2 x complexity) within a task, which takes the median error a
 are told as a ratio to the usual ones, so that what a model has shown on easy prompts holds for hard ones, too. But models differ in how
 much more they write where it is hard, so each half of a task (up to and above HARD) has a ratio of its own, drawn towards that of the
 task: this takes the error to 24 %. And within a half the ratio may rise or fall with complexity and with the length of the prompt, as the
-model's own answers show: by the square root of the prompt for sums told in words, and not at all for formulas. This takes it to 23 %.
+model's own answers show: nearly in proportion for programs, not at all for formulas. This takes it to 23 %.
 """
 
 from __future__ import annotations

@@ -112,12 +112,14 @@ def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     """Return what each view says of a text with these words and this shape."""
     count, found = len(weights.kinds), _summed(weights, ids_of(distinct, weights.vocabulary))
     similar = found[:count]
-    of_kinds = _softmax(weights.sharpness * similar) @ weights.kinds
+    most = float(similar.max())
+    of_kinds = _softmax(weights.sharpness * similar, most=weights.sharpness * most) @ weights.kinds
     kind_fails, _, kind_gains = of_kinds[:OF_KIND].tolist()
     of_gain = np.array([1.0, 0.0, kind_gains, *shape])
     numbers = np.concatenate((of_gain[BEFORE_SHAPE:], found[count:])).astype(np.float32)
-    of_gain[1], failure = weights.forest.vote(numbers).tolist()
-    return Views(of_kinds, float(similar.max()), of_gain, np.array([1.0, kind_fails, failure, shape[_WORDS_AT]]))
+    *gains, failure = weights.forest.vote(numbers).tolist()
+    of_gain[1] = sum(gains) / len(gains)
+    return Views(of_kinds, most, of_gain, np.array([1.0, kind_fails, failure, shape[_WORDS_AT]]))
 
 
 def familiarity(weights: Weights, views: Views) -> float:
@@ -190,7 +192,8 @@ def _sigmoid(value: float) -> float:
     return 1.0 / (1.0 + exp(-min(max(value, -30.0), 30.0)))
 
 
-def _softmax(values: Doubles) -> Doubles:
-    powers: Doubles = np.exp(values - values.max())
+def _softmax(values: Doubles, *, most: float) -> Doubles:
+    """Return shares that rise with the values; `most` is the greatest of them."""
+    powers: Doubles = np.exp(values - most)
     powers /= powers.sum()
     return powers
