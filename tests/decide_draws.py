@@ -15,7 +15,7 @@ from msgspec import structs
 from decide_oracle import Oracle
 from fakes import facts_of
 from pointsman.core.facts import Facts
-from pointsman.core.lengths import Length
+from pointsman.core.lengths import Ratio
 from pointsman.core.market import Market, ModelState
 from pointsman.core.rollout import Rollout
 from pointsman.core.rulefile import load
@@ -39,8 +39,9 @@ CONDITIONS = (
 BARS = (0.5, 0.6, 0.8, 0.95, "request.accuracy", "features.complexity > 0.5 ? 0.9 : 0.3", "0.5 + 0.25", "request.accuracy * 1.1")
 QUALITIES = (0.3, 0.5, 0.6, 0.7, 0.7, 0.8, 0.95)
 ANSWERS = (
-    {"": Length(2.5, 2.0)},
-    {"chat": Length(0.3, 0.9), "math": Length(3.0, 3.0), "math, hard": Length(2.0, 2.0), "": Length(4.0, 0.1)},
+    {"": Ratio(2.5, 2.0)},
+    {"chat": Ratio(0.3, 0.9), "math": Ratio(3.0, 3.0), "math, hard": Ratio(2.0, 2.0), "": Ratio(4.0, 0.1)},
+    {"": Ratio(1.3, 1.1, complexity=0.4, log_prompt=5.0, by_complexity=1.7, by_prompt=-0.6)},
 )
 GUARDED = {
     "any": ["!has(request.user)", 'request.user == "u1"'],

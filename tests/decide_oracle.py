@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
-from math import ceil
+from math import ceil, exp, log
 
 from msgspec import structs
 
@@ -263,12 +263,12 @@ class Oracle:
         asked = self.facts.tokens.output_max or self.ruleset.defaults.max_output
         measured, features = self.market.state(name).answers, self.facts.features
         nearest = (f"{features.task}, {'hard' if features.complexity > 0.5 else 'easy'}", features.task, "")
-        usual = Fraction(self.facts.tokens.output)
-        expected = (
-            ceil(usual * Fraction(next(measured[kind] for kind in nearest if kind in measured).median))
-            if measured
-            else self.facts.tokens.output
-        )
+        usual = expected = self.facts.tokens.output
+        if measured:
+            ratio = next(measured[kind] for kind in nearest if kind in measured)
+            rise = ratio.by_complexity * (features.complexity - ratio.complexity)
+            rise += ratio.by_prompt * (log(max(self.facts.tokens.input, 1)) - ratio.log_prompt)
+            expected = ceil(usual * Fraction(ratio.median) * Fraction(exp(max(-1.0, min(1.0, rise)))))
         return min(limit for limit in (expected, self.model(name).max_output, asked) if limit is not None)
 
     def needed(self, name: str) -> int:

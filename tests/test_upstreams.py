@@ -209,6 +209,7 @@ def seen(output_tokens: int = 300, ttft_ms: float = 40.0) -> Observation:
         text_class="english",
         latency_ms=500.0,
         ttft_ms=ttft_ms,
+        prompt_tokens=50,
         output_tokens=output_tokens,
         usual=Length(100, 300),
     )

@@ -14,7 +14,7 @@ from fakes import facts_of
 from pointsman.core.catalog import Catalog, Model, Price, Provider
 from pointsman.core.decision import RuleRef
 from pointsman.core.facts import Facts
-from pointsman.core.lengths import Length
+from pointsman.core.lengths import Ratio
 from pointsman.core.market import Market, ModelState
 from pointsman.core.ruleset import Condition, Constraint, Defaults, Matched, Route, Ruleset
 from pointsman.core.textclass import TEXT_CLASSES
@@ -66,7 +66,7 @@ states = changes(
     has_room=st.booleans(),
     ttft_ms=st.sampled_from((0.0, 900.0)),
     tokens_per_s=st.sampled_from((1.0, 900.0)),
-    answers=st.sampled_from(({"": Length(2.5, 2.0)}, {"chat": Length(0.3, 0.9), "": Length(4.0, 4.0)})),
+    answers=st.sampled_from(({"": Ratio(2.5, 2.0)}, {"chat": Ratio(0.3, 0.9), "": Ratio(4.0, 4.0)})),
     counts=st.just({"english": Factor(1.3, 1.7)}),
     warm_prefix_tokens=st.sampled_from((90, 10_000)),
     quality=st.floats(0, 1),

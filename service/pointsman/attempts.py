@@ -161,6 +161,7 @@ class Attempting(Generic[T]):
             text_class=decision.features.text_class,
             latency_ms=elapsed_ms,
             ttft_ms=None if self._is_whole() else self._first_ms,
+            prompt_tokens=decision.tokens.input,
             output_tokens=usage.output_tokens,
             usual=Length(decision.tokens.output, decision.tokens.output_p90),
             is_cut=finish is FinishReason.LENGTH,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, exp, log
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from msgspec import structs
 from fakes import facts_of
 from pointsman.core.catalog import Model, Price
 from pointsman.core.estimate import estimate, tokens_on
-from pointsman.core.lengths import Length
+from pointsman.core.lengths import Ratio
 from pointsman.core.market import AS_CATALOGED, ModelState
 from pointsman.core.quality import quality
 from pointsman.core.ruleset import Defaults
@@ -113,15 +115,26 @@ def test_an_estimate_says_how_sure_its_count_is(tokenizer: str, counted: TokenCo
     ],
 )
 def test_answers_are_as_long_as_the_model_has_shown(task: str, complexity: float, median: int, p90: int) -> None:
-    state = ModelState(answers={"math, hard": Length(3.0, 5.0), "math": Length(2.5, 4.0), "": Length(0.5, 0.5)})
+    state = ModelState(answers={"math, hard": Ratio(3.0, 5.0), "math": Ratio(2.5, 4.0), "": Ratio(0.5, 0.5)})
 
     tokens = tokens_on(MODEL, facts_of(features_task=task, features_complexity=complexity), state, SILENT)
 
     assert (tokens.output, tokens.output_p90) == (median, p90)
 
 
+def test_answers_follow_the_prompt_as_the_model_has_shown() -> None:
+    shown = Ratio(2.0, 3.0, complexity=0.4, log_prompt=log(1000), by_complexity=1.0, by_prompt=0.5)
+    state = ModelState(answers={"": shown})
+
+    harder = tokens_on(MODEL, facts_of(features_complexity=0.6, tokens_input=1000), state, SILENT)
+    longer = tokens_on(MODEL, facts_of(features_complexity=0.4, tokens_input=4000), state, SILENT)
+
+    assert (harder.output, harder.output_p90) == (ceil(200 * exp(0.2)), ceil(600 * exp(0.2)))
+    assert longer.output == pytest.approx(400, abs=1)
+
+
 def test_an_answer_that_is_longer_than_asked_for_is_cut_and_its_ninth_decile_never_falls_below_its_median() -> None:
-    state = ModelState(answers={"": Length(5.0, 0.1)})
+    state = ModelState(answers={"": Ratio(5.0, 0.1)})
 
     assert tokens_on(MODEL, facts_of(tokens_output_max=400), state, SILENT).output == 400
     assert tokens_on(MODEL, facts_of(), state, SILENT).output_p90 == 500

@@ -34,7 +34,8 @@ USUAL = Length(100, 300)
 def seen(**changes: object) -> Observation:
     """Return an observation of a model that does as its catalog says."""
     as_expected: dict[str, object] = {
-        "task": "chat", "complexity": 0.4, "text_class": "english", "latency_ms": 1100.0, "ttft_ms": 100.0, "output_tokens": 100, "usual": USUAL,
+        "task": "chat", "complexity": 0.4, "text_class": "english", "latency_ms": 1100.0, "ttft_ms": 100.0, "prompt_tokens": 50,
+        "output_tokens": 100, "usual": USUAL,
     }  # fmt: skip
     return Observation(**(as_expected | changes))  # type: ignore[arg-type]  # tests name real fields
 

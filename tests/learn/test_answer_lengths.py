@@ -46,5 +46,26 @@ def test_lengths_that_are_spread_stay_within_their_ninth_decile_as_often_as_they
     assert found.error > 0.2
 
 
+def test_lengths_that_follow_the_prompt_are_foretold_closer_than_those_that_do_not() -> None:
+    table, estimates = counted(800, 0.1)
+    longer = [structs.replace(row, prompt=row.prompt + " apples" * (at % 60)) for at, row in enumerate(table.rows)]
+    following = [structs.replace(row, models=_by_prompt(row)) for row in longer]
+
+    apart, along = answers(table_of(longer), estimates), answers(table_of(following), estimates)
+
+    assert apart is not None
+    assert along is not None
+    assert along.error < 1.5 * apart.error
+
+
+def _by_prompt(row: Row) -> dict[str, Outcome]:
+    """Return the outcomes with answers longer by the root of the prompt."""
+    root = len(row.prompt.split()) ** 0.5
+    return {
+        name: structs.replace(found, output_tokens=found.output_tokens and round(found.output_tokens * root))
+        for name, found in row.models.items()
+    }
+
+
 def test_what_was_not_counted_is_not_measured() -> None:
     assert answers(*counted(2 * SEEN - 1, 0.1)) is None

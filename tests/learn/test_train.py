@@ -51,11 +51,11 @@ def test_the_artifact_gives_back_the_scores_of_training(table: Table, weights: W
 
 
 def test_the_forest_votes_as_the_trees_that_scikit_learn_grew(table: Table) -> None:
-    numbers, rising = table.shapes.astype(np.float32), [int(name in RISING) for name in NAMES]
-    forest = trees.grown(numbers, (table.gain, table.failure))
+    numbers, outcomes = table.shapes.astype(np.float32), [(table.gain, trees.WORK), (table.failure, RISING)]
+    forest = trees.grown(numbers, outcomes)
 
-    for at, outcome in enumerate((table.gain, table.failure)):
-        expected = np.mean([tree.predict(numbers) for tree in trees._fitted(numbers, outcome, rising)], axis=0)
+    for at, (outcome, rising) in enumerate(outcomes):
+        expected = np.mean([tree.predict(numbers) for tree in trees._fitted(numbers, outcome, rising, trees.SEED + at)], axis=0)
         assert [forest.vote(shape)[at] for shape in numbers] == pytest.approx(expected.tolist(), abs=1e-3)
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pointsman.core.estimator import Estimator, Forest, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
-MAGIC = b"PMESTIM3"
+MAGIC = b"PMESTIM4"
 _TYPES = {
     "words": "<f2", "squares": "<f2", "kinds": "<f8", "gain_mix": "<f8", "failure_mix": "<f8", "familiar": "<f8",
     "looks_at": "|u1", "edges": "<f4", "leaves": "<f2",
@@ -44,7 +44,7 @@ class _Head(Struct, frozen=True):
     forms: dict[str, tuple[int, ...]]
 
 
-SHIPPED = "51827abcfd2ff8701970cf4d0edd90a16c3ea717d32f2178d61bce8b7d8dd7f7"
+SHIPPED = "ad5d4ba3fd704303a1622a0491a4be90a6f295f478ab0164d9dc80c5c16a508c"
 """SHA-256 of the artifact that ships."""
 
 

@@ -70,8 +70,9 @@ def _answer(counted: TokenFacts, state: ModelState, features: FeatureFacts) -> t
     if not state.answers:
         return counted.output, counted.output_p90
     ratio = ratio_of(state.answers, features.task, features.complexity)
-    median = ceil(counted.output * ratio.median)
-    return median, max(median, ceil(counted.output_p90 * ratio.p90))
+    here = ratio.at(features.complexity, counted.input)
+    median = ceil(counted.output * ratio.median * here)
+    return median, max(median, ceil(counted.output_p90 * ratio.p90 * here))
 
 
 def _lesser(one: int, other: int) -> int:

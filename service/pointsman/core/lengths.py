@@ -4,19 +4,22 @@ The usual lengths of tasks are those of published production traces. Harder prom
 median grows by e^(2 x complexity) within a task, which takes the median error after 200 answers from 32 % to 25 %. A model's own answers
 are told as a ratio to the usual ones, so that what a model has shown on easy prompts holds for hard ones, too. But models differ in how
 much more they write where it is hard, so each half of a task (up to and above HARD) has a ratio of its own, drawn towards that of the
-task: this takes the error to 24 %.
+task: this takes the error to 24 %. And within a half the ratio may rise or fall with complexity and with the length of the prompt, as the
+model's own answers show: nearly in proportion for programs, not at all for formulas. This takes it to 23 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from math import exp, log
 from statistics import NormalDist
 
+import numpy as np
 from msgspec import Struct
 
 from pointsman.core.quality import BASE_RATE
-from pointsman.core.sample import ASSUMED, Sample
+from pointsman.core.sample import ASSUMED, KEPT, Sample, quantiles
 from pointsman.core.vocabulary import Task
 
 STEEPNESS = 2.0
@@ -43,6 +46,13 @@ _USUAL: dict[Task, tuple[int, int]] = {
 _NORMAL = [NormalDist().inv_cdf((at + 0.5) / ASSUMED) for at in range(ASSUMED)]
 _NINTH_DECILE = NormalDist().inv_cdf(0.9)
 
+_DOUBTS = np.diag((0.1, 1.0))
+"""How little a slope with complexity, and one with the log of the prompt's tokens, is believed: noise over what slopes are taken to be,
+squared. Half or twice as much leaves the error as it is, from 30 answers on."""
+
+_FARTHEST = 1.0
+"""Log of how far the slopes lead from the middle, at most, and of how far an answer may be off and still count in full for them."""
+
 
 class Length(Struct, frozen=True):
     """A length of answers, in tokens, or as a ratio to what is usual."""
@@ -51,7 +61,25 @@ class Length(Struct, frozen=True):
     p90: float
 
 
-AS_USUAL = Length(1.0, 1.0)
+class Ratio(Length, frozen=True):
+    """Lengths of a model's answers as a ratio to what is usual, and how it changes from prompt to prompt."""
+
+    complexity: float = 0.0
+    """Of a prompt where the ratio is as it stands here."""
+    log_prompt: float = 0.0
+    """The log of that prompt's tokens."""
+    by_complexity: float = 0.0
+    """By how much the log of the ratio rises with complexity."""
+    by_prompt: float = 0.0
+    """By how much it rises with the log of the prompt's tokens."""
+
+    def at(self, complexity: float, prompt_tokens: int) -> float:
+        """Return how many times the ratio is what it is here for a prompt, _FARTHEST at most."""
+        rise = self.by_complexity * (complexity - self.complexity) + self.by_prompt * (log(prompt_tokens or 1) - self.log_prompt)
+        return exp(min(max(rise, -_FARTHEST), _FARTHEST))
+
+
+AS_USUAL = Ratio(1.0, 1.0)
 
 
 def usual(task: Task, complexity: float) -> tuple[int, int]:
@@ -66,7 +94,7 @@ def half(task: str, complexity: float) -> str:
     return f"{task}, hard" if complexity > HARD else f"{task}, easy"
 
 
-def ratio_of(shown: Mapping[str, Length], task: str, complexity: float) -> Length:
+def ratio_of(shown: Mapping[str, Ratio], task: str, complexity: float) -> Ratio:
     """Return what a model has shown that is nearest to a prompt."""
     return shown.get(half(task, complexity)) or shown.get(task) or shown.get("") or AS_USUAL
 
@@ -78,16 +106,16 @@ class Lengths:
         self._ratios = Sample()
         self._by_task: dict[str, _Shown] = {}
 
-    def note(self, task: str, complexity: float, tokens: int, usual: Length, *, is_cut: bool = False) -> None:
+    def note(self, task: str, complexity: float, tokens: int, usual: Length, *, prompt_tokens: int, is_cut: bool = False) -> None:
         """Take in an answer; `usual` is what was to be expected of any model. One that was cut counts as long as nine in ten are."""
         ratio = max(1.0, tokens, usual.p90 if is_cut else 0.0) / usual.median
         self._ratios.note(ratio)
         shown = self._by_task.setdefault(task, _Shown())
         shown.spread = log(usual.p90 / usual.median) / _NINTH_DECILE
-        for sample in (shown.answers, shown.by_half.setdefault(half(task, complexity), Sample())):
-            sample.note(ratio)
+        shown.answers.note(ratio)
+        shown.by_half.setdefault(half(task, complexity), _Half()).note(ratio, complexity, prompt_tokens)
 
-    def shown(self) -> Mapping[str, Length]:
+    def shown(self) -> Mapping[str, Ratio]:
         """Return the lengths by task and by half of it, as ratios to what is usual; under "" those of tasks that were not seen.
 
         Empty before any answer. What a model has shown over all tasks is what is assumed of each: one that is wordy is wordy everywhere.
@@ -95,10 +123,12 @@ class Lengths:
         if not self._by_task:
             return {}
         wordy = self._ratios.median(1.0)
-        found = {"": Length(wordy, wordy)}
+        found = {"": Ratio(wordy, wordy)}
         for task, shown in self._by_task.items():
-            found[task] = _length(shown.answers, wordy, shown.spread)
-            found |= {name: _length(sample, found[task].median, shown.spread) for name, sample in shown.by_half.items()}
+            wider = exp(shown.spread * _NINTH_DECILE)
+            median, p90 = shown.answers.quantiles((0.5, 0.9), _assumed(wordy, shown.spread))
+            found[task] = Ratio(median, p90 / wider)
+            found |= {name: half.ratio(_assumed(median, shown.spread), wider) for name, half in shown.by_half.items()}
         return found
 
 
@@ -106,15 +136,36 @@ class _Shown:
     """Answers of one task."""
 
     def __init__(self) -> None:
-        self.answers, self.by_half = Sample(), dict[str, Sample]()
+        self.answers, self.by_half = Sample(), dict[str, _Half]()
         self.spread = 0.0
         """Standard deviation of the log of usual lengths."""
 
 
-def _length(sample: Sample, assumed: float, spread: float) -> Length:
-    """Return the median and the ninth decile; `assumed` is the median of answers assumed beside the sample.
+class _Half:
+    """The last answers of one half of a task, and what prompts they were given to."""
 
-    `spread` is the standard deviation of the log of usual lengths.
-    """
-    median, p90 = sample.quantiles((0.5, 0.9), [assumed * exp(spread * at) for at in _NORMAL])
-    return Length(median, p90 / exp(spread * _NINTH_DECILE))
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float, float]] = deque(maxlen=KEPT)
+
+    def note(self, ratio: float, complexity: float, prompt_tokens: int) -> None:
+        self._seen.append((log(ratio), complexity, log(prompt_tokens or 1)))
+
+    def ratio(self, assumed: Sequence[float], wider: float) -> Ratio:
+        """Return the ratio at the mean of the prompts, and its slopes; `wider` is the usual ninth decile over the usual median.
+
+        A regression that starts from no slope at all; then quantiles of what it leaves, beside those assumed. Takes some 50 us.
+        """
+        seen = np.array(self._seen)
+        logs, prompts = seen[:, 0], seen[:, 1:]
+        mean = prompts.mean(axis=0)
+        apart = prompts - mean
+        near = np.clip(logs - np.sort(logs)[len(logs) // 2], -_FARTHEST, _FARTHEST)
+        slopes = np.linalg.solve(apart.T @ apart + _DOUBTS, apart.T @ near)
+        left = np.exp(logs - np.clip(apart @ slopes, -_FARTHEST, _FARTHEST))
+        median, p90 = quantiles((*left.tolist(), *assumed), (0.5, 0.9))
+        return Ratio(median, p90 / wider, *mean.tolist(), *slopes.tolist())
+
+
+def _assumed(median: float, spread: float) -> list[float]:
+    """Return the answers that are assumed beside those seen; `spread` is the standard deviation of the log of usual lengths."""
+    return [median * exp(spread * at) for at in _NORMAL]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
-from pointsman.core.lengths import Length
+from pointsman.core.lengths import Ratio
 from pointsman.core.textclass import TextClass
 from pointsman.core.tokenisers import Factor
 
@@ -22,7 +22,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     """Why it is not healthy or has no room, for people."""
     ttft_ms: float | None = None
     tokens_per_s: float | None = None
-    answers: Mapping[str, Length] = {}
+    answers: Mapping[str, Ratio] = {}
     """How long its answers are, as ratios to what is usual, by task and half of a task; under "" for the other tasks. Empty: as usual."""
     counts: Mapping[TextClass, Factor] = {}
     """How it counts, by class of text, where that is not as the catalog's tokeniser says."""

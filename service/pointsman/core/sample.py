@@ -28,9 +28,14 @@ class Sample:
 
     def quantiles(self, shares: Iterable[float], assumed: Sequence[float]) -> list[float]:
         """Return the values below which these shares, 0..1, of all values lie, the assumed ones counted in."""
-        every = sorted((*self._values, *assumed))
-        return [every[min(int(share * len(every)), len(every) - 1)] for share in shares]
+        return quantiles((*self._values, *assumed), shares)
 
     def median(self, assumed: float) -> float:
         """Return the middle of the values and ASSUMED that are as assumed."""
         return self.quantiles((0.5,), [assumed] * ASSUMED)[0]
+
+
+def quantiles(values: Iterable[float], shares: Iterable[float]) -> list[float]:
+    """Return the values below which these shares, 0..1, of all lie."""
+    every = sorted(values)
+    return [every[min(int(share * len(every)), len(every) - 1)] for share in shares]

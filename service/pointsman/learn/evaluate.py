@@ -33,7 +33,7 @@ from pointsman.learn.rewording import CHANGES, agreeing
 from pointsman.learn.rows import PAIRS, Row, source_of
 from pointsman.learn.table import FOLDS, Table, folds_of, table_of
 from pointsman.learn.train import OTHER_ABILITY, train
-from pointsman.learn.trees import grown
+from pointsman.learn.trees import WORK, grown
 
 Doubles = NDArray[np.float64]
 Fit = Callable[[Table], Callable[[Table], Doubles]]
@@ -130,8 +130,8 @@ def _tf_idf(table: Table) -> Callable[[Table], Doubles]:
 
 
 def _shape_only(table: Table) -> Callable[[Table], Doubles]:
-    """The forest without topics, and no length beside it: what words add is what pointsman has beyond this."""
-    forest = grown(table.shapes.astype(np.float32), (table.gain,))
+    """The forest without topics, and no work beside it: what words add is what pointsman has beyond this."""
+    forest = grown(table.shapes.astype(np.float32), [(table.gain, WORK)])
     return lambda other: np.array([forest.vote(shape)[0] for shape in other.shapes.astype(np.float32)])
 
 

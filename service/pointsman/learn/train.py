@@ -16,8 +16,9 @@ from scipy.sparse import csr_matrix, diags
 from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
-from pointsman.core.estimator.estimator import logit, views_of
+from pointsman.core.estimator.estimator import BEFORE_SHAPE, logit, views_of
 from pointsman.core.estimator.forest import Floats
+from pointsman.core.estimator.shape import NAMES, RISING
 from pointsman.core.estimator.weights import Doubles, Weights
 from pointsman.core.estimator.wording import POLITE, Vocabulary, ids_of
 from pointsman.core.quality import BASE_RATE
@@ -25,7 +26,8 @@ from pointsman.core.vocabulary import SUBJECTS, TASKS
 from pointsman.learn.discrimination import slopes
 from pointsman.learn.kinds import subject_of, task_of
 from pointsman.learn.table import Table
-from pointsman.learn.trees import SEED, grown
+from pointsman.learn.trees import SEED, WORK, grown
+from pointsman.learn.work import work_of
 
 SEEN_OFTEN = 3
 """Prompts that a word must stand in: rarer ones tell nothing, and may be names."""
@@ -34,9 +36,13 @@ SHRINKAGE = 15.0
 """Prompts of average outcome that are added to each kind."""
 TOPICS = 32
 """With 16 or 64, APGR was no higher."""
-GAIN_SHARES = (1.0, 0.3, 0.2)
-"""Spread that the forest's vote, length and kind have in `gain`. By hand: no length at all loses 0.01 APGR on sources never seen, and more
-of it costs known ones; no kind loses 0.002 on known ones."""
+GAIN_SHARES = (1.0, 0.2, 0.2)
+"""Spread that the forest's vote, kind and work have in `gain`. By hand: no work at all loses 0.005 APGR on sources never seen, and twice as
+much loses 0.003 on known ones; no kind loses 0.002 on known ones. To weigh work more where a prompt is unfamiliar helped one source and
+cost others."""
+GAIN_VOTES = 3
+"""With one, APGR is 0.001 lower, and 0.003 on sources never seen, and chance moves it twice as far; six add half as much again. Failure
+needs no more than one: with two, calibration is the same."""
 NEEDED = 30
 """Answers of the reference model by which a kind's chance of failure is its own; with fewer, it goes through the quality curve."""
 
@@ -63,8 +69,11 @@ def _views(table: Table) -> Weights:
         squares=_halved(idf * idf),
         sharpness=SHARPNESS,
         kinds=_kinds(table, own, names),
-        forest=grown(np.hstack((table.shapes, _brought_to_length_1(present, idf * idf) @ topics)).astype(np.float32), (table.gain, rest)),
-        gain_mix=np.zeros(4),
+        forest=grown(
+            np.hstack((table.shapes, _brought_to_length_1(present, idf * idf) @ topics)).astype(np.float32),
+            [(table.gain, WORK)] * GAIN_VOTES + [(rest, RISING)],
+        ),
+        gain_mix=np.zeros(BEFORE_SHAPE + len(NAMES)),
         failure_mix=np.zeros(4),
         familiar=np.array([0.0, 1.0]),
     )
@@ -179,7 +188,7 @@ def views_gathered(weights: Weights, table: Table) -> tuple[Doubles, Doubles, Do
 def _mixed(weights: Weights, table: Table) -> Weights:
     """Return the weights with the mix fitted to rows that the views did not see."""
     folds = _inner_folds(table)
-    gain, failure = np.zeros((len(table.rows), 4)), np.zeros((len(table.rows), 4))
+    gain, failure = np.zeros((len(table.rows), BEFORE_SHAPE + len(NAMES))), np.zeros((len(table.rows), 4))
     similar = np.zeros(len(table.rows))
     for fold in range(INNER_FOLDS):
         unseen = folds == fold
@@ -190,16 +199,21 @@ def _mixed(weights: Weights, table: Table) -> Weights:
     return replace(
         weights,
         kinds=kinds,
-        gain_mix=_gain_mix(gain, table.gain),
+        gain_mix=_gain_mix(gain, table.gain, work_of(table)),
         failure_mix=failure_mix,
         familiar=np.quantile(similar, [0.01, 0.25]) * (0.5, 1.0),
     )
 
 
-def _gain_mix(views: Doubles, gain: Doubles) -> Doubles:
-    """Return the mix in which each view has its share of the spread; at the mean its logistic curve has the slope that fits best."""
+def _gain_mix(views: Doubles, gain: Doubles, work: Doubles) -> Doubles:
+    """Return the mix in which each view has its share of the spread; at the mean its logistic curve has the slope that fits best.
+
+    `work` is what each number of the shape counts for in the view of work.
+    """
     mean = logit(min(max(float(gain.mean()), 0.02), 0.98))
-    shares = np.array(GAIN_SHARES) / np.maximum(views[:, 1:].std(axis=0), 1e-9)
+    spread = np.column_stack((views[:, 1:BEFORE_SHAPE], views[:, BEFORE_SHAPE:] @ work))
+    vote, kind, worked = np.array(GAIN_SHARES) / np.maximum(spread.std(axis=0), 1e-9)
+    shares = np.array([vote, kind, *(worked * work)])
     mixed = views[:, 1:] @ shares
     at_mean = 1 / (1 + np.exp(-mean))
     slope = max(float(np.cov(mixed, gain)[0, 1] / mixed.var()), 0.0) / (at_mean * (1 - at_mean))

@@ -6,8 +6,8 @@ How a score comes about:
 2. One sum over the words' rows gives the similarity with each kind of prompt (nearest centroids of weighted words, Rocchio), and topics
    (a few directions that words share, latent semantic analysis).
 3. A `forest` votes on shape and topics: on gain, and on failure beside what is usual for the kind.
-4. Gain mixes its vote with the length, which holds where no topic does, and with what is usual for the kind. Complexity mixes kind, vote
-   and length into a probability.
+4. Gain mixes its vote with what is usual for the kind, and with the work that shape alone shows, which holds where no topic does.
+   Complexity mixes kind, vote and length into a probability.
 5. What no training prompt resembles is told by hand-written `signs`, and pulled towards the base rate.
 """
 
@@ -48,6 +48,9 @@ SMALL, STRONG = 0.58, 0.88
 OF_KIND = 3
 """Columns of the table of kinds before the shares."""
 
+BEFORE_SHAPE = 3
+"""Columns of the views of gain before the numbers of the shape."""
+
 N = TypeVar("N")
 
 _WORDS_AT = NAMES.index("words")
@@ -77,7 +80,7 @@ class Views(Struct, frozen=True):
     similar: float
     """Greatest similarity with a kind: the cosine."""
     gain: NDArray[np.float64]
-    """1, the forest's vote, the log of the words, and the gain of the kind."""
+    """1, the forest's vote, the gain of the kind, and the numbers of the shape."""
     failure: NDArray[np.float64]
     """1, the logit of failure of the kind, the forest's vote, and the log of the words."""
 
@@ -109,12 +112,14 @@ def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     """Return what each view says of a text with these words and this shape."""
     count, found = len(weights.kinds), _summed(weights, ids_of(distinct, weights.vocabulary))
     similar = found[:count]
-    of_kinds = _softmax(weights.sharpness * similar) @ weights.kinds
-    gain, failure = weights.forest.vote(np.array([*shape, *found[count:].tolist()], dtype=np.float32)).tolist()
-    length = shape[_WORDS_AT]
+    most = float(similar.max())
+    of_kinds = _softmax(weights.sharpness * similar, most=weights.sharpness * most) @ weights.kinds
     kind_fails, _, kind_gains = of_kinds[:OF_KIND].tolist()
-    of_gain, of_failure = np.array([1.0, gain, length, kind_gains]), np.array([1.0, kind_fails, failure, length])
-    return Views(of_kinds, float(similar.max()), of_gain, of_failure)
+    of_gain = np.array([1.0, 0.0, kind_gains, *shape])
+    numbers = np.concatenate((of_gain[BEFORE_SHAPE:], found[count:])).astype(np.float32)
+    *gains, failure = weights.forest.vote(numbers).tolist()
+    of_gain[1] = sum(gains) / len(gains)
+    return Views(of_kinds, most, of_gain, np.array([1.0, kind_fails, failure, shape[_WORDS_AT]]))
 
 
 def familiarity(weights: Weights, views: Views) -> float:
@@ -187,7 +192,8 @@ def _sigmoid(value: float) -> float:
     return 1.0 / (1.0 + exp(-min(max(value, -30.0), 30.0)))
 
 
-def _softmax(values: Doubles) -> Doubles:
-    powers: Doubles = np.exp(values - values.max())
+def _softmax(values: Doubles, *, most: float) -> Doubles:
+    """Return shares that rise with the values; `most` is the greatest of them."""
+    powers: Doubles = np.exp(values - most)
     powers /= powers.sum()
     return powers

@@ -27,9 +27,10 @@ class Weights:
     kinds: Doubles
     """K x (3 + tasks + subjects): logit of the chance that a 7-9B model fails, slope of the quality curve, gain, and shares."""
     forest: Forest
-    """Of the numbers of the shape and the T topics: votes on gain, and on failure beside what is usual for the kind."""
+    """Of the numbers of the shape and the T topics: votes on gain, of which the mean counts, and one on failure beside what is usual for
+    the kind."""
     gain_mix: Doubles
-    """Of the logit of gain: intercept, and weights of: the forest's vote, log of length, and the kind."""
+    """Of the logit of gain: intercept, and weights of: the forest's vote, the kind, and each number of the shape."""
     failure_mix: Doubles
     """Of the logit of failure: intercept, and weights of: the kind, the forest's vote, and log of length."""
     familiar: Doubles
