@@ -274,8 +274,8 @@ def of_length(characters: int) -> Request:
 
 def in_pieces(characters: int) -> Request:
     """Return a request whose length is in ten messages and in the schema of a tool."""
-    messages = tuple(Message(role=Role.USER, parts=("x" * 1000,)) for _ in range(10))
-    tool = Tool(name="t", parameters_json="x" * (characters - 10 * 1000 - len("t")))
+    messages = tuple(Message(role=Role.USER, parts=("x" * 100,)) for _ in range(10))
+    tool = Tool(name="t", parameters_json="x" * (characters - 10 * 100 - len("t")))
     return Request(prompt=Prompt(messages=messages, tools=(tool,)))
 
 

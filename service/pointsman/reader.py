@@ -30,8 +30,8 @@ SHORT = 256
 """Characters of a text that is counted about as soon as looked up."""
 
 INLINE = 8_000
-"""Characters, some 2,000 tokens: reading more takes over a millisecond, so a thread does it. With four times as many, the event loop was held
-up for 5 ms at a time."""
+"""Characters, some 2,000 tokens: reading more takes over a millisecond, so a thread does it. Four times as many held the event loop up for
+5 ms at a time."""
 
 
 class Reader:
