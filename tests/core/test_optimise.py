@@ -260,6 +260,14 @@ def said_last(prompt: Prompt) -> list[object]:
     return [part if isinstance(part, str) else type(part) for part in (last.parts if last is not None else ())]
 
 
+def test_a_result_in_what_the_system_says_keeps_its_call() -> None:
+    call, result = ToolCall(id="2", name="f", arguments_json=""), ToolResult(tool_call_id="2", text="")
+    said = ((Role.SYSTEM, "0"), (Role.USER, call), (Role.SYSTEM, result), (Role.USER, "0"), (Role.USER, "0"), (Role.USER, "0"))
+    prompt = Prompt(messages=tuple(Message(role=role, parts=(part,)) for role, part in said))
+
+    assert optimised(prompt, trim(1), words)[0] == prompt
+
+
 @settings(deadline=None)
 @given(PROMPTS, SETTINGS)
 def test_calls_of_tools_and_their_results_stay_together(prompt: Prompt, how: RouteSettings) -> None:

@@ -61,14 +61,16 @@ def _cut(messages: Sequence[Message], starts: list[int], excess: int, step: int,
 
 
 def _splits(messages: Sequence[Message]) -> list[bool]:
-    """Return for each place whether a cut there would part a call of a tool from its result."""
+    """Return for each place whether a cut there would part a call of a tool from its result. Whatever the system says stays."""
     calls: dict[str, int] = {}
-    changes = [0] * (len(messages) + 1)
+    changes = [0] * (len(messages) + 2)
     for index, message in enumerate(messages):
+        goes = len(messages) if message.role is Role.SYSTEM else index
         for part in message.parts:
             if isinstance(part, ToolResult) and part.tool_call_id in calls:
-                changes[calls[part.tool_call_id] + 1] += 1
-                changes[index + 1] -= 1
+                first, last = sorted((calls[part.tool_call_id], goes))
+                changes[first + 1] += 1
+                changes[last + 1] -= 1
             elif isinstance(part, ToolCall):
-                calls[part.id] = index
+                calls[part.id] = goes
     return [parted > 0 for parted in accumulate(changes)]
