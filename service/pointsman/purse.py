@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from pointsman.core.completion import Completion, Usage
+from pointsman.core.completion import Usage
 from pointsman.core.decision import Candidate
 
 
@@ -44,10 +44,6 @@ class Purse(Protocol):
         """Hold what an attempt with that much output may use at most, or with less output where there is no room for all of it."""
         ...
 
-    def recalled(self, completion: Completion) -> None:
-        """Enter an answer for which no model was called on account of this request."""
-        ...
-
 
 class _NothingHeld:
     def __init__(self, output_cap: int) -> None:
@@ -64,9 +60,6 @@ class _Free:
     async def hold(self, _candidate: Candidate, output_cap: int, _lasts_s: float) -> Held | Refused:
         """Hold nothing."""
         return _NothingHeld(output_cap)
-
-    def recalled(self, completion: Completion) -> None:
-        """Do nothing."""
 
 
 FREE: Purse = _Free()

@@ -104,19 +104,16 @@ class Recall:
 
     def _told(self, completion: Completion, asked: Asked) -> Completion:
         """Take down what the cache did for a call, and return its completion."""
-        status = completion.cache_status
+        status, tenant, rule = completion.cache_status, asked.tenant, asked.decision.rule.id
         if not status or is_shared_failure(completion):
             return completion
-        tenant, rule = asked.tenant, asked.decision.rule.id
         if completion.attempts:
             self._book.count(tenant, rule, status)
             if status is CacheStatus.MISS:
                 self._book.missed(tenant, asked.request, asked.decision, self._clock.now())
         else:
-            tokens = completion.usage.input_tokens, completion.usage.output_tokens
             model = asked.ruleset.catalog.models.get(completion.model)  # by the caller's own key also one that has left the catalog
-            saved = 0 if model is None else model.price.cost(tokens[0], tokens[1])
-            self._book.count(tenant, rule, status, input_tokens=tokens[0], output_tokens=tokens[1], saved=saved)
+            self._book.count(tenant, rule, status, completion.usage, None if model is None else model.price)
         return completion
 
     def _events(self, asked: Asked, use: Use) -> Events:

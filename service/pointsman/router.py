@@ -104,7 +104,7 @@ class Router:
         purse = self._purse(call, decision, ruleset)
         completion = kept or await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
         call.hear(completion)
-        _note_recalled(completion, purse)
+        self._note_recalled(completion, decision, call)
         if known is not None:
             self._affinity.note(known, ruleset, decision, completion)
         return decision, completion
@@ -121,7 +121,7 @@ class Router:
             async for event in events:
                 if isinstance(event, Completion):
                     call.hear(event)
-                    _note_recalled(event, purse)
+                    self._note_recalled(event, decision, call)
                     if known is not None:
                         self._affinity.note(known, ruleset, decision, event)
                 yield event
@@ -172,6 +172,11 @@ class Router:
     def now(self) -> datetime:
         """Return the time in UTC, as decisions have it."""
         return self._clock.now()
+
+    def _note_recalled(self, completion: Completion, decision: Decision, call: Call) -> None:
+        """Count an answer for which no model was called."""
+        if self._spending is not None and completion.cache_status in _RECALLED and not is_shared_failure(completion):
+            self._spending.recalled(call.tenant.id, completion.model, decision.rule.id, completion.usage.baseline_cost)
 
     def _purse(self, call: Call, decision: Decision, ruleset: Ruleset) -> Purse:
         return FREE if self._spending is None else self._spending.purse(call.tenant, decision, ruleset.catalog, call.hear)
@@ -244,9 +249,3 @@ def _asked(
         purse=purse,
         hear=call.hear,
     )
-
-
-def _note_recalled(completion: Completion, purse: Purse) -> None:
-    """Count an answer for which no model was called."""
-    if completion.cache_status in _RECALLED and not is_shared_failure(completion):
-        purse.recalled(completion)

@@ -18,7 +18,7 @@ from msgspec import structs
 from pointsman.core.budget import Hold, Levels
 from pointsman.core.catalog import Catalog
 from pointsman.core.claim import NOTHING, Claim, actual, bounds
-from pointsman.core.completion import Completion, Usage
+from pointsman.core.completion import Usage
 from pointsman.core.decision import Candidate, Decision
 from pointsman.core.facts import BudgetFacts
 from pointsman.core.ledger import Entry, Sums, entry
@@ -110,7 +110,8 @@ class Spending:
 
     def recalled(self, tenant: str, model: str, route: str, baseline_cost: int) -> None:
         """Have an answer entered for which no model was called, likewise."""
-        self._enter_soon()
+        if not self._recalled:
+            self._enter_soon()
         self._recalled[tenant, model, route, baseline_cost] += 1
 
     def _add(self, tenant: str, entered: Entry) -> None:
@@ -202,10 +203,6 @@ class _Purse:
                 return self._refused(structs.replace(claim, output_cap=least), taken.levels)
             claim = structs.replace(claim, output_cap=cap)
         return self._refused(claim, taken.levels)
-
-    def recalled(self, completion: Completion) -> None:
-        """As in `Purse`."""
-        self.spending.recalled(self.tenant.id, completion.model, self.route, completion.usage.baseline_cost)
 
     def _claim(self, candidate: Candidate, output_cap: int) -> Claim:
         model = self._catalog.models[candidate.model]

@@ -10,11 +10,14 @@ from msgspec import structs
 
 from fakes import catalog_yaml, facts_of, model_yaml, ruleset_of
 from pointsman.core.cachebook import KEPT_MISSES, MOST_MESSAGES, MOST_ROWS, OTHER, Cachebook
+from pointsman.core.catalog import Price
+from pointsman.core.completion import Usage
 from pointsman.core.decide import decide
 from pointsman.core.market import Market
 from pointsman.core.request import Generation, Message, Prompt, Request, Tool
 from pointsman.core.vocabulary import CacheStatus, Role
 
+A_NANO_A_TOKEN = Price(input=10**6, cached_input=0, cache_write=0, output=10**6)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 RULES = ruleset_of(catalog_yaml({"m": model_yaml()}), "version: 1\nroutes: [{id: default, why: w, use: {candidates: [m]}}]\n")
 DECISION = decide(RULES, facts_of(), Market())
@@ -84,7 +87,7 @@ def test_nothing_grows_without_end() -> None:
     book = Cachebook()
     long = asked(*map(str, range(500)))
     for number in range(2 * MOST_ROWS):
-        book.count(f"t{number}", "r", CacheStatus.HIT, saved=1)
+        book.count(f"t{number}", "r", CacheStatus.HIT, Usage(input_tokens=1), A_NANO_A_TOKEN)
     for _ in range(2 * KEPT_MISSES):
         book.missed("t", long, DECISION, NOW)
 
