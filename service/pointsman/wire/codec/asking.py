@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pointsman.core.errors import InvalidRequest, Violation
 from pointsman.core.request import CachePolicy, Generation, Image, Message, Part, Prompt, Request, Requirements, ToolCall, ToolResult
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import Fields, money_to_pb, ms_to_pb
+from pointsman.wire.codec.scalars import money_to_pb, ms_to_pb
 
 
 def request_to_pb(request: Request) -> pb.Request:
@@ -42,18 +42,20 @@ def _prompt_to_pb(prompt: Prompt) -> pb.Prompt:
 
 
 def _message_to_pb(message: Message) -> pb.Message:
-    """Return one turn of a conversation as a message."""
-    return pb.Message(**message_fields(message))
+    found = pb.Message()
+    fill_message(found, message)
+    return found
 
 
-def message_fields(message: Message) -> Fields:
-    """Return the fields of a message, its leading text as `text`."""
-    leading = message.parts[0] if message.parts and isinstance(message.parts[0], str) else ""
-    others = message.parts[1:] if leading else message.parts
-    fields: Fields = {"role": message.role, "text": leading}
+def fill_message(found: pb.Message, message: Message) -> None:
+    """Say one turn of a conversation, its leading text as `text`."""
+    found.role = message.role.value  # type: ignore[assignment]  # the numbers are those of the wire
+    leading = message.parts[0] if message.parts else ""
+    if isinstance(leading, str):
+        found.text = leading
+    others = message.parts[1:] if isinstance(leading, str) and leading else message.parts
     if others:
-        fields["parts"] = [_part_to_pb(part) for part in others]
-    return fields
+        found.parts.extend(map(_part_to_pb, others))
 
 
 def _part_to_pb(part: Part) -> pb.Part:

@@ -6,27 +6,24 @@ from pointsman.core.completion import Attempt, Completion, Delta, Expected, Text
 from pointsman.core.vocabulary import AttemptReason, CacheStatus, FinishReason
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.asking import message_fields
+from pointsman.wire.codec.asking import fill_message
 from pointsman.wire.codec.request import message_from_pb
-from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
+from pointsman.wire.codec.scalars import fill_ms, known, ms_from_pb
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
-# mypy: disable-error-code="arg-type"
+# mypy: disable-error-code="assignment"
 
 
-def completion_fields(completion: Completion) -> Fields:
-    """Return the fields of the completion's message. What is rarely there is left out where it is not: each field takes its time."""
-    fields: Fields = {
-        "finish_reason": completion.finish_reason,
-        "usage": _usage_fields(completion.usage),
-        "cache_status": completion.cache_status,
-        "model": completion.model,
-    }
+def fill_completion(message: pb.Completion, completion: Completion) -> None:
+    """Say what was answered."""
     if completion.message is not None:
-        fields["message"] = message_fields(completion.message)
-    if completion.attempts:
-        fields["attempts"] = [_attempt_fields(attempt) for attempt in completion.attempts]
-    return fields
+        fill_message(message.message, completion.message)
+    message.finish_reason = completion.finish_reason
+    _fill_usage(message.usage, completion.usage)
+    for attempt in completion.attempts:
+        _fill_attempt(message.attempts.add(), attempt)
+    message.cache_status = completion.cache_status
+    message.model = completion.model
 
 
 def completion_from_pb(message: pb.Completion) -> Completion:
@@ -58,20 +55,15 @@ def delta_from_pb(message: router_pb.Delta) -> Delta:
     return TextDelta(message.text)
 
 
-def _usage_fields(usage: Usage) -> Fields:
-    fields: Fields = {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost": {"nano_usd": usage.cost},
-        "baseline_cost": {"nano_usd": usage.baseline_cost},
-    }
-    for name in _RARE:
-        if value := getattr(usage, name):
-            fields[name] = value
-    return fields
-
-
-_RARE = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "estimated")
+def _fill_usage(message: pb.Usage, usage: Usage) -> None:
+    message.input_tokens = usage.input_tokens
+    message.cached_input_tokens = usage.cached_input_tokens
+    message.cache_write_tokens = usage.cache_write_tokens
+    message.output_tokens = usage.output_tokens
+    message.reasoning_tokens = usage.reasoning_tokens
+    message.estimated = usage.estimated
+    message.cost.nano_usd = usage.cost
+    message.baseline_cost.nano_usd = usage.baseline_cost
 
 
 def _usage_from_pb(message: pb.Usage) -> Usage:
@@ -87,26 +79,25 @@ def _usage_from_pb(message: pb.Usage) -> Usage:
     )
 
 
-def _attempt_fields(attempt: Attempt) -> Fields:
-    return {
-        "model": attempt.model,
-        "provider": attempt.provider,
-        "error_type": attempt.error_type,
-        "latency": ms_to_fields(attempt.latency_ms),
-        "time_to_first_token": None if attempt.ttft_ms is None else ms_to_fields(attempt.ttft_ms),
-        "usage": None if attempt.usage is None else _usage_fields(attempt.usage),
-        "reason": attempt.reason,
-        "expected": None if attempt.expected is None else _expected_fields(attempt.expected),
-    }
+def _fill_attempt(message: pb.Attempt, attempt: Attempt) -> None:
+    message.model = attempt.model
+    message.provider = attempt.provider
+    message.error_type = attempt.error_type
+    message.reason = attempt.reason
+    fill_ms(message.latency, attempt.latency_ms)
+    if attempt.ttft_ms is not None:
+        fill_ms(message.time_to_first_token, attempt.ttft_ms)
+    if attempt.usage is not None:
+        _fill_usage(message.usage, attempt.usage)
+    if attempt.expected is not None:
+        _fill_expected(message.expected, attempt.expected)
 
 
-def _expected_fields(expected: Expected) -> Fields:
-    return {
-        "input_tokens": expected.input_tokens,
-        "output_tokens": expected.output_tokens,
-        "cost": {"nano_usd": expected.cost},
-        "latency": ms_to_fields(expected.latency_ms),
-    }
+def _fill_expected(message: pb.Expected, expected: Expected) -> None:
+    message.input_tokens = expected.input_tokens
+    message.output_tokens = expected.output_tokens
+    message.cost.nano_usd = expected.cost
+    fill_ms(message.latency, expected.latency_ms)
 
 
 def _expected_from_pb(message: pb.Expected) -> Expected:

@@ -7,36 +7,34 @@ from pointsman.core.facts import FeatureFacts, TokenFacts
 from pointsman.core.vocabulary import DecisionReason, TokenCountMethod
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.wire.codec.explanation import (
-    dropped_fields,
     dropped_from_pb,
+    dropped_to_pb,
     explanation_from_pb,
     explanation_to_pb,
-    rule_fields,
+    fill_rule,
     rule_from_pb,
 )
-from pointsman.wire.codec.scalars import Fields, known, ms_from_pb, ms_to_fields
+from pointsman.wire.codec.scalars import fill_ms, known, ms_from_pb
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
-# mypy: disable-error-code="arg-type"
+# mypy: disable-error-code="assignment, arg-type"
 
 
-def decision_fields(decision: Decision) -> Fields:
-    """Return the fields of the decision's message."""
-    fields: Fields = {
-        "id": decision.id,
-        "chosen": _candidate_fields(decision.chosen),
-        "fallbacks": [_candidate_fields(candidate) for candidate in decision.fallbacks],
-        "rule": rule_fields(decision.rule),
-        "ruleset_revision": decision.revision,
-        "reason": decision.reason,
-        "facts": _facts_fields(decision.features, decision.tokens),
-        "baseline_cost": {"nano_usd": decision.baseline_cost},
-    }
+def fill_decision(message: pb.Decision, decision: Decision) -> None:
+    """Say what was decided."""
+    message.id = decision.id
+    _fill_candidate(message.chosen, decision.chosen)
+    for candidate in decision.fallbacks:
+        _fill_candidate(message.fallbacks.add(), candidate)
+    fill_rule(message.rule, decision.rule)
+    message.ruleset_revision = decision.revision
+    message.reason = decision.reason
+    _fill_facts(message.facts, decision.features, decision.tokens)
     if decision.dropped:
-        fields["dropped"] = list(map(dropped_fields, decision.dropped))
+        message.dropped.extend(map(dropped_to_pb, decision.dropped))
+    message.baseline_cost.nano_usd = decision.baseline_cost
     if decision.explanation is not None:
-        fields["explanation"] = explanation_to_pb(decision.explanation)
-    return fields
+        message.explanation.CopyFrom(explanation_to_pb(decision.explanation))
 
 
 def decision_from_pb(message: pb.Decision) -> Decision:
@@ -56,30 +54,26 @@ def decision_from_pb(message: pb.Decision) -> Decision:
     )
 
 
-def _candidate_fields(candidate: Candidate) -> Fields:
-    tokens = candidate.tokens
-    fields: Fields = {
-        "model": candidate.model,
-        "provider": candidate.provider,
-        "upstream_model": candidate.upstream,
-        "quality": candidate.quality,
-        "tokens": {
-            "input": tokens.input,
-            "input_upper_bound": tokens.input_upper_bound,
-            "method": tokens.method,
-            "output": tokens.output,
-            "output_p90": tokens.output_p90,
-            "output_cap": tokens.output_cap,
-        },
-        "expected_cost": {"nano_usd": candidate.expected_cost},
-        "max_cost": {"nano_usd": candidate.max_cost},
-        "expected_latency": ms_to_fields(candidate.expected_latency_ms),
-        "expected_time_to_first_token": ms_to_fields(candidate.expected_ttft_ms),
-    }
+def _fill_candidate(message: pb.Candidate, candidate: Candidate) -> None:
+    message.model = candidate.model
+    message.provider = candidate.provider
+    message.upstream_model = candidate.upstream
+    message.quality = candidate.quality
+    counted, tokens = message.tokens, candidate.tokens
+    counted.input = tokens.input
+    counted.input_upper_bound = tokens.input_upper_bound
+    counted.method = tokens.method
+    counted.output = tokens.output
+    counted.output_p90 = tokens.output_p90
+    counted.output_cap = tokens.output_cap
+    message.expected_cost.nano_usd = candidate.expected_cost
+    message.max_cost.nano_usd = candidate.max_cost
+    fill_ms(message.expected_latency, candidate.expected_latency_ms)
+    fill_ms(message.expected_time_to_first_token, candidate.expected_ttft_ms)
     if candidate.cached_tokens or candidate.switch_cost is not None:
-        cost = {} if candidate.switch_cost is None else {"switch_cost": {"nano_usd": candidate.switch_cost}}
-        fields["affinity"] = {"expected_cached_tokens": candidate.cached_tokens, **cost}
-    return fields
+        message.affinity.expected_cached_tokens = candidate.cached_tokens
+    if candidate.switch_cost is not None:
+        message.affinity.switch_cost.nano_usd = candidate.switch_cost
 
 
 def _candidate_from_pb(message: pb.Candidate) -> Candidate:
@@ -106,22 +100,18 @@ def _candidate_from_pb(message: pb.Candidate) -> Candidate:
     )
 
 
-def _facts_fields(features: FeatureFacts, tokens: TokenFacts) -> Fields:
-    return {
-        "complexity": features.complexity,
-        "gain": features.gain,
-        "confidence": features.confidence,
-        "task": features.task,
-        "subject": features.subject,
-        "tokens": {
-            "input": tokens.input,
-            "input_upper_bound": tokens.input,
-            "method": tokens.method,
-            "output": tokens.output,
-            "output_p90": tokens.output_p90,
-            "output_cap": tokens.output_max or 0,
-        },
-    }
+def _fill_facts(message: pb.Facts, features: FeatureFacts, tokens: TokenFacts) -> None:
+    message.complexity = features.complexity
+    message.gain = features.gain
+    message.confidence = features.confidence
+    message.task = features.task
+    message.subject = features.subject
+    counted = message.tokens
+    counted.input = counted.input_upper_bound = tokens.input
+    counted.method = tokens.method
+    counted.output = tokens.output
+    counted.output_p90 = tokens.output_p90
+    counted.output_cap = tokens.output_max or 0
 
 
 def _features_from_pb(message: pb.Facts) -> FeatureFacts:

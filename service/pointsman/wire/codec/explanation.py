@@ -9,15 +9,18 @@ from pointsman.core.decision import ConditionTrace, Contrast, Dropped, Explanati
 from pointsman.core.vocabulary import DropReason, RuleOutcome
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.codec.scalars import Fields, known
+from pointsman.wire.codec.scalars import known
 
 # Enum numbers are those of the wire, so members are passed as they are; mypy's stubs of protobuf know only their own integer types.
 # mypy: disable-error-code="arg-type"
 
 
-def rule_fields(rule: RuleRef) -> Fields:
-    """Return the fields of the message that says where a rule stands."""
-    return {"id": rule.id, "file": rule.file, "line": rule.line, "why": rule.why}
+def fill_rule(message: pb.RuleRef, rule: RuleRef) -> None:
+    """Say where a rule stands."""
+    message.id = rule.id
+    message.file = rule.file
+    message.line = rule.line
+    message.why = rule.why
 
 
 def rule_from_pb(message: pb.RuleRef) -> RuleRef:
@@ -25,9 +28,9 @@ def rule_from_pb(message: pb.RuleRef) -> RuleRef:
     return RuleRef(id=message.id, file=message.file, line=message.line, why=message.why)
 
 
-def dropped_fields(dropped: Dropped) -> Fields:
-    """Return the fields of the message of a candidate that was dropped."""
-    return {"model": dropped.model, "reason": dropped.reason, "detail": dropped.detail}
+def dropped_to_pb(dropped: Dropped) -> pb.DroppedCandidate:
+    """Return a candidate that was dropped as a message."""
+    return pb.DroppedCandidate(model=dropped.model, reason=dropped.reason, detail=dropped.detail)
 
 
 def dropped_from_pb(message: pb.DroppedCandidate) -> Dropped:
@@ -69,7 +72,7 @@ def account_to_pb(account: Account) -> admin_pb.ExplainDecisionResponse:
         revision=account.revision,
         model=account.model,
         explanation=explanation_to_pb(account.explanation),
-        dropped=[pb.DroppedCandidate(**dropped_fields(drop)) for drop in account.dropped],
+        dropped=map(dropped_to_pb, account.dropped),
     )
 
 
@@ -84,8 +87,7 @@ def account_from_pb(message: admin_pb.ExplainDecisionResponse) -> Account:
 
 
 def _trace_to_pb(trace: RuleTrace) -> pb.RuleTrace:
-    return pb.RuleTrace(
-        rule=rule_fields(trace.rule),
+    message = pb.RuleTrace(
         outcome=trace.outcome,
         conditions=[
             pb.ConditionTrace(
@@ -99,6 +101,8 @@ def _trace_to_pb(trace: RuleTrace) -> pb.RuleTrace:
         ],
         detail=trace.detail,
     )
+    fill_rule(message.rule, trace.rule)
+    return message
 
 
 def _trace_from_pb(message: pb.RuleTrace) -> RuleTrace:

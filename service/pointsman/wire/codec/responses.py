@@ -5,27 +5,32 @@ from __future__ import annotations
 from pointsman.core.completion import Completion, Delta
 from pointsman.core.decision import Decision
 from pointsman.v1 import router_service_pb2 as router_pb
-from pointsman.wire.codec.completion import completion_fields, delta_to_pb
-from pointsman.wire.codec.decision import decision_fields
+from pointsman.wire.codec.completion import delta_to_pb, fill_completion
+from pointsman.wire.codec.decision import fill_decision
 
 
 def route_response(decision: Decision) -> router_pb.RouteResponse:
     """Return the answer to Route."""
-    return router_pb.RouteResponse(decision=decision_fields(decision))
+    response = router_pb.RouteResponse()
+    fill_decision(response.decision, decision)
+    return response
 
 
 def complete_response(decision: Decision, completion: Completion) -> router_pb.CompleteResponse:
     """Return the answer to Complete."""
-    return router_pb.CompleteResponse(
-        decision=decision_fields(decision),
-        completion=completion_fields(completion),
-    )
+    response = router_pb.CompleteResponse()
+    fill_decision(response.decision, decision)
+    fill_completion(response.completion, completion)
+    return response
 
 
 def stream_response(event: Decision | Delta | Completion) -> router_pb.StreamCompleteResponse:
     """Return one message of the answer to StreamComplete."""
+    response = router_pb.StreamCompleteResponse()
     if isinstance(event, Decision):
-        return router_pb.StreamCompleteResponse(decision=decision_fields(event))
-    if isinstance(event, Completion):
-        return router_pb.StreamCompleteResponse(completion=completion_fields(event))
-    return router_pb.StreamCompleteResponse(delta=delta_to_pb(event))
+        fill_decision(response.decision, event)
+    elif isinstance(event, Completion):
+        fill_completion(response.completion, event)
+    else:
+        return router_pb.StreamCompleteResponse(delta=delta_to_pb(event))
+    return response

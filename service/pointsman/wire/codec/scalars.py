@@ -1,10 +1,14 @@
-"""Durations, moments and money: milliseconds as float, UTC, nano-USD as int."""
+"""Durations, moments and money: milliseconds as float, UTC, nano-USD as int.
+
+What `fill_...` is given, here and beside, is a part of another message. protobuf copies a message that is made first, and looks up the name
+of each field of a map; a decision nests some thirty, and to fill them in place takes a third of the time of the one, two of the other.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,22 +17,19 @@ from pointsman.v1 import routing_pb2 as pb
 
 K = TypeVar("K", bound=IntEnum)
 
-Fields = dict[str, Any]
-"""Fields of a message by name. protobuf fills nested ones in place, where it would copy a message made first; a decision nests some thirty,
-so this is half of what it costs to encode one."""
-
 _NANOS_PER_MS = 1_000_000
 
 
 def ms_to_pb(milliseconds: float) -> Duration:
     """Return milliseconds as a Duration, to the nanosecond."""
-    return Duration(**ms_to_fields(milliseconds))
+    duration = Duration()
+    fill_ms(duration, milliseconds)
+    return duration
 
 
-def ms_to_fields(milliseconds: float) -> dict[str, int]:
-    """Return the fields of a Duration of so many milliseconds, to the nanosecond."""
-    seconds, nanos = divmod(round(milliseconds * _NANOS_PER_MS), 1_000_000_000)
-    return {"seconds": seconds, "nanos": nanos}
+def fill_ms(duration: Duration, milliseconds: float) -> None:
+    """Make a Duration one of so many milliseconds, to the nanosecond."""
+    duration.seconds, duration.nanos = divmod(round(milliseconds * _NANOS_PER_MS), 1_000_000_000)
 
 
 def ms_from_pb(duration: Duration) -> float:
