@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
+from pointsman.call import Call
 from pointsman.core.cachekey import CacheKey, answer_key, coming_key, fingerprint, idempotency_key
 from pointsman.core.caching import KEPT_LONGER, Entry, Use, age_s, entry_from, entry_of, fits, is_worth_keeping, use_of
 from pointsman.core.completion import Completion
 from pointsman.core.decision import Decision
 from pointsman.core.errors import InvalidRequest, NotCached, Violation
-from pointsman.core.request import CachePolicy, Request
+from pointsman.core.request import Request
 from pointsman.core.ruleset import Ruleset
 from pointsman.purse import FREE, Purse
-from pointsman.telemetry import Happening
 
 ONCE_S = 86_400.0
 """How long a result is kept for the key that its caller gave it."""
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class Asked(Struct, frozen=True):
     """One call that has been decided on."""
 
     request: Request
+    call: Call
     decision: Decision
     ruleset: Ruleset
-    tenant: str
-    policy: CachePolicy = CachePolicy()
-    own_key: str = ""
-    """The caller's key, by which the call may be repeated; empty without one."""
     deadline: float
     """In seconds of the monotonic clock."""
-    again: bool = True
-    """Whether a model may be asked twice."""
     is_stream: bool = False
     purse: Purse = FREE
     """Pays for the models that are asked."""
-    hear: Callable[[Happening], None] = lambda _: None
-    """Is told what happens."""
 
     @property
     def use(self) -> Use:
         """How the call uses the response cache."""
-        return use_of(self.policy, self.ruleset.settings(self.decision.rule.id), self.request.generation)
+        return use_of(self.call.cache, self.ruleset.settings(self.decision.rule.id), self.request.generation)
+
+    @property
+    def tenant(self) -> str:
+        """Whose call it is."""
+        return self.call.tenant.id
 
 
 class Kept(Protocol):
@@ -135,12 +132,12 @@ def by_request(asked: Asked, use: Use) -> ByRequest:
     """Return how answers to the same request are kept."""
     decision = asked.decision
     key = answer_key(asked.tenant, asked.request, decision, asked.ruleset.route(decision.rule.id))
-    return ByRequest(key, decision, use, asked.policy.max_age_ms)
+    return ByRequest(key, decision, use, asked.call.cache.max_age_ms)
 
 
 def by_own_key(asked: Asked) -> ByOwnKey:
     """Return how the first result of the caller's own key is kept."""
-    return ByOwnKey(idempotency_key(asked.tenant, asked.own_key), asked.decision, fingerprint(asked.request))
+    return ByOwnKey(idempotency_key(asked.tenant, asked.call.own_key), asked.decision, fingerprint(asked.request))
 
 
 def not_cached() -> NotCached:

@@ -27,7 +27,7 @@ from pointsman.execute import Executor
 from pointsman.flights import Events, Flight, Flights
 from pointsman.kept import Asked, Kept, by_own_key, by_request, names_another, not_cached
 from pointsman.ports import Answers, Clock, Turns
-from pointsman.telemetry import LookedUp
+from pointsman.telemetry import Happening, LookedUp
 
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.01, 0.1
 """Between looks for what another replica is about to answer."""
@@ -60,12 +60,18 @@ class Recall:
 
     async def complete(self, asked: Asked) -> Completion:
         """Return the answer. Raises what `Executor.run` raises, NotCached, and InvalidRequest for a key that names another request."""
+        return self._told(await _gathered(self._events(asked, asked.use)), asked)
+
+    def at_hand(self, asked: Asked) -> Completion | None:
+        """Return an answer that is kept here, None where there is none: `complete` without what is needed by those who must wait.
+
+        It is most of what a cache is for. Whoever finds nothing makes the key twice, which is little beside a call of a model.
+        """
         use = asked.use
-        if use.looks and not asked.own_key:  # without what follows for those who must wait, since this is most of what a cache is for
-            kept = by_request(asked, use)
-            if (entry := self._near(kept)) is not None:
-                return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
-        return self._told(await _gathered(self._events(asked, use)), asked)
+        if not use.looks or asked.call.own_key:
+            return None
+        entry = self._near(by_request(asked, use))
+        return None if entry is None else self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
 
     async def stream(self, asked: Asked) -> Events:
         """Yield the answer as it comes, and last the completion without its message. Raises as `complete` and `Executor.stream` do."""
@@ -82,7 +88,7 @@ class Recall:
 
         Raises InvalidRequest for a key that names another request.
         """
-        if asked.own_key and (entry := await self._looked_up(by_own_key(asked))) is not None:
+        if asked.call.own_key and (entry := await self._looked_up(by_own_key(asked))) is not None:
             return self._told(self._recalled(entry, asked, CacheStatus.HIT), asked)
         if not asked.use.looks:
             return None
@@ -118,7 +124,7 @@ class Recall:
 
     def _events(self, asked: Asked, use: Use) -> Events:
         """Return what an answer consists of: pieces, and a completion, which has the message unless the pieces carried it."""
-        if not asked.own_key:
+        if not asked.call.own_key:
             return self._answer(asked, use)
         return self._shared(asked, by_own_key(asked), lambda asked: self._answer(asked, use))
 
@@ -142,7 +148,7 @@ class Recall:
             flight, is_first = self._flights.join(
                 coming.digest,
                 kept.mark,
-                lambda hear: self._flight(structs.replace(asked, hear=hear), kept, coming, ask),
+                lambda hear: self._flight(_heard_by(asked, hear), kept, coming, ask),
                 lasts_s=asked.deadline - self._clock.monotonic(),
                 needs_all=asked.is_stream and not kept.mark,  # what has a key of the caller's own is never done twice
             )
@@ -163,7 +169,7 @@ class Recall:
 
     async def _read(self, flight: Flight, asked: Asked, *, is_first: bool) -> Events:
         """Yield what a flight brings; to whoever wants no stream in one, so that it may still fail."""
-        events = flight.read(asked.deadline + (_SLACK_S if is_first else 0.0), asked.hear)
+        events = flight.read(asked.deadline + (_SLACK_S if is_first else 0.0), asked.call.hear)
         if not asked.is_stream:
             yield await _gathered(events)
             return
@@ -237,7 +243,7 @@ class Recall:
     async def _past_its_time(self, asked: Asked, key: CacheKey) -> Entry | None:
         """Return a kept answer of whatever age, unless the caller has said how old it may be."""
         entry = entry_from(await self._cache.get(key))
-        return entry if entry is not None and asked.policy.max_age_ms is None and fits(entry, asked.decision) else None
+        return entry if entry is not None and asked.call.cache.max_age_ms is None and fits(entry, asked.decision) else None
 
     async def _or_stale(self, asked: Asked, key: CacheKey) -> Events:
         """Yield what a model says, and where none says anything a kept answer that is past its time."""
@@ -256,7 +262,7 @@ class Recall:
     async def _asked(self, asked: Asked, status: CacheStatus) -> Events:
         """Yield what the models of the plan say."""
         if status:
-            asked.hear(LookedUp(status, self._clock.monotonic()))
+            asked.call.hear(LookedUp(status, self._clock.monotonic()))
         decision, catalog, executor = asked.decision, asked.ruleset.catalog, self._executor
         settings = asked.ruleset.settings(decision.rule.id)
         request, spared = await self._economy.spared(asked.request, settings)
@@ -267,23 +273,34 @@ class Recall:
                 catalog,
                 deadline=asked.deadline,
                 settings=settings,
-                again=asked.again,
+                again=not asked.call.tried_before,
                 purse=asked.purse,
-                hear=asked.hear,
+                hear=asked.call.hear,
             )
             yield _marked(whole, status, spared)
             return
         answer = executor.stream(
-            decision, request, catalog, deadline=asked.deadline, settings=settings, again=asked.again, purse=asked.purse, hear=asked.hear
+            decision,
+            request,
+            catalog,
+            deadline=asked.deadline,
+            settings=settings,
+            again=not asked.call.tried_before,
+            purse=asked.purse,
+            hear=asked.call.hear,
         )
         async with aclosing(answer) as events:
             async for event in events:
                 yield _marked(event, status, spared) if isinstance(event, Completion) else event
 
     def _recalled(self, entry: Entry, asked: Asked, status: CacheStatus) -> Completion:
-        asked.hear(LookedUp(status, self._clock.monotonic()))
+        asked.call.hear(LookedUp(status, self._clock.monotonic()))
         dearest = asked.ruleset.catalog.models[asked.decision.baseline_model].price
         return recalled(entry, status, baseline_cost=dearest.cost(entry.usage.input_tokens, entry.usage.output_tokens))
+
+
+def _heard_by(asked: Asked, hear: Callable[[Happening], None]) -> Asked:
+    return structs.replace(asked, call=structs.replace(asked.call, hear=hear))
 
 
 def _marked(completion: Completion, status: CacheStatus, spared: Optimisation | None) -> Completion:

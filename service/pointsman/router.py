@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pointsman.affinity import Affinity, Known
 from pointsman.call import Call
@@ -101,8 +101,12 @@ class Router:
         ruleset, deadline = self._rules(), self._deadline(call)
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
         decision, kept = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained)
-        purse = self._purse(call, decision, ruleset)
-        completion = kept or await self._recall.complete(_asked(ruleset, request, call, decision, deadline=deadline, purse=purse))
+        asked = Asked(request, call, decision, ruleset, deadline)
+        completion = (
+            kept
+            or self._recall.at_hand(asked)
+            or await self._recall.complete(structs.replace(asked, purse=self._purse(call, decision, ruleset)))
+        )
         call.hear(completion)
         self._note_recalled(completion, decision, call)
         if known is not None:
@@ -115,8 +119,7 @@ class Router:
         known = await self._affinity.known(call.tenant.id, request, ruleset.catalog)
         decision, kept = await self._decide_with_room(ruleset, request, call, deadline, known, explained=explained, stream=True)
         yield decision
-        purse = self._purse(call, decision, ruleset)
-        asked = _asked(ruleset, request, call, decision, deadline=deadline, purse=purse, is_stream=True)
+        asked = Asked(request, call, decision, ruleset, deadline, is_stream=True, purse=self._purse(call, decision, ruleset))
         async with aclosing(self._recall.stream(asked) if kept is None else _given(kept)) as events:
             async for event in events:
                 if isinstance(event, Completion):
@@ -220,8 +223,7 @@ class Router:
         began_s, decision = self._clock.monotonic(), self._decider.untroubled(made)
         if decision is None:
             return None
-        asked = _asked(made.situation.ruleset, request, call, decision, deadline=deadline, purse=FREE)
-        completion = await self._recall.kept(asked, stale=stale)
+        completion = await self._recall.kept(Asked(request, call, decision, made.situation.ruleset, deadline), stale=stale)
         if completion is None:
             return None
         return self._decider.takes(made, decision, call, request.requirements.model, began_s=began_s), completion
@@ -231,21 +233,3 @@ async def _given(completion: Completion) -> AsyncGenerator[Delta | Completion, N
     """Yield a kept answer as a stream."""
     for event in streamed(completion):
         yield event
-
-
-def _asked(
-    ruleset: Ruleset, request: Request, call: Call, decision: Decision, *, deadline: float, purse: Purse, is_stream: bool = False
-) -> Asked:
-    return Asked(
-        request=request,
-        decision=decision,
-        ruleset=ruleset,
-        tenant=call.tenant.id,
-        policy=call.cache,
-        own_key=call.own_key,
-        deadline=deadline,
-        again=not call.tried_before,
-        is_stream=is_stream,
-        purse=purse,
-        hear=call.hear,
-    )
