@@ -296,7 +296,7 @@ class Recall:
     def _recalled(self, entry: Entry, asked: Asked, status: CacheStatus) -> Completion:
         asked.call.hear(LookedUp(status, self._clock.monotonic()))
         dearest = asked.ruleset.catalog.models[asked.decision.baseline_model].price
-        return recalled(entry, status, baseline_cost=dearest.cost(entry.usage.input_tokens, entry.usage.output_tokens))
+        return recalled(entry, status, baseline_cost=dearest.cost(entry.input_tokens, entry.output_tokens))
 
 
 def _heard_by(asked: Asked, hear: Callable[[Happening], None]) -> Asked:

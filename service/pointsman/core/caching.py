@@ -84,7 +84,11 @@ class Entry(Struct, frozen=True, kw_only=True, array_like=True):
 
     parts: tuple[str | ToolCall, ...]
     finish_reason: FinishReason
-    usage: Usage
+    input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    estimated: bool
+    """As in the usage of the attempt that answered."""
     model: str
     upstream: str
     """The name that the provider knew the model by: another one is another model."""
@@ -115,10 +119,14 @@ def entry_of(completion: Completion, decision: Decision, now_s: float, *, finger
     if len(kept) < len(parts):
         return None
     upstream = next((candidate.upstream for candidate in decision.plan if candidate.model == completion.model), "")
+    used = answering(completion)
     return Entry(
         parts=kept,
         finish_reason=completion.finish_reason,
-        usage=answering(completion),
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        reasoning_tokens=used.reasoning_tokens,
+        estimated=used.estimated,
         model=completion.model,
         upstream=upstream,
         stored_at=now_s,
@@ -138,7 +146,7 @@ def fits(entry: Entry, decision: Decision) -> bool:
     """Return whether an answer is one that this decision could have led to: by a model of its plan, and no longer than that may answer."""
     for candidate in decision.plan:
         if candidate.model == entry.model:
-            return candidate.upstream == entry.upstream and entry.usage.output_tokens <= candidate.tokens.output_cap
+            return candidate.upstream == entry.upstream and entry.output_tokens <= candidate.tokens.output_cap
     return False
 
 
@@ -149,12 +157,11 @@ def age_s(entry: Entry, now_s: float) -> float:
 
 def recalled(entry: Entry, status: CacheStatus, *, baseline_cost: int) -> Completion:
     """Return an entry as the answer to a call: its tokens are those that were saved, and it costs nothing."""
-    saved = entry.usage
     usage = Usage(
-        input_tokens=saved.input_tokens,
-        output_tokens=saved.output_tokens,
-        reasoning_tokens=saved.reasoning_tokens,
-        estimated=saved.estimated,
+        input_tokens=entry.input_tokens,
+        output_tokens=entry.output_tokens,
+        reasoning_tokens=entry.reasoning_tokens,
+        estimated=entry.estimated,
         baseline_cost=baseline_cost,
     )
     return Completion(
