@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+import re2
 from msgspec import Struct
 
 from pointsman.core.quality import BASE_RATE
@@ -58,6 +59,12 @@ _SIGNS = (
     _row("knowledge", 0.42, False, "explain define describe who when where which", "what is", "what are", "what was"),
     _row("chat", 0.22, True, "hi hello hey thanks", "thank you", "good morning", "good evening", "how are you"),
 )  # fmt: skip
+_ROWS = [row for row, (_, marks) in enumerate(_SIGNS) for _ in marks.phrases]
+_PHRASES = re2.Set.SearchSet()
+"""All phrases, sought in one pass: one by one takes eight times as long."""
+for _phrase in (phrase for _, marks in _SIGNS for phrase in marks.phrases):
+    _PHRASES.Add(re2.escape(_phrase))
+_PHRASES.Compile()
 _BARE_SUM = re.compile(r"(?:what(?: i|')s |calculate |compute )?[\s\d.,+*/\u00d7\u00f7=()?-]*\d[\s\d.,+*/\u00d7\u00f7=()?-]*")
 
 
@@ -67,10 +74,11 @@ def sign_of(lower: str, words: list[str]) -> Sign:
         return _sum(words)
     near = lower if len(lower) <= 2 * AT_EITHER_END else f"{lower[:AT_EITHER_END]}\n{lower[-AT_EITHER_END:]}"
     seen = frozenset(words if len(words) <= 60 else [*words[:30], *words[-30:]])
-    for sign, marks in _SIGNS:
+    phrased = {_ROWS[at] for at in _PHRASES.Match(near.encode("utf-8", "replace")) or ()}  # half a character is none
+    for row, (sign, marks) in enumerate(_SIGNS):
         if sign.task == "code" and has_program(near):
             return sign
-        if not marks.words.isdisjoint(seen) or any(map(near.__contains__, marks.phrases)):
+        if row in phrased or not marks.words.isdisjoint(seen):
             return sign
     return NONE
 
