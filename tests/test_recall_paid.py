@@ -212,3 +212,13 @@ async def test_a_stream_that_broke_is_entered_once_as_what_it_cost_and_as_an_ans
     assert all(isinstance(outcome, StreamInterrupted) for outcome in outcomes)
     rows = await house.budgets.rows("t", 0, house.spending.now_ms() // HOUR_MS)
     assert [(row.sums.requests, row.sums.cache_hits, row.sums.baseline_cost, row.sums.estimated) for row in rows] == [(0, 0, 0, 1)]
+
+
+async def test_answers_from_the_cache_are_entered_as_requests_that_cost_nothing() -> None:
+    house = House("391")
+    (first, *again) = [await house.ask() for _ in range(3)]
+
+    rows = await house.budgets.rows("t", 0, house.spending.now_ms() // HOUR_MS)
+    assert [(row.model, row.sums.requests, row.sums.cache_hits) for row in rows] == [(first.model, 3, 2)]
+    assert rows[0].sums.cost == first.usage.cost > 0
+    assert rows[0].sums.baseline_cost == sum(answer.usage.baseline_cost for answer in (first, *again))

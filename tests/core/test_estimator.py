@@ -71,6 +71,10 @@ def test_more_steps_are_never_easier(steps: int) -> None:
         ("Extract all names from this text.", "extract"),
         ("Is the sentiment of this review positive?", "classify"),
         ("Write a poem about the sea.", "write"),
+        ("The key points of it all, in a line.", "summarize"),
+        ("Pull out each date.", "extract"),
+        ("Draft a reply of three lines.", "write"),
+        ("\ud800 Turn it into English", "translate"),  # half a character, as the command line may have one
     ],
 )
 def test_general_tasks_are_told_by_signs(text: str, task: str) -> None:

@@ -73,3 +73,14 @@ def test_slopes_do_not_lead_far_from_where_answers_were_seen(prompt_tokens: int,
     ratio = Ratio(1.0, 1.0, log_prompt=4.605170185988092, by_prompt=0.8)
 
     assert ratio.at(0.5, prompt_tokens) == pytest.approx(times)
+
+
+def test_what_is_new_counts_from_the_next_look_on() -> None:
+    lengths = Lengths()
+    medians = []
+    for tokens in (50, 800):
+        for _ in range(150):
+            lengths.note("math", 0.3, tokens, Length(100, 300), prompt_tokens=50)
+        medians.append(ratio_of(lengths.shown(), "math", 0.3).median)
+
+    assert medians == pytest.approx([0.5, 8.0], rel=0.1)
