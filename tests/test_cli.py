@@ -87,7 +87,9 @@ def test_help_of_serve_has_its_sentences_below_each_other_with_a_default_each(ca
     _, out, _ = run(capsys, "serve", "--help")
     lines = [line for line in out.splitlines() if line.startswith(("  POINTSMAN_", "  OTEL_"))]
 
-    assert len({len(re.match(r"  \S+ +", line)[0]) for line in lines}) == 1  # type: ignore[index]  # each begins so
+    names = re.findall(r"^  \S+ +", "\n".join(lines), re.MULTILINE)
+    assert len(names) == len(lines) > 0
+    assert len(set(map(len, names))) == 1
     assert all(re.search(r" Default: \S.*\.$", line) for line in lines[:-1])
     assert "Default: ." not in out
 

@@ -59,7 +59,6 @@ class Queued(SpanProcessor):
 
     def __init__(self, processor: SpanProcessor, exporter: Watched, room: int) -> None:
         """`room` is how many spans may wait, those on their way included."""
-        self.shutdown = processor.shutdown  # type: ignore[method-assign]  # nothing is to be added
         self._processor = processor
         self._exporter = exporter
         self._room = room
@@ -72,3 +71,7 @@ class Queued(SpanProcessor):
         else:
             self._offered += 1
         self._processor.on_end(span)
+
+    def shutdown(self) -> None:
+        """Send what waits, and end."""
+        self._processor.shutdown()
