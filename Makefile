@@ -6,6 +6,8 @@ FOREIGN_BIN := .venv-foreign/bin
 PROTOS := $(wildcard protos/pointsman/v1/*.proto)
 GENERATED := service/pointsman/v1
 
+OVER_NATIVE := $(addprefix tests/,test_server.py test_lifecycle.py test_streaming.py test_client.py test_callers.py test_faults.py wire foreign/test_grpcurl.py foreign/test_languages.py foreign/test_replicas_behind.py)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check test foreign soak gen fmt rules run demo bench clean wheel sbom lock prices dashboards jaeger picture
 
@@ -94,6 +96,8 @@ test: .venv/ready ## The light test suite, on all cores: under two minutes on tw
 
 foreign: .venv/ready .venv/embedded .venv-foreign/ready .venv-foreign/kubectl .venv-foreign/prometheus .venv-image/ready ## Tests against programs that nobody here wrote
 	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" $(BIN)/pytest -m foreign
+	@echo "and once more over HTTP/2 by others: what meets servers, and the strangers that call them"
+	PATH="$(CURDIR)/$(FOREIGN_BIN):$$PATH" POINTSMAN_TRANSPORT=native $(BIN)/pytest -n auto --dist loadfile $(OVER_NATIVE)
 
 soak: .venv/ready ## The same tests with the full counts
 	POINTSMAN_TEST_SOAK=1 $(BIN)/pytest -m "not foreign" --timeout 1800
@@ -127,8 +131,8 @@ sbom: .venv-image/ready ## Write the Python packages of the image `pointsman`, w
 lock: .venv/ready ## Write the hash-locked requirements anew (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --disable-pip-version-check --quiet uv
 	@lock=".venv-lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet" \
-	&& $$lock pyproject.toml -o service/requirements.txt \
-	&& $$lock pyproject.toml --extra dev -c service/requirements.txt -o tests/requirements.txt \
+	&& $$lock pyproject.toml --extra native -o service/requirements.txt \
+	&& $$lock pyproject.toml --extra native --extra dev -c service/requirements.txt -o tests/requirements.txt \
 	&& $$lock pyproject.toml --extra embedded -c service/requirements.txt -o service/requirements-embedded.txt \
 	&& $$lock --group foreign -o tests/foreign/requirements.txt \
 	&& $$lock --group image -c tests/requirements.txt -o k8s/image/build-requirements.txt

@@ -34,7 +34,9 @@ from pointsman.telemetry import Log
 from pointsman.upstreams import Upstreams
 from pointsman.v1.admin_service_pb2_grpc import AdminServiceStub
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
+from pointsman.wire import transport
 from pointsman.wire.health import SERVING
+from processes import TRANSPORT
 from valkeys import CannotRun, ValkeyServer
 
 RULES = Path(__file__).parent / "data" / "rules"
@@ -173,13 +175,13 @@ async def start(router: Router, ruleset: Ruleset) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def start(provider: Provider | None = None, tenants: Tenants | None = None, **settings: Any) -> Running:
-            wanted = replace(SETTINGS, **settings)
+            wanted = replace(SETTINGS, **{"transport": TRANSPORT} | settings)
             log = Log(out := io.BytesIO())
             serving = router if provider is None else _router_over(ruleset, provider)
             sources = load_rules(RULES, UNBOUND)[1]
             live = Live(Snapshot(ruleset=ruleset, tenants=tenants, loaded_at=SystemClock().now(), sources=sources), trust=wanted.trust)
             built, checks, _ = server._server(serving, live, server._identity(live, wanted, log), log, wanted)
-            address = server._bind(built, wanted.listen, server._certificates(wanted, log.note))
+            address = transport.bind(built, wanted.listen, server._certificates(wanted, log.note))
             await built.start()
             stack.push_async_callback(built.stop, None)
             checks.set(SERVING, *server.READINESS, "startup", "liveness")

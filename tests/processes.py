@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+
+TRANSPORT = os.environ.get("POINTSMAN_TRANSPORT", "grpcio")
+"""What servers are tested over, those of other processes as well."""
+
+GRPCIO_ALONE = pytest.mark.skipif(
+    TRANSPORT == "native", reason="native leaves it to a proxy: TLS, the end of connections, bounds of what is sent"
+)
 
 
 @contextmanager

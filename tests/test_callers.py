@@ -18,14 +18,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from asked import failure, reason, reflected
 from certificates import Authority, Signed
-from pointsman import server
 from pointsman.client import Client, Tls
 from pointsman.commands.keys import PREFIX
 from pointsman.core.errors import CredentialInvalid, CredentialMissing, Unauthenticated, UpstreamUnavailable
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
-from processes import serving
+from pointsman.wire.transport import CannotListen
+from processes import GRPCIO_ALONE, serving
 from test_identity import KEYS, TENANTS, digest, forgeries
 from tokens import AUDIENCE, FORGED, ISSUER, Issuer
 
@@ -130,7 +130,7 @@ async def test_without_tenants_everybody_is_the_anonymous_one_and_it_is_shown(st
 
 
 async def test_where_others_can_reach_it_a_server_without_tenants_does_not_start(start: Start) -> None:
-    with pytest.raises(server.CannotListen, match=r"there is no tenants\.yaml, so whoever reaches 0\.0\.0\.0:0 could call"):
+    with pytest.raises(CannotListen, match=r"there is no tenants\.yaml, so whoever reaches 0\.0\.0\.0:0 could call"):
         await start(listen="0.0.0.0:0")
     for fine in (
         {"listen": "[::1]:0"},
@@ -219,6 +219,7 @@ async def tenant_seen(address: str, authority: Authority, certificate: Signed | 
         return decision.explanation.facts["request.tenant"]
 
 
+@GRPCIO_ALONE
 async def test_a_key_is_good_over_tls(start: Start, authority: Authority) -> None:
     async with over_tls(start, authority, certificates=False) as (address, _):
         assert await tenant_seen(address, authority, None, KEYS["ads"]) == "ads"
@@ -228,6 +229,7 @@ async def test_a_key_is_good_over_tls(start: Start, authority: Authority) -> Non
             await tenant_seen(address, Authority(authority.directory / "another"), None, KEYS["ads"])
 
 
+@GRPCIO_ALONE
 async def test_a_client_certificate_says_who_calls(start: Start, authority: Authority) -> None:
     by_id = authority.sign("by-id", "spiffe://corp/ns/search/sa/web", CN="x")
     by_subject = authority.sign("by-subject", O="corp", OU="search", CN="web")
@@ -238,6 +240,7 @@ async def test_a_client_certificate_says_who_calls(start: Start, authority: Auth
         assert [line["credential"].split(":")[0] for line in running.calls()] == ["spiffe", "subject", "api_key"]
 
 
+@GRPCIO_ALONE
 async def test_certificates_that_say_nothing_known_are_nobody(start: Start, authority: Authority) -> None:
     nobody = [
         authority.sign("other-id", "spiffe://corp/ns/billing/sa/web", CN="x"),
@@ -251,6 +254,7 @@ async def test_certificates_that_say_nothing_known_are_nobody(start: Start, auth
                 await tenant_seen(address, authority, certificate)
 
 
+@GRPCIO_ALONE
 async def test_certificates_that_tls_does_not_verify_do_not_come_in(start: Start, authority: Authority, tmp_path: Path) -> None:
     spiffe, other, namesake = "spiffe://corp/ns/search/sa/web", Authority(tmp_path / "other", "other"), Authority(tmp_path / "namesake")
     forged = [
@@ -276,7 +280,7 @@ async def test_files_that_tls_cannot_use_are_named(start: Start, authority: Auth
         ({"tls_cert": own.cert, "tls_key": Path("/nowhere")}, "cannot read /nowhere"),
         ({"tls_cert": own.cert, "tls_key": own.key, "tls_client_ca": own.key}, "server.key holds no PEM certificate"),
     ):
-        with pytest.raises(server.CannotListen, match=says):
+        with pytest.raises(CannotListen, match=says):
             await start(tenants=TENANTS, **settings)
 
 
@@ -341,6 +345,7 @@ async def refused(client: Client) -> bool:
     return False
 
 
+@GRPCIO_ALONE
 async def test_health_stands_beside_tls_in_the_clear(rules: Path, authority: Authority, tmp_path: Path) -> None:
     own, log = authority.sign("server", CN="pointsman"), tmp_path / "log"
     (rules / "tenants.yaml").write_text(tenants_yaml(KEYS["ops"]))

@@ -21,6 +21,7 @@ from fakes import catalog_yaml, model_yaml
 from fleets import Load, Replica, fleet, replica, round_robin
 from pointsman.client import Client
 from pointsman.telemetry.export import FLUSH_S
+from processes import GRPCIO_ALONE
 from valkeys import ValkeyServer
 
 pytestmark = pytest.mark.timeout(60)
@@ -121,6 +122,7 @@ async def test_the_only_server_answers_until_it_ends(tmp_path: Path) -> None:
         await ending
 
 
+@GRPCIO_ALONE
 async def test_callers_that_do_not_ask_for_health_lose_no_calls_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Node does not. What arrives in the very moment of the end may fail; to be refused before that would cost each caller some calls."""
     for name in ("SERVICE_CONFIG", "KEYED_SERVICE_CONFIG"):

@@ -16,6 +16,7 @@ from certificates import Authority, Signed
 from pointsman.client import Client, Tls
 from pointsman.core.errors import PointsmanError, UpstreamUnavailable
 from pointsman.wire import tls
+from processes import GRPCIO_ALONE
 from test_identity import TENANTS
 from volumes import swap
 
@@ -26,7 +27,7 @@ SOAK = bool(os.environ.get("POINTSMAN_TEST_SOAK"))
 CALLS_PER_S = 200 if SOAK else 60
 WHO = "spiffe://corp/ns/search/sa/web"
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), GRPCIO_ALONE]
 
 
 class Secret:

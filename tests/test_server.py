@@ -24,7 +24,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from asked import detail, failure, reason, reflected
 from fakes import ScriptedProvider, catalog_yaml, model_yaml
-from pointsman import server
 from pointsman.client import Client
 from pointsman.core.diagnostics import Severity
 from pointsman.core.limits import START
@@ -35,6 +34,8 @@ from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
 from pointsman.v1.router_service_pb2_grpc import RouterServiceStub
+from pointsman.wire.transport import CannotListen
+from processes import GRPCIO_ALONE
 
 if TYPE_CHECKING:
     from conftest import Hanging, Running, Start
@@ -338,6 +339,7 @@ async def test_what_nothing_satisfies_is_refused_with_counts_by_reason(running: 
     assert (await failure(running.router.Route(route(max_total_tokens=int(needed) - 1, tags=["local"])))).code() == error.code()
 
 
+@GRPCIO_ALONE
 async def test_metadata_of_seventeen_kilobytes_is_refused_each_time_and_the_server_goes_on(running: Running) -> None:
     """Between its soft and its hard limit grpc refuses at random; a caller must not get through on some days."""
     for _ in range(5):
@@ -517,14 +519,14 @@ async def test_two_servers_cannot_share_a_port(start: Start) -> None:
     """With SO_REUSEPORT, the default of grpc, a second one starts and swallows half of the connections."""
     first = await start()
 
-    with pytest.raises(server.CannotListen, match=f"cannot listen on {first.address}: the address is in use"):
+    with pytest.raises(CannotListen, match=f"cannot listen on {first.address}: the address is in use"):
         await start(listen=first.address)
 
     assert (await first.router.Route(route())).decision.chosen.model
 
 
 async def test_an_address_of_another_machine_cannot_be_listened_on(start: Start) -> None:
-    with pytest.raises(server.CannotListen, match=r"203\.0\.113\.1:0"):
+    with pytest.raises(CannotListen, match=r"203\.0\.113\.1:0"):
         await start(listen="203.0.113.1:0")
 
 
@@ -647,6 +649,7 @@ async def refused_at(address: str) -> grpc.StatusCode:
                         return error.code()
 
 
+@GRPCIO_ALONE
 async def test_calls_outlast_the_age_of_their_connection(serve: Serve, slow_rules: Callable[[float], Path]) -> None:
     served = await serve(slow_rules(1500), POINTSMAN_CONNECTION_AGE_S="0.3")
     async with grpc.aio.insecure_channel(served.address) as channel:

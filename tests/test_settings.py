@@ -48,6 +48,7 @@ GO_TOGETHER = (
 READ: list[tuple[str, str, str, object]] = [
     ("POINTSMAN_LISTEN", "0.0.0.0:0", "listen", "0.0.0.0:0"),
     ("POINTSMAN_LISTEN", "[::1]:65535", "listen", "[::1]:65535"),
+    ("POINTSMAN_TRANSPORT", "native", "transport", "native"),
     ("POINTSMAN_RULES", "/etc/pointsman/rules", "rules", Path("/etc/pointsman/rules")),
     ("POINTSMAN_SERVER", "pointsman.example:443", "server", "pointsman.example:443"),
     *(("POINTSMAN_REFLECTION", text, "reflection", True) for text in ("1", "true", "yes", "on", "TRUE", "On")),
@@ -138,6 +139,7 @@ BAD = [
     ("POINTSMAN_JWT_ALGORITHMS", "HS256", "expected some of RS256"),
     ("POINTSMAN_JWT_ALGORITHMS", "none", "expected some of RS256"),
     ("POINTSMAN_HEALTH_LISTEN", "50052", "expected HOST:PORT"),
+    ("POINTSMAN_TRANSPORT", "rust", "expected grpcio or native"),
 ]
 
 
@@ -173,6 +175,19 @@ def test_what_means_something_together_only_is_given_together(variables: tuple[s
     for variable in variables:
         with pytest.raises(BadSetting, match=r"go together|needs TLS_CERT"):
             Settings.read({variable: "x"})
+
+
+def test_native_is_refused_beside_what_it_leaves_to_a_proxy() -> None:
+    environment = {"POINTSMAN_TLS_CERT": "c", "POINTSMAN_TLS_KEY": "k", "POINTSMAN_CONNECTION_AGE_S": "60", "POINTSMAN_TLS_CLIENT_CA": ""}
+
+    assert not Settings.read(environment).is_native
+    with pytest.raises(BadSetting) as refused:
+        Settings.read(environment | {"POINTSMAN_TRANSPORT": "native"})
+
+    assert str(refused.value) == "; ".join(
+        f"POINTSMAN_TRANSPORT=native leaves {name} to the proxy before it: take that away, or use grpcio"
+        for name in ("POINTSMAN_TLS_CERT", "POINTSMAN_TLS_KEY", "POINTSMAN_CONNECTION_AGE_S")
+    )
 
 
 def test_a_key_is_shown_neither_in_settings_nor_in_what_is_wrong_with_it() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from certificates import Authority, Signed
 from pointsman.cli import main
-from processes import serving
+from processes import GRPCIO_ALONE, serving
 
 RULES = Path(__file__).parent / "data" / "rules"
 NO_SERVER = "is a server running at"
@@ -59,6 +59,7 @@ def said(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return Said(capfd, monkeypatch)
 
 
+@GRPCIO_ALONE
 def test_a_server_with_tls_that_is_not_called_so_or_not_trusted_is_no_server_that_is_not_there(
     said: Said, authority: Authority, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_server_with_tls_that_is_not_called_so_or_not_trusted_is_no_server_tha
     assert fine == ""
 
 
+@GRPCIO_ALONE
 def test_a_server_that_asks_for_certificates_is_shown_one_that_it_takes(said: Said, authority: Authority, tmp_path: Path) -> None:
     own, foreign = authority.sign("own", CN="own"), Authority(tmp_path / "other", "other").sign("foreign", CN="foreign")
     with over_tls(authority.sign("server", CN="x"), authority.ca) as address:
@@ -87,6 +89,7 @@ def test_a_server_that_asks_for_certificates_is_shown_one_that_it_takes(said: Sa
     assert fine == ""
 
 
+@GRPCIO_ALONE
 def test_a_certificate_that_has_expired_is_said_to_have(said: Said, authority: Authority) -> None:
     with over_tls(authority.sign("server", lasts=timedelta(minutes=-1), CN="x")) as address:
         assert f"the certificate of {address}, or that of its authority in POINTSMAN_SERVER_CA, has expired" in said(
@@ -94,6 +97,7 @@ def test_a_certificate_that_has_expired_is_said_to_have(said: Said, authority: A
         )
 
 
+@GRPCIO_ALONE
 def test_a_server_whose_certificate_has_another_name_is_reached_by_saying_which(said: Said, authority: Authority) -> None:
     with over_tls(authority.sign("server", dns="pointsman.corp", CN="x")) as address:
         told = said(address, server_ca=authority.ca)

@@ -36,20 +36,7 @@ from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
 from pointsman.wire.tls import BadCertificate, Certificates
-
-LARGEST_MESSAGE = 8 * 1024 * 1024
-LARGEST_METADATA = 16 * 1024
-
-OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    ("grpc.max_send_message_length", LARGEST_MESSAGE),
-    ("grpc.max_metadata_size", LARGEST_METADATA),
-    ("grpc.absolute_max_metadata_size", LARGEST_METADATA),  # between the two limits grpc would refuse at random
-    ("grpc.max_concurrent_streams", 1000),  # of one connection
-    ("grpc.so_reuseport", 0),  # else a second server on the same port starts, and swallows half of the connections
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # clients that ping each 30 s are welcome
-]
+from pointsman.wire.transport import OPTIONS, CannotListen, add, bind, leave, server_of
 
 SERVICES = (ROUTER_SERVICE, ADMIN_SERVICE)
 HEALTH_PORT = 50052
@@ -77,13 +64,6 @@ CUT_S = 0.05
 LAST_WORDS_S = 0.2
 """For answers to leave, and for those who watch the health to hear that it ends."""
 
-LONGER_S = 5.0
-"""For the end of a call that took as long as one may."""
-
-
-class CannotListen(Exception):
-    """The address is taken, or is none of this machine's."""
-
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is called with HOST:PORT once calls are accepted.
@@ -101,8 +81,12 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         log.observe = observers.observe
         for name, meant in unknown(settings.environment).items():
             log.note(f"{name} is no setting, and is ignored; {meant}", level="warning")
+        if settings.is_native:
+            log.note(
+                "HTTP/2 is spoken by pygrpc-native: TLS, the age of connections and a bound on what is sent are left to a proxy before it"
+            )
         certificates = _certificates(settings, log.note)
-        address = _bind(server, settings.listen, certificates)
+        address = bind(server, settings.listen, certificates)
         beside = await _health_beside(checks, settings, log)
         gc.collect()
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
@@ -142,7 +126,7 @@ async def _open(settings: Settings, log: Log) -> AsyncIterator[tuple[Router, Liv
 def _server(
     router: Router, live: Live, identity: Identity, log: Log, settings: Settings, *, reads_context: bool = False, captures: bool = False
 ) -> tuple[grpc.aio.Server, Health, Boundary]:
-    clock, server = SystemClock(), grpc.aio.server(options=[*OPTIONS, *_ages(settings)])
+    clock, server = SystemClock(), server_of(settings)
     boundary = Boundary(
         log=log,
         clock=clock,
@@ -152,24 +136,13 @@ def _server(
         most_calls=settings.most_calls,
         reads_context=reads_context,
         captures=captures,
+        pushes_back=not settings.is_native,
     )
-    server.add_generic_rpc_handlers(handlers(router, live, identity, boundary))
     checks = Health()
-    server.add_generic_rpc_handlers((checks.handlers(),))
+    add(server, handlers(router, live, identity, boundary) | checks.handlers())
     if settings.reflection:
-        server.add_generic_rpc_handlers((reflection_handlers((*SERVICES, HEALTH_SERVICE), boundary),))
+        add(server, reflection_handlers((*SERVICES, HEALTH_SERVICE), boundary))
     return server, checks, boundary
-
-
-def _ages(settings: Settings) -> list[tuple[str, int]]:
-    """Return after how long callers are asked to connect anew, by which they meet new replicas and new certificates.
-
-    What is under way on the old connection then has as long as a call may last.
-    """
-    return [
-        ("grpc.max_connection_age_ms", round(settings.connection_age_s * 1000)),
-        ("grpc.max_connection_age_grace_ms", round((settings.longest_call_s + LONGER_S) * 1000)),
-    ]
 
 
 def _identity(live: Live, settings: Settings, log: Log) -> Identity:
@@ -224,22 +197,13 @@ async def _follow(certificates: Certificates) -> None:
         await asyncio.to_thread(certificates.look)
 
 
-def _bind(server: grpc.aio.Server, listen: str, certificates: Certificates | None = None) -> str:
-    """Return HOST:PORT with the port that was given; with TLS where there are certificates, in the clear without them."""
-    try:
-        port = server.add_secure_port(listen, certificates.credentials()) if certificates else server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise CannotListen(f"cannot listen on {listen}: the address is in use, or not of this machine") from error
-    return f"{listen.rpartition(':')[0]}:{port}"
-
-
 async def _health_beside(checks: Health, settings: Settings, log: Log) -> grpc.aio.Server:
     """Serve health in the clear on an address of its own, where the settings want it: Kubernetes' probes speak no TLS."""
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.max_receive_message_length", LONGEST_QUESTION)])
     host = settings.listen.rpartition(":")[0]
     if listen := settings.health_listen or (f"{host}:{HEALTH_PORT}" if settings.tls_cert else ""):
-        server.add_generic_rpc_handlers((checks.handlers(),))
-        log.note(f"health on {_bind(server, listen)}")
+        add(server, checks.handlers())
+        log.note(f"health on {bind(server, listen)}")
         await server.start()
     return server
 
@@ -279,16 +243,16 @@ async def _drain(server: grpc.aio.Server, checks: Health, boundary: Boundary, st
     again = asyncio.create_task(stop.wait_again())
     await asyncio.wait((asyncio.create_task(_callers_gone(boundary, settings.leave_s)), again), return_when=asyncio.FIRST_COMPLETED)
     boundary.refuse_new_calls()
-    stopping = asyncio.create_task(server.stop(settings.grace_s))
+    leaving = asyncio.create_task(leave(server, settings))
     cutting = asyncio.get_running_loop().call_later(max(0.0, settings.grace_s - CUT_S), boundary.cut)
-    ends = (stopping, asyncio.create_task(_all_answered(boundary)), again)
+    ends = (leaving, asyncio.create_task(_all_answered(boundary)), again)
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     cutting.cancel()
     boundary.cut()
     await server.stop(None)
-    for end in ends[1:]:
+    for end in ends:
         end.cancel()
-    await stopping
+    await asyncio.wait(ends)
 
 
 async def _callers_gone(boundary: Boundary, within_s: float) -> None:

@@ -30,7 +30,12 @@ SHIPPED_HOSTS = (
 JWT_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Asymmetric ones only: with a shared secret, everyone who can verify could issue."""
 
+TRANSPORTS = ("grpcio", "native")
+
 _TOGETHER = (("tls_cert", "tls_key"), ("jwt_jwks", "jwt_issuer", "jwt_audience"), ("client_cert", "client_key"))
+
+_LEFT_TO_A_PROXY = ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "CONNECTION_AGE_S")
+"""What the native transport cannot do."""
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -68,6 +73,12 @@ def _count_or_none(text: str) -> int:
         return _count(text)
     except ValueError:
         raise ValueError("expected a whole number, 0 to 100000") from None
+
+
+def _transport(text: str) -> str:
+    if text not in TRANSPORTS:
+        raise ValueError(f"expected {' or '.join(TRANSPORTS)}")
+    return text
 
 
 def _address(text: str) -> str:
@@ -138,6 +149,9 @@ class Settings:
     """Settings of one process."""
 
     listen: str = _setting("127.0.0.1:50051", _address, "Address to serve on; port 0 picks a free one.")
+    transport: str = _setting(
+        "grpcio", _transport, "What speaks HTTP/2: `grpcio`, or `native` for half the CPU behind a proxy of one's own."
+    )
     rules: Path = _setting(Path("rules"), Path, "Rule directory, for every command.")
     anonymous_tenant: str | None = _setting(
         None, _name, "Without a tenants.yaml: who everybody is; needed to listen on more than the loopback."
@@ -221,6 +235,11 @@ class Settings:
         return settings
 
     @property
+    def is_native(self) -> bool:
+        """Whether HTTP/2 is spoken by the server in Rust."""
+        return self.transport == "native"
+
+    @property
     def calls_over_tls(self) -> bool:
         """Whether the client uses TLS."""
         return bool(self.server_ca or self.client_cert or self.server_name)
@@ -238,11 +257,17 @@ class Settings:
 
 def _torn(settings: Settings) -> list[str]:
     """Return what is wrong about settings that mean something together only."""
-    return [
+    torn = [
         f"{PREFIX}{' and '.join(name.upper() for name in names)} go together: give all of them, or none"
         for names in _TOGETHER
         if len({bool(getattr(settings, name)) for name in names}) > 1
-    ] + ([f"{PREFIX}TLS_CLIENT_CA needs TLS_CERT and TLS_KEY"] if settings.tls_client_ca and not settings.tls_cert else [])
+    ]
+    if settings.tls_client_ca and not settings.tls_cert:
+        torn.append(f"{PREFIX}TLS_CLIENT_CA needs TLS_CERT and TLS_KEY")
+    if settings.is_native:
+        leaves = [name for name in _LEFT_TO_A_PROXY if settings.environment.get(PREFIX + name)]
+        torn += [f"{PREFIX}TRANSPORT=native leaves {PREFIX}{name} to the proxy before it: take that away, or use grpcio" for name in leaves]
+    return torn
 
 
 def described() -> list[tuple[str, Callable[[str], Any], Any, str]]:

@@ -47,6 +47,7 @@ HERE = Path(__file__).parent
 ROUTER = "/pointsman.v1.RouterService"
 PAIRS = 5
 PRICE = Price(input=10**9, cached_input=10**8, cache_write=10**9, output=10**9)
+NATIVE = {"POINTSMAN_TRANSPORT": "native"}
 PROMPT = "Please summarize the following notes about the quarterly planning meeting. " * 14
 """About 1 KB."""
 
@@ -123,20 +124,25 @@ def served() -> list[Figure]:
         echo = [str(HERE / "echo.py")]
         with running(serve) as (pid, address):
             ready_s = time.monotonic() - began
-        with running(serve) as (pid, address), running(echo) as (echo_pid, echo_address):
+        with running(serve) as (pid, address), running(serve, **NATIVE) as native_served, running(echo) as (echo_pid, echo_address):
             route = Target(pid, address, f"{ROUTER}/Route", payload)
+            native = Target(*native_served, f"{ROUTER}/Route", payload)
             hit = Target(pid, address, f"{ROUTER}/Complete", _kept(request))
             bare = Target(echo_pid, echo_address, "/bench.Echo/Echo", payload)
-            for target in (route, bare, hit):
+            for target in (route, native, bare, hit):
                 cpu_per_call(target, 1_000)
-            rounds = [(cpu_per_call(bare), cpu_per_call(route), cpu_per_call(hit)) for _ in range(PAIRS)]
+            rounds = [tuple(map(cpu_per_call, (bare, route, native, hit))) for _ in range(PAIRS)]
             memory = rss_mb(pid)
     return [
-        Figure("echo, CPU per call", statistics.median(echo for echo, _, _ in rounds), "us"),
-        Figure("Route, CPU per call", statistics.median(route for _, route, _ in rounds), "us"),
-        Figure("echo CPU / Route CPU", statistics.median(echo / route for echo, route, _ in rounds), "", 0.70, at_least=True),
-        Figure("Complete, answered again, CPU per call", statistics.median(hit for _, _, hit in rounds), "us"),
-        Figure("Complete, answered again / Route CPU", statistics.median(hit / route for _, route, hit in rounds), "", 1.15),
+        Figure("echo, CPU per call", statistics.median(echo for echo, _, _, _ in rounds), "us"),
+        Figure("Route, CPU per call", statistics.median(route for _, route, _, _ in rounds), "us"),
+        Figure("Route over native, CPU per call", statistics.median(native for _, _, native, _ in rounds), "us"),
+        Figure("echo CPU / Route CPU", statistics.median(echo / route for echo, route, _, _ in rounds), "", 0.70, at_least=True),
+        Figure(
+            "echo CPU / Route CPU, over native", statistics.median(echo / native for echo, _, native, _ in rounds), "", 0.70, at_least=True
+        ),
+        Figure("Complete, answered again, CPU per call", statistics.median(hit for _, _, _, hit in rounds), "us"),
+        Figure("Complete, answered again / Route CPU", statistics.median(hit / route for _, route, _, hit in rounds), "", 1.15),
         Figure("start to ready", ready_s, "s", 1.5),
         Figure("memory after load", memory, "MB", 200),
     ]
@@ -162,29 +168,31 @@ def completed() -> list[Figure]:
         _, far = stack.enter_context(running([str(HERE / "provider.py"), str(many)]))
         served = stack.enter_context(_serving_models_at(near))
         whole, short = target(served, "Complete"), target(served, "StreamComplete")
+        native = target(stack.enter_context(_serving_models_at(near, **NATIVE)), "Complete")
         long = target(stack.enter_context(_serving_models_at(far)), "StreamComplete")
         bare = target(stack.enter_context(running([str(HERE / "proxy.py"), f"http://{near}/v1"])), "Complete")
-        for each in (whole, bare, short, long):
+        for each in (whole, native, bare, short, long):
             cpu_per_call(each, 320)
-        pairs = [(cpu_per_call(bare, 3_200), cpu_per_call(whole, 3_200)) for _ in range(PAIRS)]
+        pairs = [tuple(cpu_per_call(each, 3_200) for each in (bare, whole, native)) for _ in range(PAIRS)]
         streams = [(cpu_per_call(short, 640), cpu_per_call(long, 320)) for _ in range(PAIRS)]
     return [
-        Figure("minimal proxy, CPU per call", statistics.median(a for a, _ in pairs), "us"),
-        Figure("Complete, CPU per call", statistics.median(b for _, b in pairs), "us"),
-        Figure("Complete CPU / minimal proxy CPU", statistics.median(b / a for a, b in pairs), "", 1.2),
+        Figure("minimal proxy, CPU per call", statistics.median(a for a, _, _ in pairs), "us"),
+        Figure("Complete, CPU per call", statistics.median(b for _, b, _ in pairs), "us"),
+        Figure("Complete CPU / minimal proxy CPU", statistics.median(b / a for a, b, _ in pairs), "", 1.2),
+        Figure("Complete CPU / minimal proxy CPU, over native", statistics.median(c / a for a, _, c in pairs), "", 1.2),
         Figure("one piece of a stream, CPU", statistics.median((b - a) / (many - few) for a, b in streams), "us"),
     ]
 
 
 @contextmanager
-def _serving_models_at(upstream: str) -> Iterator[tuple[int, str]]:
+def _serving_models_at(upstream: str, **environment: str) -> Iterator[tuple[int, str]]:
     """Run a server whose only provider is the upstream, and yield its process id and address."""
     provider = f"{{api: openai, base_url: 'http://{upstream}/v1', internal: true}}"
     with tempfile.TemporaryDirectory() as folder:
         models, routing = rules_of(30)
         Path(folder, "models.yaml").write_text(models.replace("{api: builtin}", provider))
         Path(folder, "routing.yaml").write_text(routing)
-        with running(["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder]) as served:
+        with running(["-m", "pointsman.cli", "serve", "--listen", "127.0.0.1:0", "--rules", folder], **environment) as served:
             yield served
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from certificates import Authority
-from processes import ROOT, serving
+from processes import GRPCIO_ALONE, ROOT, serving
 
 pytestmark = pytest.mark.foreign
 
@@ -103,6 +103,7 @@ def tenants_yaml(key: str) -> str:
     return f'version: 1\ntenants: {{ops: {{roles: [caller, admin], credentials: [{{api_key_sha256: "{digest}"}}]}}}}\n'
 
 
+@GRPCIO_ALONE
 def test_a_stranger_with_a_key_comes_in_over_tls_and_one_without_does_not(tmp_path: Path) -> None:
     rules, own = tmp_path / "rules", Authority(tmp_path / "tls").sign("server", CN="pointsman")
     shutil.copytree(ROOT / "tests" / "data" / "rules", rules)

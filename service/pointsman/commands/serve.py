@@ -14,6 +14,7 @@ from pointsman.live import BadRules
 from pointsman.observing import CannotObserve
 from pointsman.offline import UnreadableArtifact
 from pointsman.settings import BadSetting, Settings, described
+from pointsman.wire.transport import CannotListen
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -36,7 +37,7 @@ def _run(settings: Settings) -> int:
         print(render(refused.problems, texts, prefix=f"{settings.rules}/"), file=sys.stderr)
         print(f"pointsman: {number} error{'' if number == 1 else 's'} in {settings.rules}; not started", file=sys.stderr)
         return 1
-    except (server.CannotListen, CannotObserve, UnreadableArtifact) as error:
+    except (CannotListen, CannotObserve, UnreadableArtifact) as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return 1
     return 0

@@ -41,6 +41,8 @@ NO_PARENT = Parent()
 PUSHBACK = (("grpc-retry-pushback-ms", "1000"),)
 """Tells clients that try again by themselves when to: else a fleet of them would come back at once."""
 
+NEVER_S = 1e12
+
 Handle = Callable[[M, Call], Awaitable[R]]
 HandleStream = Callable[[M, Call], AsyncGenerator[R, None]]
 Serve = Callable[[AsyncIterator[M], "Context"], AsyncIterator[R]]
@@ -61,10 +63,12 @@ class Boundary:
         most_calls: int = 1000,
         reads_context: bool = False,
         captures: bool = False,
+        pushes_back: bool = True,
     ) -> None:
         """`revision` returns that of the ruleset in use; `certificates` says whether clients show some; `most_calls` may be under way.
 
-        `reads_context` says whether anybody wants to know of which trace a call is part, `captures` whether of what is asked and answered.
+        `reads_context` says whether anybody wants to know of which trace a call is part, `captures` whether of what is asked and answered,
+        `pushes_back` whether metadata can say when to try again.
         """
         self._log = log
         self._clock = clock
@@ -74,6 +78,7 @@ class Boundary:
         self._gate = Gate(most_calls, clock)
         self._reads_context = reads_context
         self._captures = captures
+        self._pushback = PUSHBACK if pushes_back else ()
         self._under_way = 0
         self.begun = 0
         """How many calls there were so far."""
@@ -192,7 +197,7 @@ class Boundary:
         return Call(
             id=story.id,
             tenant=caller.tenant,
-            time_left_s=context.time_remaining(),
+            time_left_s=_time_left_s(context),
             tried_before=shown.tried_before,
             own_key=own_key_of(shown.idempotency_keys),
             captures=self._captures,
@@ -212,11 +217,11 @@ class Boundary:
 
     async def _failed(self, error: BaseException, story: Story, context: Context) -> None:
         """Turn an error into a status. Raises what grpc raises to end a call, unless nobody listens any more."""
-        failure = self._failure(story, error, time_left_s=context.time_remaining())
+        failure = self._failure(story, error, time_left_s=_time_left_s(context))
         trailing = self._write(story)
         if failure is not None:
             status = rpc_status.to_status(status_of(failure, story.id))
-            pushback = PUSHBACK if isinstance(failure, Overloaded) else ()
+            pushback = self._pushback if isinstance(failure, Overloaded) else ()
             await context.abort(status.code, status.details, (*status.trailing_metadata, *trailing, *pushback))
 
     def _write(self, story: Story) -> tuple[tuple[str, str], ...]:
@@ -243,6 +248,12 @@ class Boundary:
         if known is INTERNAL:
             self._log.unexpected(story, error)
         return known
+
+
+def _time_left_s(context: Context) -> float | None:
+    """Return the seconds until the caller's deadline; None where he sets none, for which native has a number past all time."""
+    left_s: float | None = context.time_remaining()  # its types do not know of none
+    return None if left_s is None or left_s > NEVER_S else left_s
 
 
 async def _echo(shown: CallMetadata, context: Context) -> None:

@@ -14,6 +14,8 @@ import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health import SERVICE_NAME
 
+from pointsman.wire.transport import Methods, Services
+
 LONGEST_NAME = 100
 MOST_WATCHERS = 1000
 
@@ -36,14 +38,14 @@ class Health:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        """Return the handlers of the service."""
+    def handlers(self) -> Services:
+        """Return the service."""
         parse, serialize = pb.HealthCheckRequest.FromString, pb.HealthCheckResponse.SerializeToString
-        methods = {
+        methods: Methods = {
             "Check": grpc.unary_unary_rpc_method_handler(self._check, request_deserializer=parse, response_serializer=serialize),
             "Watch": grpc.unary_stream_rpc_method_handler(self._watch, request_deserializer=parse, response_serializer=serialize),
         }
-        return grpc.method_handlers_generic_handler(SERVICE_NAME, methods)
+        return {SERVICE_NAME: methods}
 
     async def _check(self, request: pb.HealthCheckRequest, context: _Context) -> pb.HealthCheckResponse:
         status = self._statuses.get(request.service)

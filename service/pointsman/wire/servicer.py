@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -31,17 +31,16 @@ from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.wire import codec
 from pointsman.wire.boundary import Boundary
+from pointsman.wire.transport import Methods, Services
 
 Streamed: TypeAlias = AsyncGenerator[Decision | Delta | Completion, None]
-
-Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"
 
 ROUTER_SERVICE = router_pb.DESCRIPTOR.services_by_name["RouterService"].full_name
 ADMIN_SERVICE = admin_pb.DESCRIPTOR.services_by_name["AdminService"].full_name
 
 
-def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Return the handlers of both services."""
+def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary) -> Services:
+    """Return both services."""
     rpcs = _Rpcs(router, live, identity)
     routing: Methods = {
         "Route": boundary.unary(f"{ROUTER_SERVICE}/Route", router_pb.RouteRequest, rpcs.route),
@@ -60,11 +59,11 @@ def handlers(router: Router, live: Live, identity: Identity, boundary: Boundary)
         "PurgeCache": boundary.unary(f"{ADMIN_SERVICE}/PurgeCache", admin_pb.PurgeCacheRequest, rpcs.purge_cache, TenantRole.ADMIN),
         "GetUsage": boundary.unary(f"{ADMIN_SERVICE}/GetUsage", admin_pb.GetUsageRequest, rpcs.get_usage, TenantRole.ADMIN),
     }
-    return (grpc.method_handlers_generic_handler(ROUTER_SERVICE, routing), grpc.method_handlers_generic_handler(ADMIN_SERVICE, admin))
+    return {ROUTER_SERVICE: routing, ADMIN_SERVICE: admin}
 
 
-def reflection_handlers(names: Iterable[str], boundary: Boundary) -> grpc.GenericRpcHandler:
-    """Return the handler of gRPC reflection for services of these names: for admins only, since it tells what there is to attack."""
+def reflection_handlers(names: Iterable[str], boundary: Boundary) -> Services:
+    """Return gRPC reflection for services of these names: for admins only, since it tells what there is to attack."""
     servicer = reflection.aio.ReflectionServicer((*names, reflection.SERVICE_NAME))
     method = "ServerReflectionInfo"
     handler = grpc.stream_stream_rpc_method_handler(
@@ -72,7 +71,7 @@ def reflection_handlers(names: Iterable[str], boundary: Boundary) -> grpc.Generi
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {method: handler})
+    return {reflection.SERVICE_NAME: {method: handler}}
 
 
 _ONE = ThreadPoolExecutor(1, "check-rules")
