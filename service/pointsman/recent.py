@@ -22,7 +22,7 @@ Outcome = tuple[str, str]
 """The rule, and the model chosen; no model where the rule kept none."""
 
 
-class Made(Struct, frozen=True):
+class RecentDecision(Struct, frozen=True):
     """One decision."""
 
     situation: Situation
@@ -33,13 +33,13 @@ class Recent:
     """Keeps the last decisions."""
 
     def __init__(self) -> None:
-        self._made: deque[Made] = deque(maxlen=KEPT)
+        self._made: deque[RecentDecision] = deque(maxlen=KEPT)
 
     def note(self, situation: Situation, outcome: Decision | NoEligibleModel) -> None:
         """Keep a decision; its id is among the facts."""
-        self._made.append(Made(situation, _outcome(outcome)))
+        self._made.append(RecentDecision(situation, _outcome(outcome)))
 
-    def made(self) -> list[Made]:
+    def made(self) -> list[RecentDecision]:
         """Return the decisions that are kept, oldest first."""
         return list(self._made)
 
@@ -51,7 +51,7 @@ class Recent:
                 return made.outcome
         return None
 
-    def find(self, decision_id: str) -> Made:
+    def find(self, decision_id: str) -> RecentDecision:
         """Return the last decision of that id. Raises UnknownDecision."""
         for made in reversed(self._made):
             if made.situation.facts.request.id == decision_id:
@@ -59,7 +59,7 @@ class Recent:
         raise UnknownDecision(f"the last {len(self._made)} decisions of this server hold none of id '{decision_id[:64]}'")
 
 
-def changed(made: list[Made], ruleset: Ruleset) -> int:
+def changed(made: list[RecentDecision], ruleset: Ruleset) -> int:
     """Return how many of these decisions would go to another rule or model by other rules."""
     return sum(_outcome(outcome_of(ruleset, each.situation.facts, each.situation.market)) != each.outcome for each in made)
 

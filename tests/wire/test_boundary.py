@@ -201,6 +201,17 @@ async def test_more_calls_than_are_borne_are_sent_elsewhere_and_told_when_to_com
     assert door.calls == []
 
 
+async def test_a_server_that_ends_sends_new_calls_elsewhere() -> None:
+    door, context = Door(), Context()
+    door.boundary.refuse_new_calls()
+
+    status = await door.failed(context)
+
+    assert (status.code, context.reason) == (grpc.StatusCode.UNAVAILABLE.value[0], "ENDING")
+    assert door.calls == []
+    await door.boundary.idle()
+
+
 async def test_a_call_leaves_one_line_in_the_log() -> None:
     door, context = Door(clock=FakeClock(), takes_s=0.25), Context((REQUEST_ID, "id-1"))
 

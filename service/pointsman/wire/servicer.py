@@ -24,7 +24,7 @@ from pointsman.core.tenants import TenantRole
 from pointsman.identity import Identity
 from pointsman.live import Live, checked, proposed
 from pointsman.ports import StoreDown
-from pointsman.recent import Made, changed
+from pointsman.recent import RecentDecision, changed
 from pointsman.router import Router
 from pointsman.telemetry import Content
 from pointsman.v1 import admin_service_pb2 as admin_pb
@@ -170,7 +170,7 @@ def _with_cache(call: Call, message: router_pb.CompleteRequest | router_pb.Strea
     return structs.replace(call, cache=codec.cache_policy_from_pb(message.cache)) if message.HasField("cache") else call
 
 
-def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[Made]) -> codec.Judgement:
+def _judgement(sources: Mapping[str, bytes], trust: Trust, made: list[RecentDecision]) -> codec.Judgement:
     """Return what rule files would come to, and to how many of the last decisions they would make a difference."""
     found = checked(sources, trust)
     if found.ruleset is None:
