@@ -36,7 +36,7 @@ from pointsman.wire.boundary import Boundary
 from pointsman.wire.health import NOT_SERVING, SERVING, Health
 from pointsman.wire.servicer import ADMIN_SERVICE, ROUTER_SERVICE, handlers, reflection_handlers
 from pointsman.wire.tls import BadCertificate, Certificates
-from pointsman.wire.transport import OPTIONS, CannotListen, add, bind, leave, server_of
+from pointsman.wire.transport import OPTIONS, CannotListen, add, bind, leave, server_of, start
 
 SERVICES = (ROUTER_SERVICE, ADMIN_SERVICE)
 HEALTH_PORT = 50052
@@ -92,7 +92,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         gc.freeze()  # what was built so far stays: going through it again would hold up all calls, 30 ms each time
         gc.set_threshold(YOUNG)
         sys.setswitchinterval(SWITCH_S)
-        await server.start()
+        await start(server)
         checks.set(SERVING, *READINESS, "startup", "liveness")
         log.note(f"ready on {address}, ruleset {live.ruleset().revision}; {_who_may_call(identity, live)}")
         following = asyncio.create_task(_follow(certificates)) if certificates else None

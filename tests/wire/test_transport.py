@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -21,7 +23,8 @@ from pointsman.settings import TRANSPORTS, Settings
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import router_service_pb2 as router_pb
 from pointsman.v1 import routing_pb2 as pb
-from pointsman.wire.transport import LARGEST_MESSAGE, CannotListen, server_of
+from pointsman.wire.transport import LARGEST_MESSAGE, CannotListen, add, bind, server_of
+from pointsman.wire.transport import start as start_server
 
 if TYPE_CHECKING:
     from conftest import Hanging, Running, Start
@@ -178,6 +181,18 @@ async def test_a_client_of_several_addresses_names_one_of_them_as_the_host(start
 
     async with Client(f"ipv4:{running.address},{running.address}") as client:
         assert (await client.route("hi", timeout_s=5)).chosen.model == "builtin"
+
+
+async def test_native_that_cannot_serve_reflection_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    server = server_of(Settings(transport="native"))
+    bind(server, "127.0.0.1:0")
+    add(server, {"a.Service": {"Both": grpc.stream_stream_rpc_method_handler(lambda _messages, _context: None)}})
+
+    with pytest.raises(
+        CannotListen, match=r"temporary files to serve reflection: .*nowhere.*; set TMPDIR, or leave out POINTSMAN_REFLECTION"
+    ):
+        await start_server(server)
 
 
 async def test_native_that_is_not_installed_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,16 @@ def bind(server: grpc.aio.Server, listen: str, certificates: Certificates | None
     return f"{listen.rpartition(':')[0]}:{port}"
 
 
+async def start(server: grpc.aio.Server) -> None:
+    """Begin to accept calls. Raises CannotListen."""
+    try:
+        await server.start()
+    except OSError as error:  # what native does not speak itself, as reflection, it hands to grpcio by a socket in a file
+        raise CannotListen(
+            f"native needs a directory for temporary files to serve reflection: {error}; set TMPDIR, or leave out POINTSMAN_REFLECTION"
+        ) from error
+
+
 async def leave(server: grpc.aio.Server, settings: Settings) -> None:
     """Send callers elsewhere, and return when the grace period is over; sooner where no call is left or the server is stopped for good.
 
