@@ -24,7 +24,9 @@ NAMES: tuple[str, ...] = (
 RISING = frozenset(("words", "numbers", "longest_number", "digits", "sentences", "signs"))
 
 _SENTENCE_ENDS = (". ", ".\n", "; ")
-_SIGNS = (b"\\", b"^", b"=", b"+", b"*", b"/", b"<", b">", b"%")
+_SIGNS = (b"\\", b"^", b"=", b"/", b"%", b"+", b"*", b"<", b">")
+_NO_SIGNS = [0] * len(_SIGNS)
+_PUNCTUATION = b"".join(bytes((byte,)) for byte in range(128) if bytes((byte,)) not in _SIGNS)
 _LETTERS_AND_BLANKS = bytes(byte for byte in range(128) if chr(byte).isalpha() or chr(byte).isspace())
 _DIGITS = b"0123456789"
 _NEGATIONS = frozenset("not except least false incorrect never cannot neither unlike".split())
@@ -55,8 +57,8 @@ def shape_of(lower: str, words: list[str], distinct: set[str], length: int) -> l
     options, first = _options(lower, _OPTIONS if b")" in marks else _OPTIONS_WITHOUT_BRACKETS)
     telling = _TELLING & distinct
     questions, commas, gaps = count_of(b"?"), count_of(b","), count_of(b"_")
-    signs = list(map(count_of, _SIGNS))
-    backslashes, powers, equals, _, _, slashes, _, _, percents = signs
+    signs = list(map(count_of, _SIGNS)) if marks.translate(None, _PUNCTUATION) else _NO_SIGNS
+    backslashes, powers, equals, slashes, percents = signs[:5]
     ends = sum(map(lower.count, _SENTENCE_ENDS)) if b"." in marks or b";" in marks else 0
     return [
         log1p(count * stretch),

@@ -50,8 +50,7 @@ def words_of(lower: str) -> list[str]:
     return text.split()
 
 
-def ids_of(words: set[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """Return the number of each word that the vocabulary knows, once, rising."""
-    known = vocabulary.keys() & words
-    found = sorted(map(vocabulary.__getitem__, known))
-    return np.array([NUMBER, *found] if any(map(str.isdigit, words)) else found, dtype=np.int64)
+def ids_of(words: set[str], vocabulary: Vocabulary, *, has_numbers: bool) -> NDArray[np.int64]:
+    """Return the number of each word that the vocabulary knows, once, rising, so that sums come out the same in every process."""
+    found = sorted(filter(None, map(vocabulary.get, words)))
+    return np.array([NUMBER, *found] if has_numbers else found, dtype=np.int64)
