@@ -106,6 +106,13 @@ def test_options_numbers_and_words_are_counted() -> None:
     assert shape["longest_number"] == 5
 
 
+def test_numbers_beyond_all_that_was_seen_count_as_the_last_that_were() -> None:
+    network = weights().network
+
+    for bound, beyond in ((network.lowest, -7.0), (network.highest, 7.0)):
+        assert network.vote(bound + beyond).tolist() == network.vote(bound).tolist()
+
+
 @pytest.mark.parametrize("last", ["e", "\u00e9", "\u4e2d"])
 def test_words_are_cut_alike_whether_or_not_all_is_ascii(last: str) -> None:
     assert words_of(f"what's a-b: 1,234.5\n(c) #x? {last}") == ["what", "s", "a", "b", "12345", "c", "x", last]

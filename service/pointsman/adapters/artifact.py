@@ -21,14 +21,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from pointsman.core.estimator import Estimator, Forest, Weights
+from pointsman.core.estimator import Estimator, Network, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
-MAGIC = b"PMESTIM4"
-_TYPES = {
-    "words": "<f2", "squares": "<f2", "kinds": "<f8", "gain_mix": "<f8", "failure_mix": "<f8", "familiar": "<f8",
-    "looks_at": "|u1", "edges": "<f4", "leaves": "<f2",
-}  # fmt: skip
+MAGIC = b"PMESTIM5"
+_OWN = {"words": "<f2", "kinds": "<f4", "gain_mix": "<f8", "failure_mix": "<f8", "familiar": "<f8"}
+_OF_NETWORK = {"lowest": "<f4", "highest": "<f4", "hidden": "<f4", "biases": "<f4", "votes": "<f4", "offsets": "<f4"}
+_TYPES = _OWN | _OF_NETWORK
 """How each array is kept."""
 _HEAD_AT = len(MAGIC) + 32 + 4
 
@@ -44,7 +43,7 @@ class _Head(Struct, frozen=True):
     forms: dict[str, tuple[int, ...]]
 
 
-SHIPPED = "ad5d4ba3fd704303a1622a0491a4be90a6f295f478ab0164d9dc80c5c16a508c"
+SHIPPED = "9f71ff53b5f7d1195ff964ae9f99aca589a0fbb7847c14d6eb695adf62fb6cc3"
 """SHA-256 of the artifact that ships."""
 
 
@@ -63,9 +62,7 @@ def load_estimator(own: Path | None = None) -> Estimator:
 
 def packed(weights: Weights) -> bytes:
     """Return the artifact of the weights. Large arrays are kept in half precision, which training already rounds them to."""
-    own = {name: getattr(weights, name) for name in ("words", "squares", "kinds", "gain_mix", "failure_mix", "familiar")}
-    forest = weights.forest
-    arrays = {**own, "looks_at": forest.looks_at, "edges": forest.edges, "leaves": forest.leaves}
+    arrays = {name: getattr(weights, name) for name in _OWN} | {name: getattr(weights.network, name) for name in _OF_NETWORK}
     head = _Head(
         vocabulary="\n".join(weights.vocabulary),
         sharpness=weights.sharpness,
@@ -104,12 +101,9 @@ def _read(artifact: bytes) -> Weights:
         vocabulary=Vocabulary(head.vocabulary.split("\n")),
         sharpness=head.sharpness,
         words=arrays["words"].astype(np.float32),
-        squares=arrays["squares"].astype(np.float32),
-        kinds=arrays["kinds"],
-        forest=Forest(arrays["looks_at"].astype(np.uint8), arrays["edges"].astype(np.float32), arrays["leaves"].astype(np.float32)),
-        gain_mix=arrays["gain_mix"],
-        failure_mix=arrays["failure_mix"],
-        familiar=arrays["familiar"],
+        kinds=arrays["kinds"].astype(np.float32),
+        network=Network(**{name: arrays[name] for name in _OF_NETWORK}),
+        **{name: arrays[name] for name in ("gain_mix", "failure_mix", "familiar")},
     )
 
 

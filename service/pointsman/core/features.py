@@ -14,10 +14,12 @@ from pointsman.core.request import Prompt
 from pointsman.core.textclass import text_class
 from pointsman.core.vocabulary import Role
 
+_SYSTEM, _USER, _ASSISTANT = Role.SYSTEM, Role.USER, Role.ASSISTANT  # before Python 3.12, a member is looked up by a function
+
 
 def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFacts:
     """Return what rules may know of the prompt's content; `estimate` predicts from a text."""
-    text = "\n".join(_asked(prompt))
+    text, turns = _asked(prompt)
     predicted, language = estimate(text), language_of(text)
     has_code = has_program(text) or predicted.task == "code"
     return FeatureFacts(
@@ -27,15 +29,24 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         task=predicted.task,
         subject=predicted.subject,
         discrimination=predicted.discrimination,
-        turns=sum(message.role in (Role.USER, Role.ASSISTANT) for message in prompt.messages),
+        turns=turns,
         language=language,
         has_code=has_code,
         text_class=text_class(text, language, has_code=has_code),
     )
 
 
-def _asked(prompt: Prompt) -> list[str]:
-    """Return the system texts and the last turn of the user."""
-    system = [message.text for message in prompt.messages if message.role is Role.SYSTEM]
-    last = next((message.text for message in reversed(prompt.messages) if message.role is Role.USER), "")
-    return [*system, last]
+def _asked(prompt: Prompt) -> tuple[str, int]:
+    """Return the system texts and the last turn of the user, and how many turns there are of the user and the model."""
+    system: list[str] = []
+    last, turns = None, 0
+    for message in prompt.messages:
+        role = message.role
+        if role is _USER:
+            last, turns = message, turns + 1
+        elif role is _ASSISTANT:
+            turns += 1
+        elif role is _SYSTEM:
+            system.append(message.text)
+    asked = last.text if last else ""
+    return "\n".join([*system, asked]) if system else asked, turns

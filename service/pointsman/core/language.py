@@ -38,6 +38,7 @@ _SCRIPTS = (
     (0x1100, 0x11FF, "ko"), (0x3040, 0x30FF, "ja"), (0x4E00, 0x9FFF, "Han"), (0xAC00, 0xD7AF, "ko"),
 )  # fmt: skip
 _STARTS = [start for start, _, _ in _SCRIPTS]
+_AFTER_LATIN = chr(_STARTS[0])
 
 # Scripts that several languages share: letters or words that only one of them has. The first that shows tells; none shows, none is told.
 _TELLING = {
@@ -56,12 +57,17 @@ def language_of(text: str) -> str:
     seen = text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]} {text[-LOOKED_AT:]}"
     if not seen.isascii() and (script := _script(seen)):
         return _of_script(script, seen)
-    words = seen.lower().replace("'", " ").split()
-    return _clearest(Counter(language for word in words if word in _LANGUAGES for language in _LANGUAGES[word]))
+    hits: dict[str, int] = {}
+    for languages in filter(None, map(_LANGUAGES.get, seen.lower().replace("'", " ").split())):
+        for language in languages:
+            hits[language] = hits.get(language, 0) + 1
+    return _clearest(hits)
 
 
 def _script(text: str) -> str:
     """Return the script of most letters, other than Latin; empty if there is none."""
+    if not any(letter >= _AFTER_LATIN and letter.isalpha() for letter in set(text)):  # as where quotes and signs alone are not ASCII
+        return ""
     found: Counter[str] = Counter()
     for letter, count in Counter(filter(str.isalpha, text)).items():
         start, end, script = _SCRIPTS[max(bisect_right(_STARTS, ord(letter)) - 1, 0)]
@@ -86,5 +92,6 @@ def _of_script(script: str, text: str) -> str:
 
 def _clearest(hits: dict[str, int], fewest: int = FEWEST) -> str:
     """Return the language with the most hits, if they are enough and no other has as many."""
-    first, second = [*sorted(hits.items(), key=lambda hit: -hit[1]), ("unknown", 0), ("unknown", 0)][:2]
-    return first[0] if first[1] >= fewest and first[1] > second[1] else "unknown"
+    most = max(hits.values(), default=0)
+    first = [language for language, count in hits.items() if count == most]
+    return first[0] if most >= fewest and len(first) == 1 else "unknown"

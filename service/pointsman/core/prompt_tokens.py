@@ -22,34 +22,39 @@ IMAGE = 1_100
 
 def count_prompt(prompt: Prompt, count: Callable[[str], int]) -> int:
     """Return the tokens of everything that will be sent; `count` gives those of one text."""
-    texts = sum(count(text) for text in texts_of(prompt) if text)
-    images = sum(isinstance(part, Image) for message in prompt.messages for part in message.parts)
-    frames = FRAME_MESSAGE * len(prompt.messages) + FRAME_TOOL * len(prompt.tools) + FRAME_ANSWER
-    return texts + IMAGE * images + frames
+    frames = FRAME_TOOL * len(prompt.tools) + FRAME_ANSWER
+    described = sum(count(text) for text in _described(prompt) if text) if prompt.tools or prompt.response_format else 0
+    return frames + described + sum([count_message(message, count) for message in prompt.messages])
 
 
 def count_message(message: Message, count: Callable[[str], int]) -> int:
     """Return the tokens of one message, by which a prompt is shorter without it."""
-    images = sum(isinstance(part, Image) for part in message.parts)
-    return sum(count(text) for text in _texts_of_message(message) if text) + IMAGE * images + FRAME_MESSAGE
+    tokens = FRAME_MESSAGE
+    for part in message.parts:
+        if isinstance(part, str):  # nearly all are
+            tokens += count(part) if part else 0
+        else:
+            tokens += IMAGE if isinstance(part, Image) else sum(count(text) for text in _texts_of_part(part) if text)
+    return tokens
 
 
 def texts_of(prompt: Prompt) -> Iterator[str]:
     """Yield every text that will be sent, tools and schema included."""
     for message in prompt.messages:
-        yield from _texts_of_message(message)
+        for part in message.parts:
+            if isinstance(part, str):
+                yield part
+            else:
+                yield from _texts_of_part(part)
+    yield from _described(prompt)
+
+
+def _described(prompt: Prompt) -> Iterator[str]:
+    """Yield the texts that describe tools and the form of the answer."""
     for tool in prompt.tools:
         yield from (tool.name, tool.description, tool.parameters_json)
     if prompt.response_format is not None:
         yield prompt.response_format.json_schema
-
-
-def _texts_of_message(message: Message) -> Iterator[str]:
-    for part in message.parts:
-        if isinstance(part, str):  # nearly all are
-            yield part
-        else:
-            yield from _texts_of_part(part)
 
 
 def _texts_of_part(part: Image | ToolCall | ToolResult) -> tuple[str, ...]:

@@ -33,11 +33,14 @@ def read(prompt: Prompt, count: Callable[[str], Count], estimate: Callable[[str]
     """Return the reading of a prompt; `count` gives the tokens of one text, and the least sure of its methods is that of the whole.
     `estimate` predicts from the text that is asked.
     """
-    methods = [TokenCountMethod.EXACT]
+    least_sure = TokenCountMethod.EXACT
 
     def tokens_of(text: str) -> int:
+        nonlocal least_sure
         found = count(text)
-        methods.append(found.method)
+        if found.method is not least_sure:
+            least_sure = max(least_sure, found.method)
         return found.tokens
 
-    return Reading(input_tokens=count_prompt(prompt, tokens_of), method=max(methods), features=features(prompt, estimate))
+    tokens = count_prompt(prompt, tokens_of)
+    return Reading(input_tokens=tokens, method=least_sure, features=features(prompt, estimate))

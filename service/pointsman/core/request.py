@@ -64,7 +64,7 @@ class Message(Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """All text of the message, pieces joined by line breaks."""
-        return "\n".join(part for part in self.parts if isinstance(part, str))
+        return "\n".join([part for part in self.parts if isinstance(part, str)])
 
 
 class Tool(Struct, frozen=True, kw_only=True):

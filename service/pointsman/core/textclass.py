@@ -22,20 +22,21 @@ _DATA = 0.2
 """Share of digits and the signs of data: prose has 2 % of them, JSON and logs 25 % and more."""
 
 _LATIN_ENDS = 0x0250
-_WITHOUT_DATA = str.maketrans("", "", '0123456789{}[]":|=')
+_DATA_SIGNS = b'0123456789{}[]":|='
 
 
 def text_class(text: str, language: str, *, has_code: bool) -> TextClass:
     """Return the class of a text whose language, as a BCP 47 tag or `unknown`, was told by its words."""
     sample = text[:: max(1, len(text) // SAMPLED)]
     least = len(sample) * TELLING
-    if not sample.isascii():
+    if len(sample) - len(sample.encode("latin-1", "ignore")) > least:  # a quick count of all that may be foreign
         foreign = [letter for letter in sample if ord(letter) >= _LATIN_ENDS and letter.isalpha()]
         if sum(map(_is_cjk, foreign)) > least:
             return "cjk"
         if len(foreign) > least:
             return "script"
-    if len(sample) - len(sample.translate(_WITHOUT_DATA)) > len(sample) * _DATA:
+    written = sample.encode("ascii", "ignore")
+    if len(written) - len(written.translate(None, _DATA_SIGNS)) > len(sample) * _DATA:
         return "data"
     if has_code:
         return "code"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsman.core.estimator.weights import Doubles
+from pointsman.core.estimator.network import Doubles
 from pointsman.core.quality import BASE_RATE
 from pointsman.learn.rows import Row, source_of
 from pointsman.learn.table import Table

@@ -130,9 +130,9 @@ def _tf_idf(table: Table) -> Callable[[Table], Doubles]:
 
 
 def _shape_only(table: Table) -> Callable[[Table], Doubles]:
-    """The forest without topics, and no work beside it: what words add is what pointsman has beyond this."""
-    forest = grown(table.shapes.astype(np.float32), [(table.gain, WORK)])
-    return lambda other: np.array([forest.vote(shape)[0] for shape in other.shapes.astype(np.float32)])
+    """A forest without topics, and no work beside it: what words add is what pointsman has beyond this."""
+    forest = grown(table.shapes.astype(np.float32), table.gain, rising=WORK, trees=100)
+    return lambda other: np.asarray(forest.predict(other.shapes.astype(np.float32)))
 
 
 def _need(fit: Fit, table: Table, protocol: Protocol) -> Doubles:

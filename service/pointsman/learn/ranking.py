@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from pointsman.core.estimator import Estimate
-from pointsman.core.estimator.weights import Doubles
+from pointsman.core.estimator.network import Doubles
 from pointsman.core.quality import quality
 from pointsman.learn.measure import error_of_perfect, expected_calibration_error
 from pointsman.learn.table import Table

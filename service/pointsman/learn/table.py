@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsman.core.estimator.network import Doubles
 from pointsman.core.estimator.shape import shape_of
-from pointsman.core.estimator.weights import Doubles
 from pointsman.core.estimator.wording import ends, words_of
 from pointsman.learn.kinds import kind_of
 from pointsman.learn.rows import REFERENCE, Outcome, Row, is_reference, pairs_of, question_key, source_of

@@ -6,7 +6,7 @@ Each view is fitted alone; then the mix is fitted to what views say of questions
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,16 +17,17 @@ from sklearn.decomposition import TruncatedSVD
 from threadpoolctl import threadpool_limits
 
 from pointsman.core.estimator.estimator import BEFORE_SHAPE, logit, views_of
-from pointsman.core.estimator.forest import Floats
-from pointsman.core.estimator.shape import NAMES, RISING
-from pointsman.core.estimator.weights import Doubles, Weights
+from pointsman.core.estimator.network import Doubles
+from pointsman.core.estimator.shape import NAMES
+from pointsman.core.estimator.weights import Floats, Weights
 from pointsman.core.estimator.wording import POLITE, Vocabulary, ids_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import SUBJECTS, TASKS
 from pointsman.learn.discrimination import slopes
+from pointsman.learn.distil import taught
 from pointsman.learn.kinds import subject_of, task_of
 from pointsman.learn.table import Table
-from pointsman.learn.trees import SEED, WORK, grown
+from pointsman.learn.trees import SEED
 from pointsman.learn.work import work_of
 
 SEEN_OFTEN = 3
@@ -36,13 +37,10 @@ SHRINKAGE = 15.0
 """Prompts of average outcome that are added to each kind."""
 TOPICS = 32
 """With 16 or 64, APGR was no higher."""
-GAIN_SHARES = (1.0, 0.2, 0.2)
-"""Spread that the forest's vote, kind and work have in `gain`. By hand: no work at all loses 0.005 APGR on sources never seen, and twice as
-much loses 0.003 on known ones; no kind loses 0.002 on known ones. To weigh work more where a prompt is unfamiliar helped one source and
-cost others."""
-GAIN_VOTES = 3
-"""With one, APGR is 0.001 lower, and 0.003 on sources never seen, and chance moves it twice as far; six add half as much again. Failure
-needs no more than one: with two, calibration is the same."""
+GAIN_SHARES = (1.0, 0.2, 0.4)
+"""Spread that the vote, kind and work have in `gain`. By hand: with half the work, APGR is 0.004 lower on sources never seen, and 0.002
+higher on known ones; no kind loses 0.002 on known ones. To weigh work more where a prompt is unfamiliar helped one source and cost
+others."""
 NEEDED = 30
 """Answers of the reference model by which a kind's chance of failure is its own; with fewer, it goes through the quality curve."""
 
@@ -57,21 +55,19 @@ def train(table: Table) -> Weights:
 def _views(table: Table) -> Weights:
     """Return weights whose mix is not fitted yet."""
     vocabulary = _vocabulary(table.words)
-    present = _matrix((ids_of(set(words), vocabulary) for words in table.words), len(vocabulary) + 1)
+    present = _matrix(_ids(table, vocabulary), len(vocabulary) + 1)
     single, idf = _weighted(present)
     names = sorted(set(table.kinds.tolist()))
     own = np.searchsorted(names, table.kinds)
-    topics = _halved(idf[:, None] * _topics(single))
+    squares, topics = _halved(idf * idf), _halved(idf[:, None] * _topics(single))
     rest = table.peers_failure - _means(table.peers_failure, own, len(names))[own]
     return Weights(
         vocabulary=vocabulary,
-        words=np.hstack((_halved(idf[:, None] * _centroids(single, own, len(names))), topics)),
-        squares=_halved(idf * idf),
+        words=np.hstack((squares[:, None], _halved(idf[:, None] * _centroids(single, own, len(names))), topics)),
         sharpness=SHARPNESS,
         kinds=_kinds(table, own, names),
-        forest=grown(
-            np.hstack((table.shapes, _brought_to_length_1(present, idf * idf) @ topics)).astype(np.float32),
-            [(table.gain, WORK)] * GAIN_VOTES + [(rest, RISING)],
+        network=taught(
+            np.hstack((table.shapes, _brought_to_length_1(present, squares) @ topics)).astype(np.float32), table.gain, rest, kinds=own
         ),
         gain_mix=np.zeros(BEFORE_SHAPE + len(NAMES)),
         failure_mix=np.zeros(4),
@@ -84,7 +80,13 @@ def _halved(array: NDArray[np.floating]) -> Floats:
     return array.astype(np.float16).astype(np.float32)
 
 
-def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Doubles:
+def _ids(table: Table, vocabulary: Vocabulary) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of the words of each row."""
+    numbers = table.shapes[:, NAMES.index("numbers")] > 0
+    return (ids_of(set(words), vocabulary, has_numbers=any_) for words, any_ in zip(table.words, numbers.tolist(), strict=True))
+
+
+def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Floats:
     """Return the table of kinds: logit of failure, slope, gain, and the tasks and subjects that they belong to."""
     return np.column_stack(
         (
@@ -94,7 +96,7 @@ def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Doubles:
             _indicator([TASKS.index(task_of(name)) for name in names], len(TASKS)),
             _indicator([SUBJECTS.index(subject_of(name)) for name in names], len(SUBJECTS)),
         )
-    )
+    ).astype(np.float32)
 
 
 def _vocabulary(texts: Sequence[list[str]]) -> Vocabulary:

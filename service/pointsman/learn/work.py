@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from pointsman.core.estimator.weights import Doubles
+from pointsman.core.estimator.network import Doubles
 from pointsman.learn.rows import source_of
 from pointsman.learn.table import Table
 

@@ -5,7 +5,7 @@ How a score comes about:
 1. `wording` cuts the text into words, `shape` counts what it looks like.
 2. One sum over the words' rows gives the similarity with each kind of prompt (nearest centroids of weighted words, Rocchio), and topics
    (a few directions that words share, latent semantic analysis).
-3. A `forest` votes on shape and topics: on gain, and on failure beside what is usual for the kind.
+3. A `network` votes on shape and topics: on gain, and on failure beside what is usual for the kind.
 4. Gain mixes its vote with what is usual for the kind, and with the work that shape alone shows, which holds where no topic does.
    Complexity mixes kind, vote and length into a probability.
 5. What no training prompt resembles is told by hand-written `signs`, and pulled towards the base rate.
@@ -14,15 +14,15 @@ How a score comes about:
 from __future__ import annotations
 
 from math import exp, log, sqrt
+from operator import mul
 from typing import TypeVar
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from pointsman.core.estimator.shape import NAMES, shape_of
 from pointsman.core.estimator.signs import Sign, sign_of
-from pointsman.core.estimator.weights import Doubles, Weights
+from pointsman.core.estimator.weights import Weights
 from pointsman.core.estimator.wording import ends, ids_of, words_of
 from pointsman.core.quality import BASE_RATE, quality
 from pointsman.core.vocabulary import SUBJECTS, TASKS, Subject, Task
@@ -54,6 +54,7 @@ BEFORE_SHAPE = 3
 N = TypeVar("N")
 
 _WORDS_AT = NAMES.index("words")
+_NUMBERS_AT = NAMES.index("numbers")
 _OPTIONS_AT = NAMES.index("options")
 
 
@@ -75,14 +76,16 @@ class Estimate(Struct, frozen=True, kw_only=True):
 class Views(Struct, frozen=True):
     """What each view says of a prompt, before they are mixed; training fits the mix to these."""
 
-    kinds: NDArray[np.float64]
-    """The row of each kind's table, weighted by the probability of the kind."""
+    kinds: list[float]
+    """The sum of the rows of the kinds' table, weighted by the odds of the kinds."""
+    odds: float
+    """The sum of those."""
     similar: float
     """Greatest similarity with a kind: the cosine."""
-    gain: NDArray[np.float64]
-    """1, the forest's vote, the gain of the kind, and the numbers of the shape."""
-    failure: NDArray[np.float64]
-    """1, the logit of failure of the kind, the forest's vote, and the log of the words."""
+    gain: list[float]
+    """1, the vote on gain, the gain of the kind, and the numbers of the shape."""
+    failure: list[float]
+    """1, the logit of failure of the kind, the vote on failure, and the log of the words."""
 
 
 class Estimator:
@@ -90,50 +93,79 @@ class Estimator:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._ordinary = _work(weights, _read(weights, ORDINARY)[0])
+        self._gain_mix: list[float] = weights.gain_mix.tolist()
+        self._failure_mix: list[float] = weights.failure_mix.tolist()
+        self._familiar: list[float] = weights.familiar.tolist()
+        self._ordinary = self._work(self._views(ORDINARY)[0])
 
     def estimate(self, text: str) -> Estimate:
-        """Return what is predicted of a prompt; `text` is the system text and the last turn of the user."""
-        views, sign, left = _read(self._weights, text)
-        return _mixed(self._weights, views, sign, left, self._ordinary)
+        """Return what is predicted of a prompt; `text` is the system text and the last turn of the user.
 
+        Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks
+        prompts, and length and shape rank even what is unfamiliar, so it is not.
+        """
+        views, sign, left = self._views(text)
+        trust = left * self._familiarity(views.similar)
+        signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
+        work = self._work(views)
+        guessed = BASE_RATE + (_sigmoid(logit(sign.complexity) + work - self._ordinary) - BASE_RATE) * signed
+        complexity = trust * _sigmoid(work + self._failure_mix[1] * views.failure[1]) + (1 - trust) * guessed
+        gain = left * _sigmoid(_dot(views.gain, self._gain_mix))
+        if left < 1:
+            gain += (1 - left) * (quality(STRONG, guessed) - quality(SMALL, guessed))
+        share = trust / views.odds
+        shares = [share * value for value in views.kinds]
+        tasks, subjects = shares[OF_KIND : OF_KIND + len(TASKS)], shares[OF_KIND + len(TASKS) :]
+        tasks[TASKS.index(sign.task)] += 1 - trust
+        subjects[-1] += 1 - trust
+        return Estimate(
+            complexity=complexity,
+            gain=gain,
+            confidence=max(trust, signed),
+            discrimination=shares[1] + 1 - trust,
+            task=_named(TASKS, tasks),
+            subject=_named(SUBJECTS, subjects),
+        )
 
-def _read(weights: Weights, text: str) -> tuple[Views, Sign, float]:
-    """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
-    lower = ends(text).lower()
-    words = words_of(lower)
-    distinct = set(words)
-    shape = shape_of(lower, words, distinct, len(text))
-    views, sign = views_of(weights, distinct, shape), sign_of(lower, words)
-    return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
+    def _views(self, text: str) -> tuple[Views, Sign, float]:
+        """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
+        lower = ends(text).lower()
+        words = words_of(lower)
+        distinct = set(words)
+        shape = shape_of(lower, words, distinct, len(text))
+        views, sign = views_of(self._weights, distinct, shape), sign_of(lower, words)
+        return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
+
+    def _familiarity(self, similar: float) -> float:
+        """Return how much a prompt resembles what was seen, 0..1."""
+        low, high = self._familiar
+        return min(max((similar - low) / (high - low), 0.0), 1.0)
+
+    def _work(self, views: Views) -> float:
+        """Return what vote and length say of failure, as log-odds, whatever the kind."""
+        intercept, _, voted, words = self._failure_mix
+        return intercept + voted * views.failure[2] + words * views.failure[3]
 
 
 def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     """Return what each view says of a text with these words and this shape."""
-    count, found = len(weights.kinds), _summed(weights, ids_of(distinct, weights.vocabulary))
-    similar = found[:count]
-    most = float(similar.max())
-    of_kinds = _softmax(weights.sharpness * similar, most=weights.sharpness * most) @ weights.kinds
-    kind_fails, _, kind_gains = of_kinds[:OF_KIND].tolist()
-    of_gain = np.array([1.0, 0.0, kind_gains, *shape])
-    numbers = np.concatenate((of_gain[BEFORE_SHAPE:], found[count:])).astype(np.float32)
-    *gains, failure = weights.forest.vote(numbers).tolist()
-    of_gain[1] = sum(gains) / len(gains)
-    return Views(of_kinds, most, of_gain, np.array([1.0, kind_fails, failure, shape[_WORDS_AT]]))
-
-
-def familiarity(weights: Weights, views: Views) -> float:
-    """Return how much a prompt resembles what was seen, 0..1."""
-    low, high = weights.familiar.tolist()
-    share: float = (views.similar - low) / (high - low)
-    return min(max(share, 0.0), 1.0)
-
-
-def _summed(weights: Weights, rows: NDArray[np.int64]) -> Doubles:
-    """Return the similarity with each kind, and the topics."""
-    length = sqrt(float(weights.squares[rows].sum()))
-    total: Doubles = weights.words.take(rows, axis=0).sum(axis=0).astype(np.float64)
-    return total / (length or 1.0)
+    rows = ids_of(distinct, weights.vocabulary, has_numbers=shape[_NUMBERS_AT] > 0)
+    summed = weights.words.take(rows, axis=0).sum(axis=0)
+    length, until = sqrt(summed[0]) or 1.0, 1 + len(weights.kinds)
+    numbers = np.empty(len(shape) + len(summed) - until)
+    numbers[: len(shape)] = shape
+    np.divide(summed[until:], length, out=numbers[len(shape) :])
+    voted_gain, voted_failure = weights.network.vote(numbers).tolist()
+    similar = summed[1:until]
+    kinds: list[float] = np.exp(similar * (weights.sharpness / length)).dot(weights.kinds).tolist()
+    odds = sum(kinds[OF_KIND : OF_KIND + len(TASKS)])  # each kind has one task
+    return Views(
+        kinds=kinds,
+        odds=odds,
+        similar=float(similar.max()) / length,
+        gain=[1.0, voted_gain, kinds[2] / odds, *shape],
+        failure=[1.0, kinds[0] / odds, voted_failure, shape[_WORDS_AT]],
+    )
 
 
 def _left(sign: Sign, similar: float) -> float:
@@ -145,36 +177,10 @@ def _left(sign: Sign, similar: float) -> float:
     return GENERAL_LEFT + (1 - GENERAL_LEFT) * min(max((similar - STRIKING[0]) / (STRIKING[1] - STRIKING[0]), 0.0), 1.0)
 
 
-def _mixed(weights: Weights, views: Views, sign: Sign, left: float, ordinary: float) -> Estimate:
-    """Return the estimate; `left` is the share of trust in what was learned that the sign leaves, `ordinary` the work of an ordinary ask.
-
-    Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks prompts,
-    and length and shape rank even what is unfamiliar, so it is not.
-    """
-    trust = left * familiarity(weights, views)
-    signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
-    work = _work(weights, views)
-    guessed = BASE_RATE + (_sigmoid(logit(sign.complexity) + work - ordinary) - BASE_RATE) * signed
-    complexity = trust * _sigmoid(work + float(weights.failure_mix[1] * views.kinds[0])) + (1 - trust) * guessed
-    curve = quality(STRONG, guessed) - quality(SMALL, guessed)
-    gain = left * _sigmoid(float(views.gain @ weights.gain_mix)) + (1 - left) * curve
-    shares = (trust * views.kinds).tolist()
-    tasks, subjects = shares[OF_KIND : OF_KIND + len(TASKS)], shares[OF_KIND + len(TASKS) :]
-    tasks[TASKS.index(sign.task)] += 1 - trust
-    subjects[-1] += 1 - trust
-    return Estimate(
-        complexity=complexity,
-        gain=gain,
-        confidence=max(trust, signed),
-        discrimination=shares[1] + 1 - trust,
-        task=_named(TASKS, tasks),
-        subject=_named(SUBJECTS, subjects),
-    )
-
-
-def _work(weights: Weights, views: Views) -> float:
-    """Return what vote and length say of failure, as log-odds, whatever the kind."""
-    return float(views.failure @ weights.failure_mix - weights.failure_mix[1] * views.kinds[0])
+def _dot(values: list[float], weights: list[float]) -> float:
+    """Return the weighted sum; of so few, numpy is no faster."""
+    total: float = sum(map(mul, values, weights))
+    return total
 
 
 def _named(names: tuple[N, ...], shares: list[float]) -> N:
@@ -190,10 +196,3 @@ def logit(probability: float) -> float:
 
 def _sigmoid(value: float) -> float:
     return 1.0 / (1.0 + exp(-min(max(value, -30.0), 30.0)))
-
-
-def _softmax(values: Doubles, *, most: float) -> Doubles:
-    """Return shares that rise with the values; `most` is the greatest of them."""
-    powers: Doubles = np.exp(values - most)
-    powers /= powers.sum()
-    return powers

@@ -6,10 +6,8 @@ Answer options are not among them: how many there are tells one benchmark from a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from math import log1p
-
-import numpy as np
 
 from pointsman.core.estimator.wording import LOOKED_AT, POLITE
 
@@ -25,15 +23,20 @@ NAMES: tuple[str, ...] = (
 
 RISING = frozenset(("words", "numbers", "longest_number", "digits", "sentences", "signs"))
 
-_ENDS_OF_SENTENCES = (". ", ".\n", "; ")
-_SIGNS = "\\^=+*/<>%"
-_MARKS = ",(%^_\\=-/?!+*<>"
-_MARKS_AT = np.array(list(map(ord, _MARKS)))
+_SENTENCE_ENDS = (". ", ".\n", "; ")
+_SIGNS = (b"\\", b"^", b"=", b"/", b"%", b"+", b"*", b"<", b">")
+_NO_SIGNS = [0] * len(_SIGNS)
+_PUNCTUATION = b"".join(bytes((byte,)) for byte in range(128) if bytes((byte,)) not in _SIGNS)
+_LETTERS_AND_BLANKS = bytes(byte for byte in range(128) if chr(byte).isalpha() or chr(byte).isspace())
+_DIGITS = b"0123456789"
 _NEGATIONS = frozenset("not except least false incorrect never cannot neither unlike".split())
 _RELATIONS = frozenset("if then each every per twice half times total remaining left more less than".split())
 _TRUTHS = frozenset("true false statement which following".split())
 _CODE = frozenset("def return class import function select python elif const void int str len print assert".split())
-_DIGITS = b"0123456789"
+_TELLING = _NEGATIONS | _RELATIONS | _TRUTHS | _CODE
+_OPTIONS = tuple((f"\n{letter}. ", f"\n{letter}) ", f" {letter}) ", f"({letter}) ", f"\n{letter}: ") for letter in "abcdefghij")
+"""How the option of each letter may begin."""
+_OPTIONS_WITHOUT_BRACKETS = tuple((marks[0], marks[-1]) for marks in _OPTIONS)
 
 
 def shape_of(lower: str, words: list[str], distinct: set[str], length: int) -> list[float]:
@@ -42,49 +45,51 @@ def shape_of(lower: str, words: list[str], distinct: set[str], length: int) -> l
     `lower` is what was looked at, in lower case, `distinct` each of its `words` once, `length` the characters of the whole text.
     """
     stretch = length / len(lower) if length > 2 * LOOKED_AT else 1.0
-    numbers = list(filter(str.isdigit, words))
+    written = lower.encode("ascii", "ignore")
+    marks = written.translate(None, _LETTERS_AND_BLANKS)  # few are left, so that each is soon counted
+    count_of = marks.count
+    written_digits = len(marks) - len(marks.translate(None, _DIGITS))
+    numbers = list(filter(str.isdigit, words)) if written_digits or len(written) < len(lower) else []
     digits = list(map(len, numbers))
-    distinct_numbers, marks = len(set(numbers)), _marks(lower)
-    total = sum(digits)
+    distinct_numbers, total = len(set(numbers)), sum(digits)
     count = len(words) if POLITE.isdisjoint(distinct) else len(words) - sum(map(POLITE.__contains__, words))
     plain = max(len(words) - len(numbers), 1)
-    options, first = _options(lower)
+    options, first = _options(lower, _OPTIONS if b")" in marks else _OPTIONS_WITHOUT_BRACKETS)
+    telling = _TELLING & distinct
+    questions, commas, gaps = count_of(b"?"), count_of(b","), count_of(b"_")
+    signs = list(map(count_of, _SIGNS)) if marks.translate(None, _PUNCTUATION) else _NO_SIGNS
+    backslashes, powers, equals, slashes, percents = signs[:5]
+    ends = sum(map(lower.count, _SENTENCE_ENDS)) if b"." in marks or b";" in marks else 0
     return [
         log1p(count * stretch),
         log1p(len(numbers) * stretch),
         float(min(max(digits, default=0), 12)),
         log1p(total * stretch),
-        log1p((sum(map(lower.count, _ENDS_OF_SENTENCES)) + marks["?"] + marks["!"]) * stretch),
+        log1p((ends + questions + count_of(b"!")) * stretch),
         float(options),
-        log1p(sum(map(marks.__getitem__, _SIGNS))),
+        log1p(sum(signs)),
         log1p(lower.count(" ", 0, first) if options > 1 else count),
-        log1p(len(_CODE & distinct) + lower.count("```")),
+        log1p(len(_CODE & telling) + (lower.count("```") if b"`" in marks else 0)),
         (len("".join(words)) - total) / plain,
         (len(distinct) - distinct_numbers) / plain,
-        log1p(marks["?"]),
-        log1p(len(_NEGATIONS & distinct)),
+        log1p(questions),
+        log1p(len(_NEGATIONS & telling)),
         *_of_options(lower, options, first),
         log1p(distinct_numbers),
-        *_digits(lower, first if options > 1 else len(lower)),
-        log1p(marks[","]),
-        log1p(marks["("]),
-        log1p(marks["%"]),
-        log1p(marks["^"] + marks["_"]),
-        log1p(marks["\\"]),
-        log1p(marks["="]),
-        log1p(marks["-"]),
-        log1p(marks["/"]),
-        float(marks["_"] > 0 or "..." in lower),
+        *_digits(lower, first if options > 1 else len(lower), written_digits),
+        log1p(commas),
+        log1p(count_of(b"(")),
+        log1p(percents),
+        log1p(powers + gaps),
+        log1p(backslashes),
+        log1p(equals),
+        log1p(count_of(b"-")),
+        log1p(slashes),
+        float(gaps > 0 or "..." in lower),
         log1p(max(map(len, distinct), default=0)),
-        log1p(len(_RELATIONS & distinct)),
-        log1p(len(_TRUTHS & distinct)),
+        log1p(len(_RELATIONS & telling)),
+        log1p(len(_TRUTHS & telling)),
     ]
-
-
-def _marks(lower: str) -> Mapping[str, int]:
-    """Return how often each of _MARKS stands in the text: one pass over its bytes, as counting each alone takes three times as long."""
-    found = np.bincount(np.frombuffer(lower.encode("ascii", "ignore"), dtype=np.uint8), minlength=128)
-    return dict(zip(_MARKS, found.take(_MARKS_AT).tolist(), strict=True))
 
 
 def _of_options(lower: str, options: int, first: int) -> tuple[float, float, float]:
@@ -96,32 +101,29 @@ def _of_options(lower: str, options: int, first: int) -> tuple[float, float, flo
     return log1p(count), log1p(count / options), log1p(max(map(len, text.split("\n"))))
 
 
-def _digits(lower: str, first: int) -> tuple[float, float]:
-    """Return the share of digits among the characters of the options, which begin at `first`, and among those before."""
-    options, stem = lower[first:], lower[:first]
-    return _share(options), _share(stem)
+def _digits(lower: str, first: int, written: int) -> tuple[float, float]:
+    """Return the share of digits among the characters of the options, which begin at `first`, and among those before; `written` are all."""
+    options = lower[first:].encode("ascii", "ignore")
+    in_options = len(options) - len(options.translate(None, _DIGITS))
+    return _share(in_options, len(lower) - first), _share(written - in_options, first)
 
 
-def _share(text: str) -> float:
-    written = text.encode("ascii", "ignore")
-    digits = len(written) - len(written.translate(None, _DIGITS))
-    return 1.0 - (len(text) - digits) / len(text) if text else 0.0
+def _share(digits: int, length: int) -> float:
+    return 1.0 - (length - digits) / length if length else 0.0
 
 
-def _options(lower: str) -> tuple[int, int]:
-    """Return how many answer options are lettered a, b, c ... in this order, and where the first begins."""
+def _options(lower: str, beginnings: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """Return how many answer options are lettered a, b, c ... in this order, and where the first begins, or -1.
+
+    `beginnings` are those of the options of each letter, as in "a. " or "(a) ", at the head of a line or after a blank.
+    """
     first = place = -1
-    for found, letter in enumerate("abcdefghij"):
-        place = _option(lower, letter, place + 1)
-        if place < 0:
+    for found, marks in enumerate(beginnings):
+        for mark in marks:
+            if (at := lower.find(mark, place + 1)) >= 0:
+                place = at
+                break
+        else:
             return found, first
         first = place if found == 0 else first
-    return 10, first
-
-
-def _option(lower: str, letter: str, start: int) -> int:
-    """Return where the option of a letter begins, as in "a. " or "(a) ", at the head of a line or after a blank; -1 without one."""
-    for mark in (f"\n{letter}. ", f"\n{letter}) ", f" {letter}) ", f"({letter}) ", f"\n{letter}: "):
-        if (place := lower.find(mark, start)) >= 0:
-            return place
-    return -1
+    return len(beginnings), first

@@ -59,6 +59,9 @@ _SIGNS = (
     _row("knowledge", 0.42, False, "explain define describe who when where which", "what is", "what are", "what was"),
     _row("chat", 0.22, True, "hi hello hey thanks", "thank you", "good morning", "good evening", "how are you"),
 )  # fmt: skip
+_CODE = next(row for row, (sign, _) in enumerate(_SIGNS) if sign.task == "code")
+_ROW_OF = {word: row for row, (_, marks) in reversed(list(enumerate(_SIGNS))) for word in marks.words}
+_WORDS = frozenset(_ROW_OF)
 _ROWS = [row for row, (_, marks) in enumerate(_SIGNS) for _ in marks.phrases]
 _PHRASES = re2.Set.SearchSet()
 """All phrases, sought in one pass: one by one takes eight times as long."""
@@ -73,14 +76,12 @@ def sign_of(lower: str, words: list[str]) -> Sign:
     if len(lower) <= 60 and _BARE_SUM.fullmatch(lower.strip()):
         return _sum(words)
     near = lower if len(lower) <= 2 * AT_EITHER_END else f"{lower[:AT_EITHER_END]}\n{lower[-AT_EITHER_END:]}"
-    seen = frozenset(words if len(words) <= 60 else [*words[:30], *words[-30:]])
-    phrased = {_ROWS[at] for at in _PHRASES.Match(near.encode("utf-8", "replace")) or ()}  # half a character is none
-    for row, (sign, marks) in enumerate(_SIGNS):
-        if sign.task == "code" and has_program(near):
-            return sign
-        if row in phrased or not marks.words.isdisjoint(seen):
-            return sign
-    return NONE
+    seen = words if len(words) <= 60 else [*words[:30], *words[-30:]]
+    rows = [_ROWS[at] for at in _PHRASES.Match(near.encode("utf-8", "replace")) or ()]  # half a character is none
+    rows += map(_ROW_OF.__getitem__, _WORDS.intersection(seen))
+    if has_program(near):
+        rows.append(_CODE)
+    return _SIGNS[min(rows)][0] if rows else NONE
 
 
 def has_program(text: str) -> bool:
