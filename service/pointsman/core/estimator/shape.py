@@ -6,7 +6,6 @@ Answer options are not among them: how many there are tells one benchmark from a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import log1p
 
 from pointsman.core.estimator.wording import LOOKED_AT, POLITE
@@ -23,7 +22,7 @@ NAMES: tuple[str, ...] = (
 
 RISING = frozenset(("words", "numbers", "longest_number", "digits", "sentences", "signs"))
 
-_SENTENCE_ENDS = (". ", ".\n", "; ")
+_SENTENCE_ENDS = ((b".", ". "), (b".", ".\n"), (b";", "; "))
 _SIGNS = (b"\\", b"^", b"=", b"/", b"%", b"+", b"*", b"<", b">")
 _NO_SIGNS = [0] * len(_SIGNS)
 _PUNCTUATION = b"".join(bytes((byte,)) for byte in range(128) if bytes((byte,)) not in _SIGNS)
@@ -34,9 +33,11 @@ _RELATIONS = frozenset("if then each every per twice half times total remaining 
 _TRUTHS = frozenset("true false statement which following".split())
 _CODE = frozenset("def return class import function select python elif const void int str len print assert".split())
 _TELLING = _NEGATIONS | _RELATIONS | _TRUTHS | _CODE
-_OPTIONS = tuple((f"\n{letter}. ", f"\n{letter}) ", f" {letter}) ", f"({letter}) ", f"\n{letter}: ") for letter in "abcdefghij")
-"""How the option of each letter may begin."""
-_OPTIONS_WITHOUT_BRACKETS = tuple((marks[0], marks[-1]) for marks in _OPTIONS)
+_OPTIONS = tuple(
+    (f"{letter}) ", (f"\n{letter}. ", f"\n{letter}) ", f" {letter}) ", f"({letter}) ", f"\n{letter}: "), (f"\n{letter}. ", f"\n{letter}: "))
+    for letter in "abcdefghij"
+)
+"""Of each letter a bracket behind it, how its option may begin, and how without that bracket."""
 
 
 def shape_of(lower: str, words: list[str], distinct: set[str], length: int) -> list[float]:
@@ -52,14 +53,14 @@ def shape_of(lower: str, words: list[str], distinct: set[str], length: int) -> l
     numbers = list(filter(str.isdigit, words)) if written_digits or len(written) < len(lower) else []
     digits = list(map(len, numbers))
     distinct_numbers, total = len(set(numbers)), sum(digits)
-    count = len(words) if POLITE.isdisjoint(distinct) else len(words) - sum(map(POLITE.__contains__, words))
+    count = len(words) - sum(map(words.count, POLITE & distinct))
     plain = max(len(words) - len(numbers), 1)
-    options, first = _options(lower, _OPTIONS if b")" in marks else _OPTIONS_WITHOUT_BRACKETS)
+    options, first = _options(lower, has_brackets=b")" in marks)
     telling = _TELLING & distinct
     questions, commas, gaps = count_of(b"?"), count_of(b","), count_of(b"_")
     signs = list(map(count_of, _SIGNS)) if marks.translate(None, _PUNCTUATION) else _NO_SIGNS
     backslashes, powers, equals, slashes, percents = signs[:5]
-    ends = sum(map(lower.count, _SENTENCE_ENDS)) if b"." in marks or b";" in marks else 0
+    ends = sum([lower.count(end) for mark, end in _SENTENCE_ENDS if mark in marks])
     return [
         log1p(count * stretch),
         log1p(len(numbers) * stretch),
@@ -112,18 +113,18 @@ def _share(digits: int, length: int) -> float:
     return 1.0 - (length - digits) / length if length else 0.0
 
 
-def _options(lower: str, beginnings: Sequence[Sequence[str]]) -> tuple[int, int]:
+def _options(lower: str, *, has_brackets: bool) -> tuple[int, int]:
     """Return how many answer options are lettered a, b, c ... in this order, and where the first begins, or -1.
 
-    `beginnings` are those of the options of each letter, as in "a. " or "(a) ", at the head of a line or after a blank.
+    They begin as in "a. " or "(a) ", at the head of a line or after a blank.
     """
     first = place = -1
-    for found, marks in enumerate(beginnings):
-        for mark in marks:
+    for found, (bracket, marks, plain) in enumerate(_OPTIONS):
+        for mark in marks if has_brackets and bracket in lower else plain:
             if (at := lower.find(mark, place + 1)) >= 0:
                 place = at
                 break
         else:
             return found, first
         first = place if found == 0 else first
-    return len(beginnings), first
+    return len(_OPTIONS), first

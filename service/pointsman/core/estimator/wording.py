@@ -52,5 +52,9 @@ def words_of(lower: str) -> list[str]:
 
 def ids_of(words: set[str], vocabulary: Vocabulary, *, has_numbers: bool) -> NDArray[np.int64]:
     """Return the number of each word that the vocabulary knows, once, rising, so that sums come out the same in every process."""
-    found = sorted(filter(None, map(vocabulary.get, words)))
-    return np.array([NUMBER, *found] if has_numbers else found, dtype=np.int64)
+    found = list(filter(None, map(vocabulary.get, words)))
+    if has_numbers:
+        found.append(NUMBER)
+    rows = np.array(found, dtype=np.int64)
+    rows.sort()
+    return rows
