@@ -24,8 +24,8 @@ UNITS = (64, 16)
 """Hidden ones for each vote. With three quarters of them, APGR on sources never seen is 0.01 lower."""
 ROUNDS = 20
 DRAWS = 3
-"""Of each sort of made-up prompts, for each prompt. With one, twice the rounds and two thirds of the trees, APGR on sources never seen is
-0.006 lower, and on known ones 0.002 higher."""
+"""Of each sort of made-up prompts, for each prompt. With one, twice the rounds and two thirds of the trees, APGR on sources never seen was
+0.009 lower, and on known ones 0.002 higher."""
 BATCH = 256
 RATE = 0.006
 _DECAYS = (0.9, 0.999)
