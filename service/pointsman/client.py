@@ -283,10 +283,10 @@ def _channel(target: str, tls: Tls | None, config: dict[str, Any]) -> grpc.aio.C
     if _is_one_address(target):  # a server that says it is about to end serves on, and there is no other to go to
         config = {name: value for name, value in config.items() if name != "healthCheckConfig"}
     options = [*OPTIONS, ("grpc.service_config", json.dumps(config))]
-    addresses = target.split(",")
-    if len(addresses) > 1:  # `A,B` would be sent as the host that is called, which is none, and is refused where that is looked at
-        options.append(("grpc.default_authority", addresses[0].removeprefix("ipv4:").removeprefix("ipv6:")))
     if tls is None:
+        first, *others = target.removeprefix("ipv4:").removeprefix("ipv6:").split(",")
+        if others:  # `A,B` would be sent as the host that is called, which is none, and is refused where that is looked at
+            options.append(("grpc.default_authority", first))
         return grpc.aio.insecure_channel(target, options=options)
     if tls.name:
         options.append(("grpc.ssl_target_name_override", tls.name))

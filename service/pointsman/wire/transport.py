@@ -37,7 +37,6 @@ OPTIONS: list[tuple[str, int]] = [
 LONGER_S = 5.0
 """For the end of a call that took as long as one may."""
 
-
 OTHERS = 32
 """Threads for what else is not done on the event loop."""
 
