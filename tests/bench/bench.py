@@ -14,6 +14,7 @@ import timeit
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from pointsman.core.facts import Facts
 from pointsman.core.features import features
 from pointsman.core.ledger import Entry, Sums
 from pointsman.core.market import Market
+from pointsman.core.reading import read
 from pointsman.core.request import Request
 from pointsman.core.rulefile import load
 from pointsman.core.ruleset import Ruleset
@@ -50,6 +52,7 @@ PRICE = Price(input=10**9, cached_input=10**8, cache_write=10**9, output=10**9)
 NATIVE = {"POINTSMAN_TRANSPORT": "native"}
 PROMPT = "Please summarize the following notes about the quarterly planning meeting. " * 14
 """About 1 KB."""
+WRITTEN = ("README.md", "CHANGELOG.md", "k8s/README.md", "k8s/components/monitoring/runbook.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Figure:
 
 def main() -> int:
     """Measure, print, and write JSON where BENCH_JSON names a file; 1 if a target is missed."""
-    figures = [*pure(), *served(), *completed()]
+    figures = [*pure(), *read_anew(), *served(), *completed()]
     _show(figures)
     missed = [figure for figure in figures if figure.met is False]
     return 1 if missed else 0
@@ -108,6 +111,21 @@ def pure() -> list[Figure]:
         Figure("tokens of 40 KB", _micros(lambda: counter.count(long), rounds=5), "us"),
         Figure("budget checked, held and settled, 3 windows", _micros(_budget()), "us", 15),
     ]
+
+
+def read_anew() -> list[Figure]:
+    """Return what it takes to know all facts of a prompt that was not seen before: each is a piece of what we wrote, and is read once."""
+    encoding = load_encoding()
+    count, estimate = O200kCounter(encoding).count, load_estimator().estimate
+    written = encoding.encode_ordinary("\n".join((HERE.parents[1] / path).read_text() for path in WRITTEN))
+    long = written * (100_000 // len(written) + 2)
+    figures = []
+    for tokens, pieces, most_us in ((100, 400, 100), (1_000, 100, 400), (100_000, 9, 35_000)):
+        starts = range(0, len(written), max(1, len(written) // pieces))
+        prompts = [Request.of(encoding.decode(long[start : start + tokens], errors="ignore")).prompt for start in starts]
+        spent = [_cpu_us(partial(read, prompt, count, estimate)) for prompt in prompts]
+        figures.append(Figure(f"facts of a new prompt of {tokens:,} tokens, CPU", statistics.median(spent), "us", most_us))
+    return figures
 
 
 def served() -> list[Figure]:
@@ -226,6 +244,13 @@ def _ruleset(routes: int) -> Ruleset:
 
 def _decided(ruleset: Ruleset, facts: Facts, market: Market) -> object:
     return decide(ruleset, facts, market)
+
+
+def _cpu_us(piece: Callable[[], object]) -> float:
+    """Return the CPU time of one call."""
+    began = time.process_time_ns()
+    piece()
+    return (time.process_time_ns() - began) / 1e3
 
 
 def _micros(piece: Callable[[], object], *, rounds: int = 21) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 
 LOOKED_AT = 128
 """Characters at either end of a text that are looked at."""
@@ -26,10 +27,12 @@ _SMALL_WORDS = {
     "pl": "i w na nie jest się z do że to jak co dla jaki jaka czy ile są od po przez który gdzie kto dlaczego napisz mój proszę oraz",
     "tr": "ve bir bu ne için ile mi da de çok var neden hangi kim nerede kaç olarak daha gibi nedir bana lütfen değil",
 }
-_LANGUAGES: dict[str, tuple[str, ...]] = {}
-for _language, _words in _SMALL_WORDS.items():
+_LANGUAGES = tuple(_SMALL_WORDS)
+_HITS: dict[str, int] = {}
+"""What each word adds to a number whose bytes count the hits of the languages: one sum counts for all of them."""
+for _at, _words in enumerate(_SMALL_WORDS.values()):
     for _word in _words.split():
-        _LANGUAGES[_word] = (*_LANGUAGES.get(_word, ()), _language)
+        _HITS[_word] = _HITS.get(_word, 0) + (1 << 8 * _at)
 
 # First and last code points of scripts, rising, and the language that a script alone tells.
 _SCRIPTS = (
@@ -57,11 +60,8 @@ def language_of(text: str) -> str:
     seen = text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]} {text[-LOOKED_AT:]}"
     if not seen.isascii() and (script := _script(seen)):
         return _of_script(script, seen)
-    hits: dict[str, int] = {}
-    for languages in filter(None, map(_LANGUAGES.get, seen.lower().replace("'", " ").split())):
-        for language in languages:
-            hits[language] = hits.get(language, 0) + 1
-    return _clearest(hits)
+    hits = sum(filter(None, map(_HITS.get, seen.lower().replace("'", " ").split())))
+    return _clearest(_LANGUAGES, hits.to_bytes(len(_LANGUAGES), "little"))
 
 
 def _script(text: str) -> str:
@@ -86,12 +86,11 @@ def _of_script(script: str, text: str) -> str:
         if any(letter in text.lower() for letter in letters):
             return language
     words = set(text.lower().replace("?", " ").replace(",", " ").split())
-    hits = {language: len(words & set(known.split())) for language, known in _SMALL_WORDS_OF_SCRIPTS[script].items()}
-    return _clearest(hits, fewest=1)
+    known = _SMALL_WORDS_OF_SCRIPTS[script]
+    return _clearest(tuple(known), [len(words & set(small.split())) for small in known.values()], fewest=1)
 
 
-def _clearest(hits: dict[str, int], fewest: int = FEWEST) -> str:
+def _clearest(languages: Sequence[str], hits: Sequence[int], *, fewest: int = FEWEST) -> str:
     """Return the language with the most hits, if they are enough and no other has as many."""
-    most = max(hits.values(), default=0)
-    first = [language for language, count in hits.items() if count == most]
-    return first[0] if most >= fewest and len(first) == 1 else "unknown"
+    most = max(hits)
+    return languages[hits.index(most)] if most >= fewest and hits.count(most) == 1 else "unknown"

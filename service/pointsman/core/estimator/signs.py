@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-import re2
 from msgspec import Struct
 
+from pointsman.core.estimator.wording import words_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import Task
 
@@ -32,15 +32,9 @@ class Sign(Struct, frozen=True):
 NONE = Sign("unknown", BASE_RATE, False)
 
 
-class _Marks(Struct, frozen=True):
-    """What a sign is known by: any of the words, or any of the phrases."""
-
-    words: frozenset[str]
-    phrases: tuple[str, ...]
-
-
-def _row(task: Task, complexity: float, general: bool, words: str, *phrases: str) -> tuple[Sign, _Marks]:
-    return Sign(task, complexity, general), _Marks(frozenset(words.split()), phrases)
+def _row(task: Task, complexity: float, general: bool, words: str, *phrases: str) -> tuple[Sign, tuple[str, ...]]:
+    """Return a sign and what it is known by: any of the words, or any of the phrases."""
+    return Sign(task, complexity, general), (*words.split(), *phrases)
 
 
 # From the particular to the general.
@@ -50,8 +44,8 @@ _SIGNS = (
     _row("extract", 0.25, True, "extract", "pull out", "list the names", "list all the", "list the words"),
     _row("classify", 0.25, True, "classify categorize categorise sentiment", "label the", "label this", "label each", "spam or"),
     _row(
-        "code", 0.50, True, "python javascript typescript golang java sql regex compile refactor", "unit test", "a function ", "#include",
-        "[python]", "def ", " bug ",
+        "code", 0.50, True, "python javascript typescript golang java sql regex compile refactor def bug", "unit test", "a function ",
+        "#include",
     ),
     _row("reason", 0.60, False, "prove proof puzzle riddle deduce derive", "trade-off", "if all", "if every", "why does", "why would"),
     _row("math", 0.55, False, "calculate compute integral equation probability solve", "how many", "how much", "sum of"),
@@ -60,14 +54,12 @@ _SIGNS = (
     _row("chat", 0.22, True, "hi hello hey thanks", "thank you", "good morning", "good evening", "how are you"),
 )  # fmt: skip
 _CODE = next(row for row, (sign, _) in enumerate(_SIGNS) if sign.task == "code")
-_ROW_OF = {word: row for row, (_, marks) in reversed(list(enumerate(_SIGNS))) for word in marks.words}
-_WORDS = frozenset(_ROW_OF)
-_ROWS = [row for row, (_, marks) in enumerate(_SIGNS) for _ in marks.phrases]
-_PHRASES = re2.Set.SearchSet()
-"""All phrases, sought in one pass: one by one takes eight times as long."""
-for _phrase in (phrase for _, marks in _SIGNS for phrase in marks.phrases):
-    _PHRASES.Add(re2.escape(_phrase))
-_PHRASES.Compile()
+_KNOWN_BY: dict[str, list[tuple[int, str]]] = {}
+"""Of each word, the rows that it may tell, and the phrase that must be read for each, if any: it is sought where its longest word is."""
+for _at, (_, _marks) in enumerate(_SIGNS):
+    for _mark in _marks:
+        _KNOWN_BY.setdefault(max(words_of(_mark), key=len), []).append((_at, "" if _mark.isalpha() else _mark))
+_WORDS = frozenset(_KNOWN_BY)
 _BARE_SUM = re.compile(r"(?:what(?: i|')s |calculate |compute )?[\s\d.,+*/\u00d7\u00f7=()?-]*\d[\s\d.,+*/\u00d7\u00f7=()?-]*")
 
 
@@ -77,8 +69,7 @@ def sign_of(lower: str, words: list[str]) -> Sign:
         return _sum(words)
     near = lower if len(lower) <= 2 * AT_EITHER_END else f"{lower[:AT_EITHER_END]}\n{lower[-AT_EITHER_END:]}"
     seen = words if len(words) <= 60 else [*words[:30], *words[-30:]]
-    rows = [_ROWS[at] for at in _PHRASES.Match(near.encode("utf-8", "replace")) or ()]  # half a character is none
-    rows += map(_ROW_OF.__getitem__, _WORDS.intersection(seen))
+    rows = [row for word in _WORDS.intersection(seen) for row, phrase in _KNOWN_BY[word] if phrase in near]
     if has_program(near):
         rows.append(_CODE)
     return _SIGNS[min(rows)][0] if rows else NONE
