@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from handmade import weights
 from pointsman.core.estimator import Estimate, Estimator
 from pointsman.core.estimator.shape import NAMES, shape_of
-from pointsman.core.estimator.wording import words_of
+from pointsman.core.estimator.wording import wording_of, words_of
 from pointsman.core.quality import BASE_RATE
 
 ESTIMATOR = Estimator(weights())
@@ -99,8 +99,7 @@ def test_every_text_gives_values_within_their_ranges(text: str) -> None:
 
 def test_options_numbers_and_words_are_counted() -> None:
     lower = "which is 1,234.5?\na. one\nb. two\nc. three\n"
-    words = words_of(lower)
-    shape = dict(zip(NAMES, shape_of(lower, words, set(words), len(lower)), strict=True))
+    shape = dict(zip(NAMES, shape_of(wording_of(lower)), strict=True))
 
     assert shape["options"] == 3
     assert shape["longest_number"] == 5

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.core.language import LOOKED_AT, language_of
+from pointsman.core.estimator.language import language_of
+from pointsman.core.estimator.wording import LOOKED_AT, wording_of
+
+
+def told(text: str) -> str:
+    return language_of(wording_of(text))
 
 
 @pytest.mark.parametrize(
@@ -50,21 +55,23 @@ from pointsman.core.language import LOOKED_AT, language_of
     ],
 )
 def test_languages_are_told_by_script_and_small_words(text: str, language: str) -> None:
-    assert language_of(text) == language
+    assert told(text) == language
 
 
 def test_the_language_of_most_letters_is_told() -> None:
-    assert language_of("Translate the following to English, and keep the names as they are: 你好") == "en"
-    assert language_of("你好，请把下面的文章翻译成英文，并且保留所有的名字：OK") == "zh"
+    assert told("Translate the following to English, and keep the names as they are: 你好") == "en"
+    assert told("你好，请把下面的文章翻译成英文，并且保留所有的名字：OK") == "zh"
 
 
 def test_long_texts_are_looked_at_at_both_ends_alone() -> None:
-    asked = "What is the point of this text, and who was it written for? "
-    assert language_of(asked * 3 + "der die das und ist " * 10_000 + asked * 3) == "en"
-    assert len(asked * 3) > LOOKED_AT
+    asked = "What is the point of this text, and who was it written for? " * (LOOKED_AT // 60 + 1)
+    middle = "ich kann die Frage nicht, wie sie im Text steht, mit einem Wort auf der Stelle und für alle beantworten, es ist das zu viel "
+
+    assert told(asked + middle * 1_000 + asked) == "en"
+    assert told(f"What is the point? {middle}") == "de"
 
 
 @given(st.text(max_size=600))
 def test_every_text_has_a_tag(text: str) -> None:
-    assert language_of(text).islower()
-    assert 2 <= len(language_of(text)) <= len("unknown")
+    assert told(text).islower()
+    assert 2 <= len(told(text)) <= len("unknown")

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from pointsman.core.language import language_of
+from pointsman.core.estimator.language import language_of
+from pointsman.core.estimator.wording import wording_of
 from pointsman.core.textclass import TextClass, text_class
 
 PROSE = "The plan of the project is what we have to agree on with all of the teams before it can go to the customers. "
@@ -45,7 +46,7 @@ JSON = json.dumps([{"id": n, "total": n * 17.5, "ok": True} for n in range(40)])
     ],
 )
 def test_class_of_a_text(text: str, expected: TextClass) -> None:
-    assert text_class(text, language_of(text), has_code=False) == expected
+    assert text_class(text, language_of(wording_of(text)), has_code=False) == expected
 
 
 def test_program_text_is_told_by_whoever_knows_programs() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from pointsman.core.estimator import Estimate, has_program
 from pointsman.core.facts import FeatureFacts
-from pointsman.core.language import language_of
 from pointsman.core.request import Prompt
 from pointsman.core.textclass import text_class
 from pointsman.core.vocabulary import Role
@@ -20,7 +19,7 @@ _SYSTEM, _USER, _ASSISTANT = Role.SYSTEM, Role.USER, Role.ASSISTANT  # before Py
 def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFacts:
     """Return what rules may know of the prompt's content; `estimate` predicts from a text."""
     text, turns = _asked(prompt)
-    predicted, language = estimate(text), language_of(text)
+    predicted = estimate(text)
     has_code = has_program(text) or predicted.task == "code"
     return FeatureFacts(
         complexity=predicted.complexity,
@@ -30,9 +29,9 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         subject=predicted.subject,
         discrimination=predicted.discrimination,
         turns=turns,
-        language=language,
+        language=predicted.language,
         has_code=has_code,
-        text_class=text_class(text, language, has_code=has_code),
+        text_class=text_class(text, predicted.language, has_code=has_code),
     )
 
 

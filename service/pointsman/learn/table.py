@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pointsman.core.estimator.network import Doubles
 from pointsman.core.estimator.shape import shape_of
-from pointsman.core.estimator.wording import ends, words_of
+from pointsman.core.estimator.wording import wording_of
 from pointsman.learn.kinds import kind_of
 from pointsman.learn.rows import REFERENCE, Outcome, Row, is_reference, pairs_of, question_key, source_of
 
@@ -55,15 +55,13 @@ class Table:
 
 def table_of(rows: Sequence[Row]) -> Table:
     """Return the rows, read."""
-    seen = [ends(row.prompt).lower() for row in rows]
-    words = [words_of(text) for text in seen]
-    shapes = [shape_of(text, found, set(found), len(row.prompt)) for text, found, row in zip(seen, words, rows, strict=True)]
+    seen = [wording_of(row.prompt) for row in rows]
     pairs = pairs_of(rows)
     outcomes = [(row.models[pairs[source_of(row)][0]], row.models[pairs[source_of(row)][1]]) for row in rows]
     return Table(
         rows=rows,
-        words=words,
-        shapes=np.array(shapes),
+        words=[each.words for each in seen],
+        shapes=np.array([shape_of(each) for each in seen]),
         kinds=np.array([kind_of(row.task) for row in rows]),
         gain=np.array([strong.score - weak.score for weak, strong in outcomes]),
         failure=np.array([1.0 - weak.score for weak, _ in outcomes]),

@@ -20,10 +20,11 @@ from typing import TypeVar
 import numpy as np
 from msgspec import Struct
 
+from pointsman.core.estimator.language import language_of
 from pointsman.core.estimator.shape import NAMES, shape_of
 from pointsman.core.estimator.signs import Sign, sign_of
 from pointsman.core.estimator.weights import Weights
-from pointsman.core.estimator.wording import ends, ids_of, words_of
+from pointsman.core.estimator.wording import Wording, ids_of, wording_of
 from pointsman.core.quality import BASE_RATE, quality
 from pointsman.core.vocabulary import SUBJECTS, TASKS, Subject, Task
 
@@ -71,6 +72,8 @@ class Estimate(Struct, frozen=True, kw_only=True):
     """Slope of the quality curve; 1 is average."""
     task: Task
     subject: Subject
+    language: str
+    """BCP 47 primary tag, or `unknown`."""
 
 
 class Views(Struct, frozen=True):
@@ -96,7 +99,7 @@ class Estimator:
         self._gain_mix: list[float] = weights.gain_mix.tolist()
         self._failure_mix: list[float] = weights.failure_mix.tolist()
         self._familiar: list[float] = weights.familiar.tolist()
-        self._ordinary = self._work(self._views(ORDINARY)[0])
+        self._ordinary = self._work(self._views(wording_of(ORDINARY))[0])
 
     def estimate(self, text: str) -> Estimate:
         """Return what is predicted of a prompt; `text` is the system text and the last turn of the user.
@@ -104,7 +107,8 @@ class Estimator:
         Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks
         prompts, and length and shape rank even what is unfamiliar, so it is not.
         """
-        views, sign, left = self._views(text)
+        seen = wording_of(text)
+        views, sign, left = self._views(seen)
         trust = left * self._familiarity(views.similar)
         signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
         work = self._work(views)
@@ -125,15 +129,13 @@ class Estimator:
             discrimination=shares[1] + 1 - trust,
             task=_named(TASKS, tasks),
             subject=_named(SUBJECTS, subjects),
+            language=language_of(seen),
         )
 
-    def _views(self, text: str) -> tuple[Views, Sign, float]:
+    def _views(self, seen: Wording) -> tuple[Views, Sign, float]:
         """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
-        lower = ends(text).lower()
-        words = words_of(lower)
-        distinct = set(words)
-        shape = shape_of(lower, words, distinct, len(text))
-        views, sign = views_of(self._weights, distinct, shape), sign_of(lower, words)
+        shape = shape_of(seen)
+        views, sign = views_of(self._weights, seen.distinct, shape), sign_of(seen)
         return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
 
     def _familiarity(self, similar: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import log1p
 
-from pointsman.core.estimator.wording import LOOKED_AT, POLITE
+from pointsman.core.estimator.wording import LOOKED_AT, POLITE, Wording
 
 NAMES: tuple[str, ...] = (
     "words", "numbers", "longest_number", "digits", "sentences", "options", "signs", "stem",
@@ -40,12 +40,10 @@ _OPTIONS = tuple(
 """Of each letter a bracket behind it, how its option may begin, and how without that bracket."""
 
 
-def shape_of(lower: str, words: list[str], distinct: set[str], length: int) -> list[float]:
-    """Return the numbers in the order of NAMES.
-
-    `lower` is what was looked at, in lower case, `distinct` each of its `words` once, `length` the characters of the whole text.
-    """
-    stretch = length / len(lower) if length > 2 * LOOKED_AT else 1.0
+def shape_of(seen: Wording) -> list[float]:
+    """Return the numbers in the order of NAMES."""
+    lower, words, distinct = seen.lower, seen.words, seen.distinct
+    stretch = seen.length / len(lower) if seen.length > 2 * LOOKED_AT else 1.0
     written = lower.encode("ascii", "ignore")
     marks = written.translate(None, _LETTERS_AND_BLANKS)  # few are left, so that each is soon counted
     count_of = marks.count

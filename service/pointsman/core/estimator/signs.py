@@ -9,7 +9,7 @@ import re
 
 from msgspec import Struct
 
-from pointsman.core.estimator.wording import words_of
+from pointsman.core.estimator.wording import Wording, words_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import Task
 
@@ -63,8 +63,9 @@ _WORDS = frozenset(_KNOWN_BY)
 _BARE_SUM = re.compile(r"(?:what(?: i|')s |calculate |compute )?[\s\d.,+*/\u00d7\u00f7=()?-]*\d[\s\d.,+*/\u00d7\u00f7=()?-]*")
 
 
-def sign_of(lower: str, words: list[str]) -> Sign:
-    """Return the first sign that a lower-case text bears, or NONE; `words` are those of the text."""
+def sign_of(text: Wording) -> Sign:
+    """Return the first sign that a text bears, or NONE."""
+    lower, words = text.lower, text.words
     if len(lower) <= 60 and _BARE_SUM.fullmatch(lower.strip()):
         return _sum(words)
     near = lower if len(lower) <= 2 * AT_EITHER_END else f"{lower[:AT_EITHER_END]}\n{lower[-AT_EITHER_END:]}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 LOOKED_AT = 2000
@@ -28,11 +29,31 @@ _TO_BLANKS = bytes.maketrans(_BLANKS, b" " * len(_BLANKS))
 _ALONE = tuple((sign, f" {sign} ") for sign in SIGNS)
 
 
+class Wording(Struct, frozen=True):
+    """A text as the estimator sees it."""
+
+    lower: str
+    """What is read of it, in lower case."""
+    words: list[str]
+    """Of that, in order."""
+    distinct: set[str]
+    """Each of those once."""
+    length: int
+    """Characters of the whole text."""
+
+
 class Vocabulary(dict[str, int]):
     """Number of each known word, from 1. Politeness is never known, nor is a word with digits."""
 
     def __init__(self, words: Iterable[str]) -> None:
         super().__init__((word, at) for at, word in enumerate(words, start=1))
+
+
+def wording_of(text: str) -> Wording:
+    """Return what is seen of a text."""
+    lower = ends(text).lower()
+    words = words_of(lower)
+    return Wording(lower, words, set(words), len(text))
 
 
 def ends(text: str) -> str:

@@ -1,6 +1,6 @@
 """The language of a text: told by its script, or by the small words that only one language uses; `unknown` where neither is clear.
 
-Not a classifier: no words of content, no letter statistics. It sees a few hundred characters at either end, since that is where people ask.
+Not a classifier: no words of content, no letter statistics.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
+from pointsman.core.estimator.wording import Wording
+
 LOOKED_AT = 128
-"""Characters at either end of a text that are looked at."""
+"""Characters at either end of a text whose script is looked at."""
 
 FEWEST = 2
-"""Small words that must speak for a language."""
+"""Small words, each counted once, that must speak for a language."""
 
 _SMALL_WORDS = {
-    "en": "the of and to is what how are you this that it for with which does my write give not when who where why was be your an by from",
+    "en": "the of and to is what how are you this that it for with which does my write give not when who where why was be your an by from"
+    " at or than have has can about if all these they there each find best",
     "de": "der die das und ist ich nicht ein eine wie was mit für auf den dem sind sie wir es zu von wird welche warum bitte kann mein im",
     "fr": "le la les des et est une un du dans pour que qui quelle quel comment est-ce je vous nous pas sur avec il elle ce cette sont au",
     "es": "el la los las y es una un del en para que qué cómo cuál por con no se yo su está son al cuántos escribe quién donde dónde mi",
@@ -55,12 +58,14 @@ _SMALL_WORDS_OF_SCRIPTS = {
 }
 
 
-def language_of(text: str) -> str:
+def language_of(text: Wording) -> str:
     """Return the BCP 47 primary tag of the language, or `unknown`."""
-    seen = text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]} {text[-LOOKED_AT:]}"
-    if not seen.isascii() and (script := _script(seen)):
-        return _of_script(script, seen)
-    hits = sum(filter(None, map(_HITS.get, seen.lower().replace("'", " ").split())))
+    lower = text.lower
+    if not lower.isascii():
+        near = lower if len(lower) <= 2 * LOOKED_AT else f"{lower[:LOOKED_AT]} {lower[-LOOKED_AT:]}"
+        if script := _script(near):
+            return _of_script(script, near)
+    hits = sum(filter(None, map(_HITS.get, text.distinct)))
     return _clearest(_LANGUAGES, hits.to_bytes(len(_LANGUAGES), "little"))
 
 
@@ -83,9 +88,9 @@ def _of_script(script: str, text: str) -> str:
     if script not in _SMALL_WORDS_OF_SCRIPTS:
         return script
     for language, letters in _TELLING.get(script, ()):
-        if any(letter in text.lower() for letter in letters):
+        if any(letter in text for letter in letters):
             return language
-    words = set(text.lower().replace("?", " ").replace(",", " ").split())
+    words = set(text.replace("?", " ").replace(",", " ").split())
     known = _SMALL_WORDS_OF_SCRIPTS[script]
     return _clearest(tuple(known), [len(words & set(small.split())) for small in known.values()], fewest=1)
 
