@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pointsman.core.estimator import Estimator, Network, Weights
 from pointsman.core.estimator.wording import Vocabulary
 
-MAGIC = b"PMESTIM5"
+MAGIC = b"PMESTIM6"
 _OWN = {"words": "<f2", "kinds": "<f4", "gain_mix": "<f8", "failure_mix": "<f8", "familiar": "<f8"}
 _OF_NETWORK = {"lowest": "<f4", "highest": "<f4", "hidden": "<f4", "biases": "<f4", "votes": "<f4", "offsets": "<f4"}
 _TYPES = _OWN | _OF_NETWORK
@@ -43,7 +43,7 @@ class _Head(Struct, frozen=True):
     forms: dict[str, tuple[int, ...]]
 
 
-SHIPPED = "57e8601ef8096f717dbbc91c7d10cc69555e543475b73ea1a1026889c3f7b225"
+SHIPPED = "dbdc631ae00acd277007b98975c37b1f137ec1c2b8c7298918976610e8c7b0de"
 """SHA-256 of the artifact that ships."""
 
 

@@ -33,6 +33,7 @@ _LIMITS = """\
 - On sources never seen, `gain` ranks no better than the length of the prompt does, and complexity is far from calibrated (last column).
 - Of questions of one kind little can be told: on MMLU-Pro, `gain` is hardly better than chance. Most of what is known of gain is the shape
   of a prompt (length, steps, numbers, options: "shape only"), which also tells one kind of question from another; words add 0.01.
+- Of a long prompt, the first and the last 800 characters are read.
 - Complexity is about Llama-3.1-8B; the two RouteLLM sources enter through the quality curve, at the ability of Mixtral-8x7B.
 - Right is what a benchmark's checker says. Style, tone and safety of answers are not in the data.
 - The prompts are not in the artifact: it holds words that stand in three prompts or more, and weights.

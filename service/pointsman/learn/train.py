@@ -99,9 +99,11 @@ def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Floats:
 
 
 def _vocabulary(texts: Sequence[list[str]]) -> Vocabulary:
+    """Return the words that stand in enough texts, the most frequent first: what is looked up often lies close together in memory."""
     counts = Counter(word for words in texts for word in set(words))
     often = (word for word, count in counts.items() if count >= SEEN_OFTEN)
-    return Vocabulary(sorted(word for word in often if word not in POLITE and not any(map(str.isdigit, word))))
+    known = (word for word in often if word not in POLITE and not any(map(str.isdigit, word)))
+    return Vocabulary(sorted(known, key=lambda word: (-counts[word], word)))
 
 
 def _matrix(lists: Iterable[NDArray[np.int64]], width: int) -> csr_matrix:

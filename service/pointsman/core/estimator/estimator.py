@@ -164,7 +164,7 @@ def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     return Views(
         kinds=kinds,
         odds=odds,
-        similar=float(similar.max()) / length,
+        similar=float(similar[similar.argmax()]) / length,
         gain=[1.0, voted_gain, kinds[2] / odds, *shape],
         failure=[1.0, kinds[0] / odds, voted_failure, shape[_WORDS_AT]],
     )

@@ -37,6 +37,8 @@ for _at, _words in enumerate(_SMALL_WORDS.values()):
     for _word in _words.split():
         _HITS[_word] = _HITS.get(_word, 0) + (1 << 8 * _at)
 
+_SMALL = frozenset(_HITS)
+
 # First and last code points of scripts, rising, and the language that a script alone tells.
 _SCRIPTS = (
     (0x0370, 0x03FF, "el"), (0x0400, 0x04FF, "Cyrillic"), (0x0530, 0x058F, "hy"), (0x0590, 0x05FF, "he"), (0x0600, 0x06FF, "Arabic"),
@@ -65,7 +67,7 @@ def language_of(text: Wording) -> str:
         near = lower if len(lower) <= 2 * LOOKED_AT else f"{lower[:LOOKED_AT]} {lower[-LOOKED_AT:]}"
         if script := _script(near):
             return _of_script(script, near)
-    hits = sum(filter(None, map(_HITS.get, text.distinct)))
+    hits = sum(map(_HITS.__getitem__, _SMALL & text.distinct))
     return _clearest(_LANGUAGES, hits.to_bytes(len(_LANGUAGES), "little"))
 
 

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from math import log1p
 
-from pointsman.core.estimator.wording import LOOKED_AT, POLITE, Wording
+from pointsman.core.estimator.wording import LOOKED_AT, Wording
 
 NAMES: tuple[str, ...] = (
     "words", "numbers", "longest_number", "digits", "sentences", "options", "signs", "stem",
-    "code", "word_length", "distinct", "questions", "negations",
-    "option_words", "words_of_option", "longest_option", "distinct_numbers", "digits_in_options", "digits_in_stem",
-    "commas", "brackets", "percents", "powers", "backslashes", "equals", "dashes", "slashes", "gap", "longest_word",
-    "relations", "truths",
+    "code", "word_length", "distinct", "questions", "negations", "option_words", "longest_option", "digits_in_options",
+    "commas", "brackets", "percents", "powers", "backslashes", "equals", "slashes", "gap", "relations", "truths",
 )  # fmt: skip
 """Counts as log(1 + n), but `longest_number` in digits, `stem` as words before the first answer option, `word_length` in characters,
-`distinct` as a share, both without numbers, so that digits count in RISING alone, and digits in options and stem as shares."""
+`distinct` as a share, both without numbers, so that digits count in RISING alone, and digits in options as a share."""
 
 RISING = frozenset(("words", "numbers", "longest_number", "digits", "sentences", "signs"))
 
-_SENTENCE_ENDS = ((b".", ". "), (b".", ".\n"), (b";", "; "))
 _SIGNS = (b"\\", b"^", b"=", b"/", b"%", b"+", b"*", b"<", b">")
+_NO_OPTIONS = (0.0, 0.0, 0.0)
 _NO_SIGNS = [0] * len(_SIGNS)
 _PUNCTUATION = b"".join(bytes((byte,)) for byte in range(128) if bytes((byte,)) not in _SIGNS)
 _LETTERS_AND_BLANKS = bytes(byte for byte in range(128) if chr(byte).isalpha() or chr(byte).isspace())
@@ -47,68 +45,49 @@ def shape_of(seen: Wording) -> list[float]:
     written = lower.encode("ascii", "ignore")
     marks = written.translate(None, _LETTERS_AND_BLANKS)  # few are left, so that each is soon counted
     count_of = marks.count
-    written_digits = len(marks) - len(marks.translate(None, _DIGITS))
-    numbers = list(filter(str.isdigit, words)) if written_digits or len(written) < len(lower) else []
+    may_count = len(marks.translate(None, _DIGITS)) < len(marks) or len(written) < len(lower)
+    numbers = list(filter(str.isdigit, words)) if may_count else []
     digits = list(map(len, numbers))
-    distinct_numbers, total = len(set(numbers)), sum(digits)
-    count = len(words) - sum(map(words.count, POLITE & distinct))
-    plain = max(len(words) - len(numbers), 1)
+    count, total = len(words), sum(digits)
+    plain = max(count - len(numbers), 1)
     options, first = _options(lower, has_brackets=b")" in marks)
     telling = _TELLING & distinct
     questions, commas, gaps = count_of(b"?"), count_of(b","), count_of(b"_")
     signs = list(map(count_of, _SIGNS)) if marks.translate(None, _PUNCTUATION) else _NO_SIGNS
     backslashes, powers, equals, slashes, percents = signs[:5]
-    ends = sum([lower.count(end) for mark, end in _SENTENCE_ENDS if mark in marks])
     return [
         log1p(count * stretch),
         log1p(len(numbers) * stretch),
         float(min(max(digits, default=0), 12)),
         log1p(total * stretch),
-        log1p((ends + questions + count_of(b"!")) * stretch),
+        log1p((count_of(b".") + count_of(b";") + questions + count_of(b"!")) * stretch),
         float(options),
         log1p(sum(signs)),
         log1p(lower.count(" ", 0, first) if options > 1 else count),
         log1p(len(_CODE & telling) + (lower.count("```") if b"`" in marks else 0)),
         (len("".join(words)) - total) / plain,
-        (len(distinct) - distinct_numbers) / plain,
+        (len(distinct) - len(set(numbers))) / plain,
         log1p(questions),
         log1p(len(_NEGATIONS & telling)),
-        *_of_options(lower, options, first),
-        log1p(distinct_numbers),
-        *_digits(lower, first if options > 1 else len(lower), written_digits),
+        *(_of_options(lower[first:]) if options > 1 else _NO_OPTIONS),
         log1p(commas),
         log1p(count_of(b"(")),
         log1p(percents),
         log1p(powers + gaps),
         log1p(backslashes),
         log1p(equals),
-        log1p(count_of(b"-")),
         log1p(slashes),
-        float(gaps > 0 or "..." in lower),
-        log1p(max(map(len, distinct), default=0)),
+        float(gaps > 0),
         log1p(len(_RELATIONS & telling)),
         log1p(len(_TRUTHS & telling)),
     ]
 
 
-def _of_options(lower: str, options: int, first: int) -> tuple[float, float, float]:
-    """Return the words of all answer options, those of an average one, and the characters of the longest."""
-    if options < 2:
-        return 0.0, 0.0, 0.0
-    text = lower[first:]
-    count = text.count(" ")
-    return log1p(count), log1p(count / options), log1p(max(map(len, text.split("\n"))))
-
-
-def _digits(lower: str, first: int, written: int) -> tuple[float, float]:
-    """Return the share of digits among the characters of the options, which begin at `first`, and among those before; `written` are all."""
-    options = lower[first:].encode("ascii", "ignore")
-    in_options = len(options) - len(options.translate(None, _DIGITS))
-    return _share(in_options, len(lower) - first), _share(written - in_options, first)
-
-
-def _share(digits: int, length: int) -> float:
-    return 1.0 - (length - digits) / length if length else 0.0
+def _of_options(text: str) -> tuple[float, float, float]:
+    """Return the words of all answer options, the characters of the longest, and the share of digits; `text` begins with the first."""
+    written = text.encode("ascii", "ignore")
+    digits = len(written) - len(written.translate(None, _DIGITS))
+    return log1p(text.count(" ")), log1p(max(map(len, text.split("\n")))), digits / len(text)
 
 
 def _options(lower: str, *, has_brackets: bool) -> tuple[int, int]:

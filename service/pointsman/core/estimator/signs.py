@@ -78,7 +78,7 @@ def sign_of(text: Wording) -> Sign:
 
 def has_program(text: str) -> bool:
     """Return whether a text has fenced program text; a fence of JSON shows the form of an answer, or data."""
-    return "```" in text and text.count("```") > 2 * text.count("```json")
+    return "`" in text and text.count("```") > 2 * text.count("```json")
 
 
 def _sum(words: list[str]) -> Sign:

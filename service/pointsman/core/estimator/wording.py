@@ -13,8 +13,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-LOOKED_AT = 2000
-"""Characters at either end of a text that are read; an ask stands at either end of a long text."""
+LOOKED_AT = 800
+"""Characters at either end of a text that are read; an ask stands at either end of a long text. With 2,000, APGR is 0.001 higher, and all
+facts of 1,000 tokens take 1.4 times as long."""
 
 SIGNS = "\\^=+*/<>$%{}[]|"
 """Characters that are words of their own: they tell formulas and program text from prose."""
@@ -76,6 +77,6 @@ def ids_of(words: set[str], vocabulary: Vocabulary, *, has_numbers: bool) -> NDA
     found = list(filter(None, map(vocabulary.get, words)))
     if has_numbers:
         found.append(NUMBER)
-    rows = np.array(found, dtype=np.int64)
+    rows = np.fromiter(found, np.int64, len(found))
     rows.sort()
     return rows
