@@ -25,7 +25,7 @@ def weights() -> Weights:
     for kind, (task, subject) in enumerate((("math", "math"), ("knowledge", "law"))):
         kinds[kind, [OF_KIND + TASKS.index(task), OF_KIND + len(TASKS) + SUBJECTS.index(subject)]] = 1.0
     return Weights(
-        vocabulary=vocabulary, words=words, sharpness=10.0, kinds=kinds, network=_network(),
+        vocabulary=vocabulary, words=words, strange=1.0, sharpness=10.0, kinds=kinds, network=_network(),
         gain_mix=np.array([-1.5, 1.0, 0.0, 0.01, *[0.0] * (len(NAMES) - 1)]), failure_mix=np.array([0.0, 1.0, 1.0, 0.1]), familiar=np.array([0.2, 1.0]),
     )  # fmt: skip
 

@@ -62,6 +62,14 @@ def test_more_steps_are_never_easier(steps: int) -> None:
     )
 
 
+@pytest.mark.parametrize("asked", ["Calculate {}", "What is {}?", "{} = ?"])
+def test_a_longer_sum_is_never_easier(asked: str) -> None:
+    sums = [" + ".join(str(3 + 7 * at) for at in range(terms)) for terms in range(2, 80)]
+    complexities = [seen(asked.format(terms)).complexity for terms in sums]
+
+    assert complexities == sorted(complexities)
+
+
 @pytest.mark.parametrize(
     ("text", "task"),
     [

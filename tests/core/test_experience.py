@@ -158,6 +158,13 @@ def test_one_longer_count_raises_the_bound_at_once_and_not_the_middle() -> None:
     assert (found.middle, found.bound) == (1.39, 2.0)
 
 
+def test_once_many_were_seen_one_longer_count_in_a_hundred_raises_nothing() -> None:
+    usual = [seen(counts_as=1.41)] * KEPT
+
+    assert after(*usual, seen(counts_as=2.5), model=CLAUDE).counts == {}
+    assert after(*usual, seen(counts_as=2.5), seen(counts_as=2.5), model=CLAUDE).counts["english"].bound == 2.5
+
+
 def test_a_class_of_text_says_nothing_of_another() -> None:
     assert set(after(*[seen(counts_as=2.0)] * KEPT, model=CLAUDE).counts) == {"english"}
 

@@ -64,6 +64,49 @@ def test_no_evidence_is_the_base_rate_without_confidence() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Кто был президентом США в 1990 году?",
+        "Bitte buche einen Tisch für 4 Personen um 19 Uhr.",
+        "asdf 7 qwer",
+        "iPhone 17",
+        "ok b",
+        "C#",
+        " ".join(f"zq{letter}x" for letter in "abcdefghijklmnopqrst") + " 17 * 3",
+    ],
+)
+def test_a_number_or_a_letter_among_words_that_nobody_taught_is_no_evidence(text: str) -> None:
+    """Whatever is known of them, they are most of what is said."""
+    seen = features(Request.of(text).prompt, ESTIMATE)
+
+    assert (seen.task, seen.subject) == ("unknown", "unknown")
+    assert seen.confidence < 0.25
+    assert abs(seen.complexity - BASE_RATE) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("How do I install Docker on Ubuntu?", "en"),
+        ("how do i reset my password", "en"),
+        ("Should I do a PhD?", "en"),
+        ("Clasifica esta reseña como positiva o negativa: La comida estaba fría.", "es"),
+        ("Vad är huvudstaden i Australien?", "sv"),
+    ],
+)
+def test_small_words_that_languages_share_do_not_mislead(text: str, language: str) -> None:
+    assert features(Request.of(text).prompt, ESTIMATE).language == language
+
+
+def test_the_class_of_a_text_is_that_of_all_that_is_sent() -> None:
+    told = Message(role=Role.USER, parts=("भारत की राजधानी क्या है और वह कहाँ है? " * 20,))
+    asked = Message(role=Role.USER, parts=("What is the capital of France?",))
+
+    assert features(Prompt(messages=(told, asked)), ESTIMATE).text_class == "script"
+    assert features(Prompt(messages=(asked,)), ESTIMATE).text_class == "english"
+
+
+@pytest.mark.parametrize(
     ("easier", "harder"),
     [
         ("What is 2 + 2?", "Solve the integral of x^2 sin x."),

@@ -54,6 +54,18 @@ def test_what_the_caller_says_stands() -> None:
     assert (facts.tokens.output_max, facts.tokens.total) == (30, 80)
 
 
+def test_labels_of_task_and_subject_outweigh_what_was_learned() -> None:
+    prompt = Request.of("How many apples are left of 12, if 5 apples are sold?").prompt
+    learned = gathered(Request(prompt=prompt))
+    labelled = gathered(Request(prompt=prompt, context=Context(labels={"task": "code", "subject": "law"})))
+    own_words = gathered(Request(prompt=prompt, context=Context(labels={"task": "invoices", "subject": "apples"})))
+
+    assert (labelled.features.task, labelled.features.subject) == ("code", "law")
+    assert labelled.features.complexity == learned.features.complexity
+    assert labelled.tokens.output_p90 != learned.tokens.output_p90
+    assert own_words.features == learned.features
+
+
 def test_capabilities_follow_from_the_prompt_and_from_the_requirements() -> None:
     picture = Message(role=Role.USER, parts=("What is this?", Image(url="https://example.org/a.png")))
     shown = gathered(Request(prompt=Prompt(messages=(picture,), tools=(Tool(name="t"),), response_format=ResponseFormat())))

@@ -15,8 +15,9 @@ from pointsman.adapters.artifact import digest_of, packed, unpacked
 from pointsman.cli import main
 from pointsman.core.estimator import Estimator, Weights
 from pointsman.core.estimator.shape import NAMES, RISING
+from pointsman.learn.card import card
 from pointsman.learn.distil import TREES, taught
-from pointsman.learn.rows import asked, read_rows
+from pointsman.learn.rows import BadRows, asked, read_rows
 from pointsman.learn.table import Table, folds_of, table_of
 from pointsman.learn.train import train
 from pointsman.learn.trees import WORK, grown
@@ -113,8 +114,34 @@ def test_the_command_writes_the_artifact_and_its_card(tmp_path: Path, capsys: py
 
 
 def test_a_folder_without_rows_is_said_to_be_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no \*\.jsonl\.gz"):
+    with pytest.raises(BadRows, match=r"expected 60 rows or more .* found 0"):
         read_rows(tmp_path)
+
+
+def test_all_that_is_wrong_with_rows_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    good = msgspec.json.encode(rows_made(2)[0])
+    lines = (good, b"{", b'{"source": "s", "id": "1", "prompt": "p", "models": {}}', good.replace(b'"score":1.0', b'"score":5.0'))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+    (tmp_path / "b.jsonl.gz").write_bytes(b"no gzip")
+
+    with pytest.raises(BadRows) as raised:
+        read_rows(tmp_path)
+
+    told = str(raised.value).splitlines()
+    assert [line.partition(": ")[0].removeprefix(f"{tmp_path}/") for line in told] == [
+        "a.jsonl.gz:2",
+        "a.jsonl.gz:3",
+        "a.jsonl.gz:4",
+        "b.jsonl.gz",
+    ]
+    assert ["malformed" in told[0] or "truncated" in told[0], "`task`" in told[1], "<= 1" in told[2], "gzip" in told[3]] == [True] * 4
+
+
+def test_the_card_of_own_rows_says_nothing_of_public_ones() -> None:
+    own = [msgspec.structs.replace(row, source="ours", id=f"ours/{at}") for at, row in enumerate(rows_made(4))]
+
+    assert "Llama" not in card(own, digest="d", size=1, report=None)
+    assert "Llama" in card(rows_made(4), digest="d", size=1, report=None)
 
 
 def test_ones_own_outcomes_are_learned_from_with_models_and_tasks_of_any_name() -> None:
@@ -135,5 +162,5 @@ def test_ones_own_outcomes_are_learned_from_with_models_and_tasks_of_any_name() 
 def test_a_source_that_two_models_did_not_answer_is_refused_by_name() -> None:
     row = msgspec.structs.replace(rows_made(2)[0], id="1", source="ours", models={})
 
-    with pytest.raises(ValueError, match="source ours: expected two models or more"):
+    with pytest.raises(BadRows, match="source ours: expected two models or more"):
         table_of([row])

@@ -3,7 +3,7 @@
 magic     8 bytes, with the version of the layout
 digest    32 bytes: SHA-256 of all that follows
 length    4 bytes, big-endian: bytes of the head
-head      msgpack: vocabulary, sharpness, and form of each array
+head      msgpack: vocabulary, single numbers, and form of each array
 arrays    raw, little-endian, in the order of the head
 """
 
@@ -39,11 +39,12 @@ class UnreadableArtifact(ValueError):
 class _Head(Struct, frozen=True):
     vocabulary: str
     """Words in the order of their numbers, one a line."""
+    strange: float
     sharpness: float
     forms: dict[str, tuple[int, ...]]
 
 
-SHIPPED = "dbdc631ae00acd277007b98975c37b1f137ec1c2b8c7298918976610e8c7b0de"
+SHIPPED = "f3e3c5cada23f7be224bfcf29626940692eff1a1094fead184642992d3284cad"
 """SHA-256 of the artifact that ships."""
 
 
@@ -65,6 +66,7 @@ def packed(weights: Weights) -> bytes:
     arrays = {name: getattr(weights, name) for name in _OWN} | {name: getattr(weights.network, name) for name in _OF_NETWORK}
     head = _Head(
         vocabulary="\n".join(weights.vocabulary),
+        strange=weights.strange,
         sharpness=weights.sharpness,
         forms={name: array.shape for name, array in arrays.items()},
     )
@@ -99,6 +101,7 @@ def _read(artifact: bytes) -> Weights:
         raise UnreadableArtifact(f"the artifact cannot be read: {error}") from error
     return Weights(
         vocabulary=Vocabulary(head.vocabulary.split("\n")),
+        strange=head.strange,
         sharpness=head.sharpness,
         words=arrays["words"].astype(np.float32),
         kinds=arrays["kinds"].astype(np.float32),

@@ -32,7 +32,7 @@ BLOCK = 2048
 """Characters. A block of one character class is no human text; the tokeniser needs more than linear time for long runs of letters, and its
 regular expression overflows its stack on long runs of spaces. So such blocks are counted one by one."""
 
-_WORD_OR_SPACE = re.compile(r"[\w\s]")
+_WORD_OR_SPACE = re.compile(r"[^\W_]|\s")
 
 
 @cache

@@ -56,12 +56,12 @@ def _scored(lines: BinaryIO, out: BinaryIO, catalog: Catalog, settings: Settings
             continue
         try:
             asked = decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             wrong += 1
-            print(f'pointsman: stdin:{number}: expected {{"id": ..., "prompt": "..."}}', file=sys.stderr)
+            print(f'pointsman: stdin:{number}: expected {{"id": ..., "prompt": "..."}}: {error}', file=sys.stderr)
             continue
         out.write(encode(of(asked.id, read(Request.of(asked.prompt).prompt), catalog)) + b"\n")
-    out.flush()
+        out.flush()  # whoever asks one by one waits for each
     return 1 if wrong else 0
 
 

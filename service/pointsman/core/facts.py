@@ -64,8 +64,8 @@ class FeatureFacts(Struct, frozen=True, kw_only=True):
     complexity: Annotated[float, About("predicted probability that a small model (7-9B) fails", 0, 1)]
     gain: Annotated[float, About("predicted quality of a strong model minus that of a small one", 0, 1)]
     confidence: Annotated[float, About("how far to trust the two", 0, 1)]
-    task: Annotated[Task, About("kind of task")] = "unknown"
-    subject: Annotated[Subject, About("what the prompt is about")] = "unknown"
+    task: Annotated[Task, About("kind of task: the caller's label `task`, else what was learned")] = "unknown"
+    subject: Annotated[Subject, About("what the prompt is about: the caller's label `subject`, else what was learned")] = "unknown"
     turns: Annotated[int, About("messages of the user and the model", 0, None, "messages")] = 1
     has_code: Annotated[bool, About("the prompt holds program text")] = False
     language: Annotated[str, About("BCP 47 primary tag, or `unknown`")] = "unknown"

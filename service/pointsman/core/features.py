@@ -1,6 +1,6 @@
 """What a prompt looks like: what an estimator says of its text, and what can simply be seen.
 
-Only the system text and the last turn of the user are looked at.
+Only the system text and the last turn of the user are looked at, but for the class of the text, by which all tokens are counted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from pointsman.core.estimator import Estimate, has_program
 from pointsman.core.facts import FeatureFacts
+from pointsman.core.prompt_tokens import texts_of
 from pointsman.core.request import Prompt
 from pointsman.core.textclass import text_class
 from pointsman.core.vocabulary import Role
@@ -31,8 +32,13 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         turns=turns,
         language=predicted.language,
         has_code=has_code,
-        text_class=text_class(text, predicted.language, has_code=has_code),
+        text_class=text_class(_sent(prompt, text), predicted.language, has_code=has_code),
     )
+
+
+def _sent(prompt: Prompt, asked: str) -> str:
+    """Return all texts that will be sent, as tokens of all are counted; most prompts are one message, which is what is asked."""
+    return asked if len(prompt.messages) == 1 and not prompt.tools else "\n".join(texts_of(prompt))
 
 
 def _asked(prompt: Prompt) -> tuple[str, int]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from pointsman.core.facts import BudgetFacts, Facts, RequestFacts, TimeFacts, TokenFacts
+from msgspec import structs
+
+from pointsman.core.facts import BudgetFacts, Facts, FeatureFacts, RequestFacts, TimeFacts, TokenFacts
 from pointsman.core.lengths import usual
 from pointsman.core.money import usd
 from pointsman.core.reading import Reading
 from pointsman.core.request import Request
 from pointsman.core.ruleset import Defaults
 from pointsman.core.tenants import NOBODY_TOLD_APART, Tenant
+from pointsman.core.vocabulary import SUBJECTS, TASKS
 
 UNBOUNDED = BudgetFacts()
 
@@ -27,13 +31,26 @@ def gather(
     budget: BudgetFacts = UNBOUNDED,
 ) -> Facts:
     """Return the facts of a request; `now` is in UTC. Who calls is known from the credential alone: nothing in a request says it."""
+    features = _labelled(reading.features, request.context.labels)
     return Facts(
         request=_request(request, defaults, request_id, tenant.id, stream=stream),
-        features=reading.features,
-        tokens=_tokens(request, reading),
+        features=features,
+        tokens=_tokens(request, reading, features),
         tenant=tenant.facts,
         budget=budget,
         time=time_facts(now),
+    )
+
+
+def _labelled(features: FeatureFacts, labels: Mapping[str, str]) -> FeatureFacts:
+    """Return the features with task and subject as the caller labels them; a label of another word is one of the caller's own."""
+    task, subject = labels.get("task"), labels.get("subject")
+    if task not in TASKS and subject not in SUBJECTS:
+        return features
+    return structs.replace(
+        features,
+        task=task if task in TASKS else features.task,
+        subject=subject if subject in SUBJECTS else features.subject,
     )
 
 
@@ -65,8 +82,8 @@ def _request(request: Request, defaults: Defaults, request_id: str, tenant: str,
     )
 
 
-def _tokens(request: Request, reading: Reading) -> TokenFacts:
-    median, p90 = usual(reading.features.task, reading.features.complexity)
+def _tokens(request: Request, reading: Reading, features: FeatureFacts) -> TokenFacts:
+    median, p90 = usual(features.task, features.complexity)
     asked = request.generation.max_output_tokens
     return TokenFacts(
         input=reading.input_tokens,

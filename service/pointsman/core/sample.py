@@ -23,8 +23,8 @@ class Sample:
         self._values.append(value)
 
     def most(self) -> float:
-        """Return the greatest value; 0 without any."""
-        return max(self._values, default=0.0)
+        """Return the greatest value, but for one in a hundred, which may be odd; 0 without any."""
+        return quantiles(self._values, (0.99,))[0] if self._values else 0.0
 
     def quantiles(self, shares: Iterable[float], assumed: Sequence[float]) -> list[float]:
         """Return the values below which these shares, 0..1, of all values lie, the assumed ones counted in."""

@@ -5,6 +5,7 @@ A sample of characters spread over the whole text is looked at, since a long one
 
 from __future__ import annotations
 
+import re
 from typing import Literal, get_args
 
 TextClass = Literal["english", "code", "data", "latin", "cjk", "script", "unknown"]
@@ -21,7 +22,8 @@ TELLING = 0.1
 _DATA = 0.2
 """Share of digits and the signs of data: prose has 2 % of them, JSON and logs 25 % and more."""
 
-_LATIN_ENDS = 0x0250
+_LATIN_ENDS = "\u0250"
+_CJK = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0010ffff]+")
 _DATA_SIGNS = b'0123456789{}[]":|='
 
 
@@ -30,10 +32,9 @@ def text_class(text: str, language: str, *, has_code: bool) -> TextClass:
     sample = text[:: max(1, len(text) // SAMPLED)]
     least = len(sample) * TELLING
     if len(sample) - len(sample.encode("latin-1", "ignore")) > least:  # a quick count of all that may be foreign
-        foreign = [letter for letter in sample if ord(letter) >= _LATIN_ENDS and letter.isalpha()]
-        if sum(map(_is_cjk, foreign)) > least:
+        if len(sample) - len(_CJK.sub("", sample)) > least:
             return "cjk"
-        if len(foreign) > least:
+        if sum(map(str.isalpha, filter(_LATIN_ENDS.__le__, sample))) > least:
             return "script"
     written = sample.encode("ascii", "ignore")
     if len(written) - len(written.translate(None, _DATA_SIGNS)) > len(sample) * _DATA:
@@ -43,8 +44,3 @@ def text_class(text: str, language: str, *, has_code: bool) -> TextClass:
     if language == "unknown":
         return "unknown"
     return "english" if language == "en" else "latin"
-
-
-def _is_cjk(letter: str) -> bool:
-    code = ord(letter)
-    return 0x3040 <= code <= 0x30FF or 0x3400 <= code <= 0x9FFF or 0xAC00 <= code <= 0xD7AF or 0x1100 <= code <= 0x11FF or code >= 0x20000

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+
+class BadRows(ValueError):
+    """The rows cannot be learned from; says what is wrong with which."""
 
 
 class Outcome(Struct, frozen=True):
     """What one model made of a prompt."""
 
-    score: float
-    """0..1; 1 is right."""
-    cost_usd: float | None = None
-    output_tokens: int | None = None
+    score: Annotated[float, Meta(ge=0, le=1)]
+    """1 is right."""
+    cost_usd: Annotated[float, Meta(ge=0)] | None = None
+    output_tokens: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Row(Struct, frozen=True):
@@ -49,16 +55,37 @@ REFERENCE = "Llama-3.1-8B-Instruct"
 _DECODER = msgspec.json.Decoder(Row)
 
 
+FEWEST = 60
+"""Rows: fewer do not fill the folds that weights are fitted to."""
+
+_TOLD = 20
+"""Problems, at most; a file that is wrong is often wrong in every line."""
+
+
 def read_rows(folder: Path) -> list[Row]:
-    """Return the rows of all `*.jsonl.gz` of a folder, in the order of their ids. Raises FileNotFoundError if there are none."""
-    found: list[Row] = []
-    for path in sorted(folder.glob("*.jsonl.gz")):
-        with gzip.open(path, "rb") as lines:
-            found.extend(_DECODER.decode(line) for line in lines)
+    """Return the rows of all `*.jsonl.gz` of a folder, in the order of their ids. Raises BadRows, with every problem at its line."""
+    problems: list[str] = []
+    found = [row for path in sorted(folder.glob("*.jsonl.gz")) for row in _rows_of(path, problems)]
+    if problems:
+        more = [f"and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
+        raise BadRows("\n".join([*problems[:_TOLD], *more]))
     rows = sorted((row for row in found if source_of(row) not in _NOISE), key=lambda row: row.id)
-    if not rows:
-        raise FileNotFoundError(f"{folder}: no *.jsonl.gz with rows of source, id, prompt, task, models")
+    if len(rows) < FEWEST:
+        raise BadRows(f"{folder}: expected {FEWEST} rows or more of source, id, prompt, task, models in *.jsonl.gz, found {len(rows)}")
     return rows
+
+
+def _rows_of(path: Path, problems: list[str]) -> Iterator[Row]:
+    """Yield the rows of a file; what is wrong with others is added to the problems."""
+    try:
+        with gzip.open(path, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield _DECODER.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    problems.append(f"{path}:{number}: {error}; expected source, id, prompt, task, and models with a score of 0 to 1 each")
+    except (OSError, EOFError, zlib.error) as error:
+        problems.append(f"{path}: cannot be read as gzip: {error}")
 
 
 def source_of(row: Row) -> str:
@@ -68,7 +95,7 @@ def source_of(row: Row) -> str:
 
 
 def pairs_of(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
-    """Return the weak and the strong model of each source. Raises ValueError where fewer than two models answered every row of one."""
+    """Return the weak and the strong model of each source. Raises BadRows where fewer than two models answered every row of one."""
     by_source: dict[str, list[Row]] = {}
     for row in rows:
         by_source.setdefault(source_of(row), []).append(row)
@@ -78,7 +105,11 @@ def pairs_of(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
 def _extremes(source: str, rows: Sequence[Row]) -> tuple[str, str]:
     common = set.intersection(*(set(row.models) for row in rows))
     if len(common) < 2:
-        raise ValueError(f"source {source}: expected two models or more that answered every row, found {len(common)}")
+        least = min(rows, key=lambda row: len(row.models))
+        answered = ", ".join(sorted(least.models)) or "none"
+        raise BadRows(
+            f"source {source}: expected two models or more that answered every row, found {len(common)}; row {least.id} has only {answered}"
+        )
     ranked = sorted(common, key=lambda name: (sum(row.models[name].score for row in rows), name))
     return ranked[0], ranked[-1]
 

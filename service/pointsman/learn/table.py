@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pointsman.core.estimator.network import Doubles
 from pointsman.core.estimator.shape import shape_of
-from pointsman.core.estimator.wording import wording_of
+from pointsman.core.estimator.wording import Wording, wording_of
 from pointsman.learn.kinds import kind_of
 from pointsman.learn.rows import REFERENCE, Outcome, Row, is_reference, pairs_of, question_key, source_of
 
@@ -28,7 +28,7 @@ class Table:
     """Rows, read once: what views look at, and what they are to tell."""
 
     rows: Sequence[Row]
-    words: Sequence[list[str]]
+    seen: Sequence[Wording]
     shapes: Doubles
     kinds: NDArray[np.str_]
     gain: Doubles
@@ -45,7 +45,7 @@ class Table:
         places = np.arange(len(self.rows))[at]
         return Table(
             rows=[self.rows[place] for place in places],
-            words=[self.words[place] for place in places],
+            seen=[self.seen[place] for place in places],
             **{
                 name: getattr(self, name)[places]
                 for name in ("shapes", "kinds", "gain", "failure", "peers_failure", "costs", "reference", "keys")
@@ -60,7 +60,7 @@ def table_of(rows: Sequence[Row]) -> Table:
     outcomes = [(row.models[pairs[source_of(row)][0]], row.models[pairs[source_of(row)][1]]) for row in rows]
     return Table(
         rows=rows,
-        words=[each.words for each in seen],
+        seen=seen,
         shapes=np.array([shape_of(each) for each in seen]),
         kinds=np.array([kind_of(row.task) for row in rows]),
         gain=np.array([strong.score - weak.score for weak, strong in outcomes]),

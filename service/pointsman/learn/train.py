@@ -6,7 +6,7 @@ Each view is fitted alone; then the mix is fitted to what views say of questions
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from pointsman.core.estimator.estimator import BEFORE_SHAPE, logit, views_of
 from pointsman.core.estimator.network import Doubles
 from pointsman.core.estimator.shape import NAMES
 from pointsman.core.estimator.weights import Floats, Weights
-from pointsman.core.estimator.wording import POLITE, Vocabulary, ids_of
+from pointsman.core.estimator.wording import POLITE, Vocabulary, Wording, ids_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import SUBJECTS, TASKS
 from pointsman.learn.discrimination import slopes
@@ -53,8 +53,8 @@ def train(table: Table) -> Weights:
 
 def _views(table: Table) -> Weights:
     """Return weights whose mix is not fitted yet."""
-    vocabulary = _vocabulary(table.words)
-    present = _matrix(_ids(table, vocabulary), len(vocabulary) + 1)
+    vocabulary = _vocabulary(table.seen)
+    present = _matrix((ids_of(seen, vocabulary) for seen in table.seen), len(vocabulary) + 1)
     single, idf = _weighted(present)
     names = sorted(set(table.kinds.tolist()))
     own = np.searchsorted(names, table.kinds)
@@ -63,6 +63,7 @@ def _views(table: Table) -> Weights:
     return Weights(
         vocabulary=vocabulary,
         words=np.hstack((squares[:, None], _halved(idf[:, None] * _centroids(single, own, len(names))), topics)),
+        strange=float(_idf(len(table.rows), np.array(SEEN_OFTEN - 1.0)) ** 2),
         sharpness=SHARPNESS,
         kinds=_kinds(table, own, names),
         network=taught(
@@ -79,12 +80,6 @@ def _halved(array: NDArray[np.floating]) -> Floats:
     return array.astype(np.float16).astype(np.float32)
 
 
-def _ids(table: Table, vocabulary: Vocabulary) -> Iterator[NDArray[np.int64]]:
-    """Yield the numbers of the words of each row."""
-    numbers = table.shapes[:, NAMES.index("numbers")] > 0
-    return (ids_of(set(words), vocabulary, has_numbers=any_) for words, any_ in zip(table.words, numbers.tolist(), strict=True))
-
-
 def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Floats:
     """Return the table of kinds: logit of failure, slope, gain, and the tasks and subjects that they belong to."""
     return np.column_stack(
@@ -98,9 +93,9 @@ def _kinds(table: Table, own: NDArray[np.int64], names: list[str]) -> Floats:
     ).astype(np.float32)
 
 
-def _vocabulary(texts: Sequence[list[str]]) -> Vocabulary:
+def _vocabulary(texts: Sequence[Wording]) -> Vocabulary:
     """Return the words that stand in enough texts, the most frequent first: what is looked up often lies close together in memory."""
-    counts = Counter(word for words in texts for word in set(words))
+    counts = Counter(word for seen in texts for word in seen.distinct)
     often = (word for word, count in counts.items() if count >= SEEN_OFTEN)
     known = (word for word in often if word not in POLITE and not any(map(str.isdigit, word)))
     return Vocabulary(sorted(known, key=lambda word: (-counts[word], word)))
@@ -115,8 +110,14 @@ def _matrix(lists: Iterable[NDArray[np.int64]], width: int) -> csr_matrix:
 def _weighted(present: csr_matrix) -> tuple[csr_matrix, Floats]:
     """Return rows at length 1, weighted by inverse document frequency, and that."""
     documents, seen_in = present.shape[0], np.asarray(present.sum(axis=0)).ravel()
-    idf = np.where(seen_in >= 2, np.log((documents + 1) / (seen_in + 1)) + 1, 0.0).astype(np.float32)
+    idf = np.where(seen_in >= 2, _idf(documents, np.maximum(seen_in, 1)), 0.0).astype(np.float32)
     return csr_matrix(_brought_to_length_1(present, idf * idf) @ diags(idf)), idf
+
+
+def _idf(documents: int, seen_in: NDArray[np.floating]) -> Doubles:
+    """Return the inverse document frequency of words that stand in so many documents."""
+    found: Doubles = np.log((documents + 1) / (seen_in + 1)) + 1
+    return found
 
 
 def _brought_to_length_1(present: csr_matrix, squares: Floats) -> csr_matrix:
@@ -184,7 +185,7 @@ def _inner_folds(table: Table) -> NDArray[np.int64]:
 
 def views_gathered(weights: Weights, table: Table) -> tuple[Doubles, Doubles, Doubles]:
     """Return what the views say of each row: of gain, of failure, and the greatest similarity."""
-    found = [views_of(weights, set(words), shape.tolist()) for words, shape in zip(table.words, table.shapes, strict=True)]
+    found = [views_of(weights, seen, shape.tolist()) for seen, shape in zip(table.seen, table.shapes, strict=True)]
     return np.array([views.gain for views in found]), np.array([views.failure for views in found]), np.array([v.similar for v in found])
 
 

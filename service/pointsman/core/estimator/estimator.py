@@ -46,6 +46,9 @@ KNOWN_FROM = 0.35
 SMALL, STRONG = 0.58, 0.88
 """Abilities of the reference models that `gain` compares: a 7-9B model and a strong one, over the benchmarks of 2024."""
 
+DOUBT = 0.25
+"""Words that are not known, and are added to every text before it is called similar to anything: a word or two prove little."""
+
 OF_KIND = 3
 """Columns of the table of kinds before the shares."""
 
@@ -55,7 +58,6 @@ BEFORE_SHAPE = 3
 N = TypeVar("N")
 
 _WORDS_AT = NAMES.index("words")
-_NUMBERS_AT = NAMES.index("numbers")
 _OPTIONS_AT = NAMES.index("options")
 
 
@@ -84,7 +86,7 @@ class Views(Struct, frozen=True):
     odds: float
     """The sum of those."""
     similar: float
-    """Greatest similarity with a kind: the cosine."""
+    """Greatest similarity with a kind: the cosine, with words that are not known, and DOUBT of one more."""
     gain: list[float]
     """1, the vote on gain, the gain of the kind, and the numbers of the shape."""
     failure: list[float]
@@ -135,7 +137,7 @@ class Estimator:
     def _views(self, seen: Wording) -> tuple[Views, Sign, float]:
         """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
         shape = shape_of(seen)
-        views, sign = views_of(self._weights, seen.distinct, shape), sign_of(seen)
+        views, sign = views_of(self._weights, seen, shape), sign_of(seen)
         return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
 
     def _familiarity(self, similar: float) -> float:
@@ -149,9 +151,11 @@ class Estimator:
         return intercept + voted * views.failure[2] + words * views.failure[3]
 
 
-def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
-    """Return what each view says of a text with these words and this shape."""
-    rows = ids_of(distinct, weights.vocabulary, has_numbers=shape[_NUMBERS_AT] > 0)
+def views_of(weights: Weights, seen: Wording, shape: list[float]) -> Views:
+    """Return what each view says of a text with this wording and shape."""
+    rows = ids_of(seen, weights.vocabulary)
+    known = len(rows) - bool(seen.numbers) + len(set(seen.numbers)) + seen.polite
+    strange = weights.strange * (DOUBT + len(seen.distinct) - known)
     summed = weights.words.take(rows, axis=0).sum(axis=0)
     length, until = sqrt(summed[0]) or 1.0, 1 + len(weights.kinds)
     numbers = np.empty(len(shape) + len(summed) - until)
@@ -164,7 +168,7 @@ def views_of(weights: Weights, distinct: set[str], shape: list[float]) -> Views:
     return Views(
         kinds=kinds,
         odds=odds,
-        similar=float(similar[similar.argmax()]) / length,
+        similar=float(similar[similar.argmax()]) / sqrt(summed[0] + strange),
         gain=[1.0, voted_gain, kinds[2] / odds, *shape],
         failure=[1.0, kinds[0] / odds, voted_failure, shape[_WORDS_AT]],
     )

@@ -40,16 +40,14 @@ _OPTIONS = tuple(
 
 def shape_of(seen: Wording) -> list[float]:
     """Return the numbers in the order of NAMES."""
-    lower, words, distinct = seen.lower, seen.words, seen.distinct
+    lower, words, distinct, numbers = seen.lower, seen.words, seen.distinct, seen.numbers
     stretch = seen.length / len(lower) if seen.length > 2 * LOOKED_AT else 1.0
     written = lower.encode("ascii", "ignore")
     marks = written.translate(None, _LETTERS_AND_BLANKS)  # few are left, so that each is soon counted
     count_of = marks.count
-    may_count = len(marks.translate(None, _DIGITS)) < len(marks) or len(written) < len(lower)
-    numbers = list(filter(str.isdigit, words)) if may_count else []
     digits = list(map(len, numbers))
-    count, total = len(words), sum(digits)
-    plain = max(count - len(numbers), 1)
+    count, total = len(words) - seen.polite, sum(digits)
+    plain = max(len(words) - len(numbers), 1)
     options, first = _options(lower, has_brackets=b")" in marks)
     telling = _TELLING & distinct
     questions, commas, gaps = count_of(b"?"), count_of(b","), count_of(b"_")

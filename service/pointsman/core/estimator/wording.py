@@ -1,6 +1,6 @@
 """Words of a prompt: what the learned estimator sees of its text.
 
-Rewording should barely move a score, so case, white space, most punctuation and politeness are dropped, and every number is the same word:
+Rewording should barely move a score, so case, white space, most punctuation and politeness do not count, and every number is the same word:
 how large numbers are is left to `shape.py`, where more digits can only count for more. Words are cut by methods of `bytes` and `str` alone:
 one regular expression over 1 KB costs more than all else that is done here.
 """
@@ -26,6 +26,7 @@ NUMBER = 0
 """Number of the word that stands for every number."""
 
 _BLANKS = b"\n\t\r\"'`!?;:()#&_~@-"
+_DIGITS = b"0123456789"
 _TO_BLANKS = bytes.maketrans(_BLANKS, b" " * len(_BLANKS))
 _ALONE = tuple((sign, f" {sign} ") for sign in SIGNS)
 
@@ -39,6 +40,10 @@ class Wording(Struct, frozen=True):
     """Of that, in order."""
     distinct: set[str]
     """Each of those once."""
+    numbers: list[str]
+    """Those that are numbers, in order."""
+    polite: int
+    """How many distinct ones are there for politeness."""
     length: int
     """Characters of the whole text."""
 
@@ -54,12 +59,20 @@ def wording_of(text: str) -> Wording:
     """Return what is seen of a text."""
     lower = ends(text).lower()
     words = words_of(lower)
-    return Wording(lower, words, set(words), len(text))
+    distinct = set(words)
+    numbers = list(filter(str.isdigit, words)) if _may_count(lower) else []
+    return Wording(lower, words, distinct, numbers, len(POLITE & distinct), len(text))
 
 
 def ends(text: str) -> str:
     """Return the first and the last LOOKED_AT characters."""
     return text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]}\n{text[-LOOKED_AT:]}"
+
+
+def _may_count(lower: str) -> bool:
+    """Return whether there may be digits: soon seen where all is ASCII, and most texts have none."""
+    written = lower.encode("ascii", "ignore")
+    return len(written) < len(lower) or len(written.translate(None, _DIGITS)) < len(written)
 
 
 def words_of(lower: str) -> list[str]:
@@ -72,10 +85,10 @@ def words_of(lower: str) -> list[str]:
     return text.split()
 
 
-def ids_of(words: set[str], vocabulary: Vocabulary, *, has_numbers: bool) -> NDArray[np.int64]:
+def ids_of(seen: Wording, vocabulary: Vocabulary) -> NDArray[np.int64]:
     """Return the number of each word that the vocabulary knows, once, rising, so that sums come out the same in every process."""
-    found = list(filter(None, map(vocabulary.get, words)))
-    if has_numbers:
+    found = list(filter(None, map(vocabulary.get, seen.distinct)))
+    if seen.numbers:
         found.append(NUMBER)
     rows = np.fromiter(found, np.int64, len(found))
     rows.sort()
