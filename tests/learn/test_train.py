@@ -113,6 +113,26 @@ def test_the_command_writes_the_artifact_and_its_card(tmp_path: Path, capsys: py
     assert unpacked(written).words.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("build", "{}", "{}/no/estimator.bin"), "there is no folder {}/no"),
+        (("build", "{}", "{}/estimator.bin"), "found 0"),
+        (("evaluate", "{}"), "found 0"),
+        (("evaluate", "{}", "--plot", "{}/no/quality.svg"), "there is no folder {}/no"),
+        (("evaluate", "{}", "--plot", "{}/quality.pdf"), "expected a name that ends in .svg or .png"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_the_work(
+    arguments: tuple[str, ...], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["learn", *(argument.format(tmp_path) for argument in arguments)]) == 1
+
+    told = capsys.readouterr().err
+    assert told.startswith("pointsman: ")
+    assert why.format(tmp_path) in told
+
+
 def test_a_folder_without_rows_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(BadRows, match=r"expected 60 rows or more .* found 0"):
         read_rows(tmp_path)

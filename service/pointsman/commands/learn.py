@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pointsman.settings import Settings
 
+DRAWN = (".svg", ".png")
+
 
 def build(options: argparse.Namespace, _settings: Settings) -> int:
     """Write an artifact, and its card beside it."""
@@ -32,6 +34,9 @@ def evaluate(options: argparse.Namespace, _settings: Settings) -> int:
         from pointsman.learn.run import measured  # noqa: PLC0415
     except ImportError as error:
         return _missing(error)
+    if options.plot and options.plot.suffix not in DRAWN:
+        print(f"pointsman: cannot draw {options.plot}: expected a name that ends in {' or '.join(DRAWN)}", file=sys.stderr)
+        return 1
     if not all(map(_has_folder, filter(None, (options.plot, options.json)))):
         return 1
     try:
