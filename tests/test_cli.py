@@ -457,6 +457,22 @@ def test_score_tells_what_is_known_of_prompts_a_line_each(
     assert b"stdin:4: expected" in err
 
 
+def test_score_answers_each_line_before_it_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = io.BytesIO()
+    written: list[int] = []
+
+    class Asked(io.BytesIO):
+        def __next__(self) -> bytes:
+            written.append(piped.getvalue().count(b"\n"))
+            return super().__next__()
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Asked(b'{"id": 1, "prompt": "Hi"}\n{"id": 2, "prompt": "Ho"}\n')))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(piped)))
+
+    assert main(("score", "--rules", str(RULES))) == 0
+    assert written == [0, 1, 2]
+
+
 def test_an_artifact_that_is_none_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own.bin").write_bytes(b"nonsense")
     monkeypatch.setenv("POINTSMAN_ESTIMATOR", str(tmp_path / "own.bin"))
