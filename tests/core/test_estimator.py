@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from handmade import weights
 from pointsman.core.estimator import Estimate, Estimator
 from pointsman.core.estimator.shape import NAMES, shape_of
-from pointsman.core.estimator.wording import wording_of, words_of
+from pointsman.core.estimator.wording import wording_of
 from pointsman.core.quality import BASE_RATE
 
 ESTIMATOR = Estimator(weights())
@@ -122,7 +122,7 @@ def test_numbers_beyond_all_that_was_seen_count_as_the_last_that_were() -> None:
 
 @pytest.mark.parametrize("last", ["e", "\u00e9", "\u4e2d"])
 def test_words_are_cut_alike_whether_or_not_all_is_ascii(last: str) -> None:
-    assert words_of(f"what's a-b: 1,234.5\n(c) #x? {last}") == ["what", "s", "a", "b", "12345", "c", "x", last]
+    assert wording_of(f"what's a-b: 1,234.5\n(c) #x? {last}").words == ["what", "s", "a", "b", "12345", "c", "x", last]
 
 
 def test_long_texts_are_read_at_both_ends_and_count_whole() -> None:

@@ -31,7 +31,7 @@ def text_class(text: str, language: str, *, has_code: bool) -> TextClass:
     """Return the class of a text whose language, as a BCP 47 tag or `unknown`, was told by its words."""
     sample = text[:: max(1, len(text) // SAMPLED)]
     least = len(sample) * TELLING
-    if len(sample) - len(sample.encode("latin-1", "ignore")) > least:  # a quick count of all that may be foreign
+    if not sample.isascii() and len(sample) - len(sample.encode("latin-1", "ignore")) > least:  # a quick count of all that may be foreign
         if len(sample) - len(_CJK.sub("", sample)) > least:
             return "cjk"
         if sum(map(str.isalpha, filter(_LATIN_ENDS.__le__, sample))) > least:

@@ -24,7 +24,6 @@ _SIGNS = (b"\\", b"^", b"=", b"/", b"%", b"+", b"*", b"<", b">")
 _NO_OPTIONS = (0.0, 0.0, 0.0)
 _NO_SIGNS = [0] * len(_SIGNS)
 _PUNCTUATION = b"".join(bytes((byte,)) for byte in range(128) if bytes((byte,)) not in _SIGNS)
-_LETTERS_AND_BLANKS = bytes(byte for byte in range(128) if chr(byte).isalpha() or chr(byte).isspace())
 _DIGITS = b"0123456789"
 _NEGATIONS = frozenset("not except least false incorrect never cannot neither unlike".split())
 _RELATIONS = frozenset("if then each every per twice half times total remaining left more less than".split())
@@ -42,8 +41,7 @@ def shape_of(seen: Wording) -> list[float]:
     """Return the numbers in the order of NAMES."""
     lower, words, distinct, numbers = seen.lower, seen.words, seen.distinct, seen.numbers
     stretch = seen.length / len(lower) if seen.length > 2 * LOOKED_AT else 1.0
-    written = lower.encode("ascii", "ignore")
-    marks = written.translate(None, _LETTERS_AND_BLANKS)  # few are left, so that each is soon counted
+    marks = seen.marks
     count_of = marks.count
     digits = list(map(len, numbers))
     count, total = len(words) - seen.polite, sum(digits)

@@ -9,7 +9,7 @@ import re
 
 from msgspec import Struct
 
-from pointsman.core.estimator.wording import Wording, words_of
+from pointsman.core.estimator.wording import Wording, wording_of
 from pointsman.core.quality import BASE_RATE
 from pointsman.core.vocabulary import Task
 
@@ -70,7 +70,7 @@ _KNOWN_BY: dict[str, list[tuple[int, str]]] = {}
 """Of each word, the rows that it may tell, and the phrase that must be read for each, if any: it is sought where its longest word is."""
 for _at, (_, _marks) in enumerate(_SIGNS):
     for _mark in _marks:
-        _KNOWN_BY.setdefault(max(words_of(_mark), key=len), []).append((_at, "" if _mark.isalpha() else _mark))
+        _KNOWN_BY.setdefault(max(wording_of(_mark).words, key=len), []).append((_at, "" if _mark.isalpha() else _mark))
 _WORDS = frozenset(_KNOWN_BY)
 _BARE_SUM = re.compile(r"(?:what(?: i|')s |calculate |compute )?[\s\d.,+*/\u00d7\u00f7=()?-]+")
 

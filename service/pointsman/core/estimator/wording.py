@@ -27,8 +27,9 @@ NUMBER = 0
 
 _BLANKS = b"\n\t\r\"'`!?;:()#&_~@-"
 _DIGITS = b"0123456789"
+_LETTERS_AND_BLANKS = bytes(byte for byte in range(128) if chr(byte).isalpha() or chr(byte).isspace())
 _TO_BLANKS = bytes.maketrans(_BLANKS, b" " * len(_BLANKS))
-_ALONE = tuple((sign, f" {sign} ") for sign in SIGNS)
+_NO_SIGNS = bytes(byte for byte in range(128) if chr(byte) not in SIGNS)
 
 
 class Wording(Struct, frozen=True):
@@ -36,6 +37,8 @@ class Wording(Struct, frozen=True):
 
     lower: str
     """What is read of it, in lower case."""
+    marks: bytes
+    """Of that, what is ASCII and neither letter nor blank, in order: few are left, so that each is soon counted."""
     words: list[str]
     """Of that, in order."""
     distinct: set[str]
@@ -58,10 +61,13 @@ class Vocabulary(dict[str, int]):
 def wording_of(text: str) -> Wording:
     """Return what is seen of a text."""
     lower = ends(text).lower()
-    words = words_of(lower)
+    written = lower.encode("ascii", "ignore")
+    marks = written.translate(None, _LETTERS_AND_BLANKS)
+    is_ascii = len(written) == len(lower)
+    words = _words(written if is_ascii else lower.encode("utf-8", "surrogatepass"), marks)
     distinct = set(words)
-    numbers = list(filter(str.isdigit, words)) if _may_count(lower) else []
-    return Wording(lower, words, distinct, numbers, len(POLITE & distinct), len(text))
+    numbers = [] if is_ascii and len(marks.translate(None, _DIGITS)) == len(marks) else list(filter(str.isdigit, words))
+    return Wording(lower, marks, words, distinct, numbers, len(POLITE & distinct), len(text))
 
 
 def ends(text: str) -> str:
@@ -69,19 +75,11 @@ def ends(text: str) -> str:
     return text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]}\n{text[-LOOKED_AT:]}"
 
 
-def _may_count(lower: str) -> bool:
-    """Return whether there may be digits: soon seen where all is ASCII, and most texts have none."""
-    written = lower.encode("ascii", "ignore")
-    return len(written) < len(lower) or len(written.translate(None, _DIGITS)) < len(written)
-
-
-def words_of(lower: str) -> list[str]:
-    """Return the words of a lower-case text in order; a number is one word, without its points and commas."""
-    marked = lower.encode("utf-8", "surrogatepass").translate(_TO_BLANKS, b".,")  # four times as fast as to look up each character
-    text = marked.decode("utf-8", "surrogatepass")
-    for sign, alone in _ALONE:
-        if sign in text:
-            text = text.replace(sign, alone)
+def _words(raw: bytes, marks: bytes) -> list[str]:
+    """Return the words of a lower-case text in UTF-8, in order; a number is one word, without its points and commas."""
+    text = raw.translate(_TO_BLANKS, b".,").decode("utf-8", "surrogatepass")  # four times as fast as to look up each character
+    for sign in set(marks.translate(None, _NO_SIGNS).decode()):
+        text = text.replace(sign, f" {sign} ")
     return text.split()
 
 
