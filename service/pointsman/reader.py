@@ -37,8 +37,8 @@ INLINE = 8_000
 class Reader:
     """Gives the reading of a prompt."""
 
-    def __init__(self, counter: TokenCounter, estimate: Callable[[str], Estimate]) -> None:
-        """`estimate` predicts from a text, on any thread."""
+    def __init__(self, counter: TokenCounter, estimate: Callable[[str, str], Estimate]) -> None:
+        """`estimate` predicts from what is asked and the text of the system, on any thread."""
         self._counter = counter
         self._estimate = estimate
         self._readings: LRUCache[bytes, Reading] = LRUCache(REMEMBERED)

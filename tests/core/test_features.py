@@ -57,6 +57,27 @@ def test_the_language_is_that_of_what_is_asked() -> None:
     assert features(Prompt(messages=turns), ESTIMATE).language == "de"
 
 
+@pytest.mark.parametrize(
+    ("system", "asked", "task", "language"),
+    [
+        ("You are an expert Python programmer. Translate when needed.", "What is the capital of France?", "knowledge", "en"),
+        ("Translate what the user says into French.", "Mind the gap", "translate", "en"),
+        (
+            "You are a helpful assistant of the bank. Be brief. " * 5,
+            "Wie heißt die Hauptstadt von Italien?",
+            "unknown",
+            "de",
+        ),
+    ],
+)
+def test_a_system_text_tells_task_and_language_only_where_what_is_asked_does_not(system: str, asked: str, task: str, language: str) -> None:
+    prompt = Prompt(messages=(Message(role=Role.SYSTEM, parts=(system,)), Message(role=Role.USER, parts=(asked,))))
+
+    seen = features(prompt, ESTIMATE)
+
+    assert (seen.task, seen.language) == (task, language)
+
+
 def test_no_evidence_is_the_base_rate_without_confidence() -> None:
     seen = features(Request.of("zzz qqq").prompt, ESTIMATE)
 

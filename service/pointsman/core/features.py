@@ -17,11 +17,11 @@ from pointsman.core.vocabulary import Role
 _SYSTEM, _USER, _ASSISTANT = Role.SYSTEM, Role.USER, Role.ASSISTANT  # before Python 3.12, a member is looked up by a function
 
 
-def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFacts:
-    """Return what rules may know of the prompt's content; `estimate` predicts from a text."""
-    text, turns = _asked(prompt)
-    predicted = estimate(text)
-    has_code = has_program(text) or predicted.task == "code"
+def features(prompt: Prompt, estimate: Callable[[str, str], Estimate]) -> FeatureFacts:
+    """Return what rules may know of the prompt's content; `estimate` predicts from what is asked, and the text of the system."""
+    asked, system, turns = _asked(prompt)
+    predicted = estimate(asked, system)
+    has_code = has_program(asked) or has_program(system) or predicted.task == "code"
     return FeatureFacts(
         complexity=predicted.complexity,
         gain=predicted.gain,
@@ -32,7 +32,7 @@ def features(prompt: Prompt, estimate: Callable[[str], Estimate]) -> FeatureFact
         turns=turns,
         language=predicted.language,
         has_code=has_code,
-        text_class=text_class(_sent(prompt, text), predicted.language, has_code=has_code),
+        text_class=text_class(_sent(prompt, asked), predicted.language, has_code=has_code),
     )
 
 
@@ -41,8 +41,8 @@ def _sent(prompt: Prompt, asked: str) -> str:
     return asked if len(prompt.messages) == 1 and not prompt.tools else "\n".join(texts_of(prompt))
 
 
-def _asked(prompt: Prompt) -> tuple[str, int]:
-    """Return the system texts and the last turn of the user, and how many turns there are of the user and the model."""
+def _asked(prompt: Prompt) -> tuple[str, str, int]:
+    """Return the last turn of the user, the texts of the system, and how many turns there are of the user and the model."""
     system: list[str] = []
     last, turns = None, 0
     for message in prompt.messages:
@@ -53,5 +53,4 @@ def _asked(prompt: Prompt) -> tuple[str, int]:
             turns += 1
         elif role is _SYSTEM:
             system.append(message.text)
-    asked = last.text if last else ""
-    return "\n".join([*system, asked]) if system else asked, turns
+    return last.text if last else "", "\n".join(system), turns

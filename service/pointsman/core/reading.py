@@ -29,9 +29,9 @@ class Reading(Struct, frozen=True, kw_only=True):
     features: FeatureFacts
 
 
-def read(prompt: Prompt, count: Callable[[str], Count], estimate: Callable[[str], Estimate]) -> Reading:
+def read(prompt: Prompt, count: Callable[[str], Count], estimate: Callable[[str, str], Estimate]) -> Reading:
     """Return the reading of a prompt; `count` gives the tokens of one text, and the least sure of its methods is that of the whole.
-    `estimate` predicts from the text that is asked.
+    `estimate` predicts from what is asked, and the text of the system.
     """
     least_sure = TokenCountMethod.EXACT
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from pointsman.core.estimator.language import language_of
 from pointsman.core.estimator.shape import NAMES, shape_of
-from pointsman.core.estimator.signs import Sign, sign_of
+from pointsman.core.estimator.signs import NONE, Sign, sign_of
 from pointsman.core.estimator.weights import Weights
 from pointsman.core.estimator.wording import Wording, ids_of, wording_of
 from pointsman.core.quality import BASE_RATE, quality
@@ -101,16 +101,26 @@ class Estimator:
         self._gain_mix: list[float] = weights.gain_mix.tolist()
         self._failure_mix: list[float] = weights.failure_mix.tolist()
         self._familiar: list[float] = weights.familiar.tolist()
-        self._ordinary = self._work(self._views(wording_of(ORDINARY))[0])
+        ordinary = wording_of(ORDINARY)
+        self._ordinary = self._work(views_of(weights, ordinary, shape_of(ordinary)))
 
-    def estimate(self, text: str) -> Estimate:
-        """Return what is predicted of a prompt; `text` is the system text and the last turn of the user.
+    def estimate(self, asked: str, system: str = "") -> Estimate:
+        """Return what is predicted of a prompt: of the last turn of the user, and the text of the system before it.
 
+        What a system text says is the same for all that is asked under it, so it tells a sign, and the language, only where what is asked
+        tells none.
         Complexity is a probability that callers act on, so it is pulled to the base rate where the prompt is unfamiliar. Gain ranks
         prompts, and length and shape rank even what is unfamiliar, so it is not.
         """
-        seen = wording_of(text)
-        views, sign, left = self._views(seen)
+        turn = wording_of(asked)
+        seen = wording_of(f"{system}\n{asked}") if system else turn
+        sign, language = sign_of(turn), language_of(turn)
+        if system:
+            sign = sign_of(seen) if sign is NONE else sign
+            language = language_of(seen) if language == "unknown" else language
+        shape = shape_of(seen)
+        views = views_of(self._weights, seen, shape)
+        left = 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
         trust = left * self._familiarity(views.similar)
         signed = 0.0 if sign.task == "unknown" else SIGNS_CONFIDENCE
         work = self._work(views)
@@ -131,14 +141,8 @@ class Estimator:
             discrimination=shares[1] + 1 - trust,
             task=_named(TASKS, tasks),
             subject=_named(SUBJECTS, subjects),
-            language=language_of(seen),
+            language=language,
         )
-
-    def _views(self, seen: Wording) -> tuple[Views, Sign, float]:
-        """Return what each view says, what signs say, and the share of trust in what was learned that they leave."""
-        shape = shape_of(seen)
-        views, sign = views_of(self._weights, seen, shape), sign_of(seen)
-        return views, sign, 1.0 if shape[_OPTIONS_AT] >= 3 else _left(sign, views.similar)
 
     def _familiarity(self, similar: float) -> float:
         """Return how much a prompt resembles what was seen, 0..1."""
