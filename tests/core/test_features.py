@@ -37,6 +37,13 @@ def test_the_task_is_known_by_its_words(text: str, task: str) -> None:
     assert features(Request.of(text).prompt, ESTIMATE).task == task
 
 
+def test_thanks_make_no_small_talk_of_a_question() -> None:
+    asked = "Find the value of x such that log_2(x) + log_2(x-2) = 3, and show each step of the way to it. Thank you very much!"
+
+    assert features(Request.of(asked).prompt, ESTIMATE).task == "math"
+    assert features(Request.of("Thank you very much!").prompt, ESTIMATE).task == "chat"
+
+
 def test_what_is_fenced_is_code_whatever_the_task() -> None:
     assert features(Request.of("```\nx = 1\n```").prompt, ESTIMATE).has_code
 

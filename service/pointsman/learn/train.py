@@ -63,7 +63,7 @@ def _views(table: Table) -> Weights:
     return Weights(
         vocabulary=vocabulary,
         words=np.hstack((squares[:, None], _halved(idf[:, None] * _centroids(single, own, len(names))), topics)),
-        strange=float(_idf(len(table.rows), np.array(SEEN_OFTEN - 1.0)) ** 2),
+        strange=float(_idf(len(table.rows), np.array(SEEN_OFTEN - 1.0)) ** 2) / 2,
         sharpness=SHARPNESS,
         kinds=_kinds(table, own, names),
         network=taught(

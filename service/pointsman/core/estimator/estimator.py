@@ -46,7 +46,7 @@ KNOWN_FROM = 0.35
 SMALL, STRONG = 0.58, 0.88
 """Abilities of the reference models that `gain` compares: a 7-9B model and a strong one, over the benchmarks of 2024."""
 
-DOUBT = 0.25
+DOUBT = 0.5
 """Words that are not known, and are added to every text before it is called similar to anything: a word or two prove little."""
 
 OF_KIND = 3

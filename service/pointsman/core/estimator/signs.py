@@ -16,6 +16,9 @@ from pointsman.core.vocabulary import Task
 AT_EITHER_END = 160
 """Characters."""
 
+SMALL_TALK = 20
+"""Words: in a longer text, a greeting or thanks are politeness."""
+
 
 class Sign(Struct, frozen=True):
     """What is assumed of a prompt that bears the sign."""
@@ -65,7 +68,7 @@ _SIGNS = (
     _row("knowledge", 0.42, False, "explain define describe who when where which", "what is", "what are", "what was"),
     _row("chat", 0.22, True, "hi hello hey thanks hallo hola bonjour ciao", "thank you", "good morning", "good evening", "how are you"),
 )  # fmt: skip
-_CODE = next(row for row, (sign, _) in enumerate(_SIGNS) if sign.task == "code")
+_CODE, _CHAT = (next(row for row, (sign, _) in enumerate(_SIGNS) if sign.task == task) for task in ("code", "chat"))
 _KNOWN_BY: dict[str, list[tuple[int, str]]] = {}
 """Of each word, the rows that it may tell, and the phrase that must be read for each, if any: it is sought where its longest word is."""
 for _at, (_, _marks) in enumerate(_SIGNS):
@@ -85,7 +88,9 @@ def sign_of(text: Wording) -> Sign:
     rows = [row for word in _WORDS.intersection(seen) for row, phrase in _KNOWN_BY[word] if phrase in near]
     if has_program(near):
         rows.append(_CODE)
-    return _SIGNS[min(rows)][0] if rows else NONE
+    if not rows or (min(rows) == _CHAT and len(words) > SMALL_TALK):
+        return NONE
+    return _SIGNS[min(rows)][0]
 
 
 def has_program(text: str) -> bool:

@@ -22,7 +22,7 @@ class Weights:
     """W x (1 + K + T): what a word adds to the square of a text's length, by which all else is divided, to the similarity with each kind,
     and to each topic."""
     strange: float
-    """What a word that is not known adds to the square of a text's length."""
+    """What a word that is not known adds to the square of a text's length: half of what a rare one does, since it may be misspelled."""
     sharpness: float
     """By how much a similarity (cosine) is multiplied before the softmax over kinds; up to 80, powers of it are within single precision."""
     kinds: Floats
