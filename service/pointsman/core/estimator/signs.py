@@ -81,7 +81,7 @@ _BARE_SUM = re.compile(r"(?:what(?: i|')s |calculate |compute )?[\s\d.,+*/\u00d7
 def sign_of(text: Wording) -> Sign:
     """Return the first sign that a text bears, or NONE."""
     lower, words = text.lower, text.words
-    if text.numbers and _BARE_SUM.fullmatch(lower.strip()):
+    if text.numbers and len(words) <= 3 * len(text.numbers) + 3 and _BARE_SUM.fullmatch(lower.strip()):  # signs are words, too
         return _sum(text.numbers)
     near = lower if len(lower) <= 2 * AT_EITHER_END else f"{lower[:AT_EITHER_END]}\n{lower[-AT_EITHER_END:]}"
     seen = words if len(words) <= 60 else [*words[:30], *words[-30:]]
