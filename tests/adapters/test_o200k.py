@@ -58,7 +58,7 @@ def test_ordinary_text_is_counted_exactly(text: str) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 1000, BLOCK - 1])
-@pytest.mark.parametrize("char", ["a", " ", "=", "\n", "한"])
+@pytest.mark.parametrize("char", ["a", " ", "=", "_", "\n", "한"])
 def test_a_long_run_of_one_kind_is_counted_in_pieces_wherever_it_stands(char: str, offset: int) -> None:
     text = "word " * offset + char * (3 * BLOCK) + " end"
 
