@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pointsman.learn.rows import BadRows
 from pointsman.settings import Settings
 
 DRAWN = (".svg", ".png")
@@ -14,8 +15,7 @@ DRAWN = (".svg", ".png")
 def build(options: argparse.Namespace, _settings: Settings) -> int:
     """Write an artifact, and its card beside it."""
     try:
-        from pointsman.learn.rows import BadRows  # noqa: PLC0415  # scikit-learn is for those alone who learn
-        from pointsman.learn.run import learn  # noqa: PLC0415
+        from pointsman.learn.run import learn  # noqa: PLC0415  # scikit-learn is for those alone who learn
     except ImportError as error:
         return _missing(error)
     if not _has_folder(options.out):
@@ -30,8 +30,7 @@ def build(options: argparse.Namespace, _settings: Settings) -> int:
 def evaluate(options: argparse.Namespace, _settings: Settings) -> int:
     """Show how routers compare on questions and sources held out."""
     try:
-        from pointsman.learn.rows import BadRows  # noqa: PLC0415  # as above
-        from pointsman.learn.run import measured  # noqa: PLC0415
+        from pointsman.learn.run import measured  # noqa: PLC0415  # as above
     except ImportError as error:
         return _missing(error)
     if options.plot and options.plot.suffix not in DRAWN:
